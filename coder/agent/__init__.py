@@ -1,0 +1,1 @@
+"""The loop, its context, its limits."""

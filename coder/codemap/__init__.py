@@ -1,0 +1,1 @@
+"""Which files and functions matter for a problem, within a token budget."""

@@ -1,0 +1,1 @@
+"""Where problems come from and where pull requests go."""

@@ -1,0 +1,1 @@
+"""Driving language models: profiles, the wire, retry, prices."""

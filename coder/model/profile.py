@@ -1,0 +1,73 @@
+"""What is known of a model and its provider: data from `configs/models/*.toml`, never code."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from coder.types import JsonObject, Usage, Value
+
+
+class Prices(Value):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    cached_input: float = Field(ge=0)
+    cache_write: float | None = None
+    """What writing to the prompt cache costs where it is billed apart (Anthropic)."""
+    output: float = Field(ge=0)
+
+    def cost_usd(self, usage: Usage) -> float:
+        """What `usage` costs."""
+        uncached = usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens
+        write = self.input if self.cache_write is None else self.cache_write
+        total = (
+            uncached * self.input
+            + usage.cached_tokens * self.cached_input
+            + usage.cache_write_tokens * write
+            + usage.completion_tokens * self.output
+        )
+        return total / 1_000_000
+
+
+class ModelProfile(Value):
+    """One model at one provider. Every provider quirk that the client obeys is a field here."""
+
+    name: str
+    """The profile's own name: the file's stem."""
+    model: str
+    """The provider's id of the model."""
+    route: Literal["hosted_vllm", "openai", "moonshot", "deepseek", "anthropic", "cometapi"]
+    """litellm's prefix. `hosted_vllm` costs an eighth of the CPU of `openai` at long histories and carries reasoning,
+    tool ids and cached usage intact to any OpenAI-compatible host."""
+    api_base: str
+    api_key_env: str
+    """Name of the environment variable that holds the key."""
+    key_required: bool = True
+    """False for self-hosted servers that take any key."""
+    window_tokens: int
+    max_output_tokens: int
+    """Asked for per step, reasoning included."""
+    temperature: float | None = None
+    top_p: float | None = None
+    stream: bool = True
+    extra_body: JsonObject = Field(default_factory=dict)
+    """Fields merged into the request body as they are (thinking switches)."""
+    reasoning_effort: str | None = None
+    thinking_budget_tokens: int | None = None
+    """Anthropic's manual extended thinking."""
+    history_reasoning: Literal["none", "reasoning_content", "both_keys", "thinking_blocks"] = "none"
+    """How earlier reasoning is sent back. `both_keys`: `reasoning_content` and vLLM's `reasoning`."""
+    call_ids: Literal["functions", "any"] = "any"
+    """`functions`: invented call ids have Kimi K2's form `functions.NAME:INDEX`."""
+    recover_leaked_calls: bool = False
+    """Tool calls that leak as text in Kimi K2's special tokens are read and run."""
+    prompt_cache_key: bool = False
+    """The provider takes `prompt_cache_key`."""
+    cache_control: bool = False
+    """Anthropic's explicit cache breakpoints."""
+    prices: Prices
+    max_body_bytes: int | None = None
+    retired: str | None = None
+    """Why the model is gone and what to use instead; such a profile is refused with this text."""
+    note: str = ""
+    """Where the facts come from."""

@@ -1,0 +1,1 @@
+"""Prompt files (Markdown, Jinja with StrictUndefined)."""

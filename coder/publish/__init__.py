@@ -1,0 +1,1 @@
+"""The texts that leave: pull request body and status comment."""

@@ -1,0 +1,1 @@
+"""Where the model acts: sealed containers, and the images that they start from."""

@@ -1,0 +1,1 @@
+"""The journal: conversation, trace, resume point and replay input in one."""

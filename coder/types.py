@@ -1,0 +1,340 @@
+"""The vocabulary: the values that every part speaks. Frozen; nothing here does anything.
+
+Pydantic (`Value`) for what reaches a disk or a wire. Times are RFC 3339 in UTC, paths are POSIX and relative to the
+repository root, money is US dollars.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JsonObject = dict[str, Any]
+"""A JSON object as it stands on a wire."""
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- the conversation -------------------------------------------------------------------------------------------------
+
+
+class ToolCall(Value):
+    """A model's request to run a tool; `arguments` is the JSON text exactly as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(Value):
+    """One message of the conversation, provider-neutral.
+
+    `reasoning_content` and `thinking_blocks` (Anthropic's signed blocks) are replayed verbatim, never edited.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | None = None
+    reasoning_content: str | None = None
+    thinking_blocks: tuple[JsonObject, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+class Usage(Value):
+    """Tokens of one completion. `cached_tokens` is part of `prompt_tokens`, `reasoning_tokens` of `completion_tokens`."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    """The provider reported nothing; the numbers are our own upper estimate, so that unknown is never free."""
+
+
+class Completion(Value):
+    """One answer of a model, with what it cost by our own price table."""
+
+    message: Message
+    finish_reason: Literal["stop", "tool_calls", "length", "content_filter", "cut"]
+    """`cut`: the stream ended without the provider saying why."""
+    usage: Usage
+    cost_usd: float
+    model: str
+    request_id: str | None = None
+
+
+class ToolSpec(Value):
+    """A tool as a model sees it; `parameters` is a JSON schema with every property typed and no extra ones allowed."""
+
+    name: str
+    description: str
+    parameters: JsonObject
+
+
+class FileRationale(Value):
+    """Why one file was changed, in the model's words."""
+
+    path: str
+    reason: str
+
+
+class Submission(Value):
+    """What the model hands in as finished; the change itself is taken from the sandbox, not from here."""
+
+    title: str
+    summary: str
+    rationale: tuple[FileRationale, ...] = ()
+    expected_failure: str = ""
+    """What the model says the new test fails with on the base commit."""
+
+
+class ToolOutput(Value):
+    """What a tool gives back to the model. An error is a result that the model can act on."""
+
+    content: str
+    is_error: bool = False
+    submission: Submission | None = None
+
+
+# --- the task ---------------------------------------------------------------------------------------------------------
+
+
+class RepoRef(Value):
+    """A repository by owner and name."""
+
+    owner: str
+    name: str
+
+    @property
+    def full_name(self) -> str:
+        """`owner/name`."""
+        return f"{self.owner}/{self.name}"
+
+
+class Limits(Value):
+    """Hard caps of one run, checked before each model call."""
+
+    max_steps: int = Field(default=300, ge=1)
+    """Model calls."""
+    max_cost_usd: float = Field(default=5.0, gt=0)
+    max_minutes: float = Field(default=60.0, gt=0)
+    """Wall clock, over all restarts of the run."""
+    max_tokens: int = Field(default=40_000_000, ge=1)
+    """Prompt and completion tokens together; a prompt is counted each time it is sent."""
+
+
+class Spent(Value):
+    """What a run has used of its limits."""
+
+    steps: int = 0
+    cost_usd: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    elapsed_s: float = 0.0
+
+
+class Task(Value):
+    """What somebody asked for: the input of a run."""
+
+    run_id: str
+    repo: RepoRef
+    kind: Literal["issue", "review", "check_failure", "prompt"]
+    number: int | None = None
+    """The issue or pull request, when there is one."""
+    prompt_title: str = ""
+    prompt: str = ""
+    """The text of a `prompt` task."""
+    requested_by: str
+    requested_at: str
+    comment_id: int | None = None
+    """The comment that asked, when a comment did; it gets the reaction."""
+    base_ref: str | None = None
+    """Branch or commit to work from; None is the default branch."""
+    model: str
+    """Name of a model profile."""
+    limits: Limits = Limits()
+
+
+class Note(Value):
+    """One text by one person. Text of people without write permission is data, and marked so."""
+
+    author: str
+    body: str
+    created_at: str = ""
+    trusted: bool = False
+
+
+class Problem(Value):
+    """What is to be solved, as the model may be shown it."""
+
+    kind: Literal["issue", "review", "check_failure", "prompt"]
+    title: str
+    body: Note
+    comments: tuple[Note, ...] = ()
+    number: int | None = None
+    url: str | None = None
+    withheld: tuple[str, ...] = ()
+    """What was left out and why, a line each; printed in the pull request."""
+
+
+class Base(Value):
+    """The commit that a run works from."""
+
+    ref: str
+    """The branch that a pull request would be opened against."""
+    sha: str
+
+
+# --- the sandbox and the change ---------------------------------------------------------------------------------------
+
+
+class ExecResult(Value):
+    """A finished command. `exit_code` is None when it was killed at its time-out."""
+
+    exit_code: int | None
+    output: str
+    """stdout and stderr interleaved, UTF-8 with replacement, cut in the middle when `truncated`."""
+    duration_s: float
+    truncated: bool = False
+    output_bytes: int = 0
+    """How much the command printed, before any cut."""
+
+
+class FileChange(Value):
+    """One path of a patch. `additions` and `deletions` are lines, None for binary files."""
+
+    path: str
+    status: Literal["added", "modified", "deleted", "renamed"]
+    old_path: str | None = None
+    additions: int | None = None
+    deletions: int | None = None
+
+
+class Patch(Value):
+    """A change as text against `base_sha`, and the tree that results from it."""
+
+    base_sha: str
+    tree_sha: str
+    diff: str
+    files: tuple[FileChange, ...]
+    flagged: tuple[str, ...] = ()
+    """Protected paths that it touches: work is kept, but the pull request stays a draft and says so."""
+
+
+class Checkpoint(Value):
+    """The workspace after a step: its tree, and the diff against base as a blob of the journal."""
+
+    step: int
+    tree_sha: str
+    diff_blob: str
+
+
+# --- the proof --------------------------------------------------------------------------------------------------------
+
+
+class TestReport(Value):
+    """Test ids by outcome. Empty everywhere with `by_id` False when only an exit code is known: weaker evidence."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    by_id: bool
+    passed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    errored: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    problem: str | None = None
+    """Why no report could be read, when none could."""
+
+
+class Cell(Value):
+    """One run of the tests in one fresh container."""
+
+    name: Literal["base", "base+new tests", "head", "head+old tests"]
+    tree_sha: str
+    command: str
+    exit_code: int | None
+    duration_s: float
+    report: TestReport
+    output_tail: str
+    """The last part of the output, for objections and for people."""
+
+
+class Evidence(Value):
+    """What was run to reach a verdict; enough to run it again."""
+
+    cells: tuple[Cell, ...] = ()
+    base_sha: str
+    head_tree: str
+    image: str
+    """Reference of the image that the cells ran in."""
+    image_digest: str
+    test_files: tuple[str, ...] = ()
+    """Test files that the patch adds or changes."""
+    proving_tests: tuple[str, ...] = ()
+    """Tests that fail on base and pass on head."""
+    not_verified: tuple[str, ...] = ()
+    """What was not run or could not be known, a line each."""
+
+
+VerdictKind = Literal["proven", "passing", "unverified", "regressed", "no_change", "refused"]
+
+
+class Verdict(Value):
+    """A machine's judgement of a patch.
+
+    proven: a test failed before and passes after, nothing new fails · passing: nothing new fails, nothing was red before ·
+    unverified: no tests, or the environment would not build · regressed: new failures · no_change · refused: by policy.
+    """
+
+    kind: VerdictKind
+    reasons: tuple[str, ...] = ()
+    objections: tuple[str, ...] = ()
+    """What the model is told when it may try again; empty when there is nothing to improve."""
+
+
+# --- the result -------------------------------------------------------------------------------------------------------
+
+
+class Outcome(Value):
+    """How the agent's part ended."""
+
+    kind: Literal["submitted", "limit", "stuck", "failed"]
+    reason: str = ""
+    submission: Submission | None = None
+
+
+class Proposal(Value):
+    """A pull request as it would be opened."""
+
+    branch: str
+    base_ref: str
+    title: str
+    body: str
+    draft: bool
+
+
+class PullRequest(Value):
+    """A published proposal. `number` and `url` are None when it is a branch in a local checkout."""
+
+    branch: str
+    commit_sha: str
+    draft: bool
+    number: int | None = None
+    url: str | None = None
+
+
+class RunResult(Value):
+    """How a run ended."""
+
+    run_id: str
+    verdict: Verdict
+    outcome: Outcome
+    spent: Spent
+    pull_request: PullRequest | None = None
+    journal_digest: str = ""

@@ -1,0 +1,1 @@
+"""Git on the host, on repositories that no sandbox can write."""

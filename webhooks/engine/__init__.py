@@ -1,0 +1,1 @@
+"""The job port and its DBOS implementation."""
