@@ -1,1 +1,48 @@
-"""Prompt files (Markdown, Jinja with StrictUndefined)."""
+"""Every text that a model or a person reads from us: Markdown templates beside this file, and the one way to fill them."""
+
+import importlib.resources
+import re
+from collections.abc import Callable, Mapping
+
+import jinja2
+
+from coder.errors import ConfigError
+
+_NAME = re.compile(r"[a-z0-9_]+(?:/[a-z0-9_]+)*")
+
+
+def render(name: str, /, **values: object) -> str:
+    """The text of `coder/prompts/<name>.md` with `values` filled in.
+
+    A value is data: it is never read as a template and nothing in it is escaped, so callers fence or neutralise what
+    strangers wrote. Lines that hold only a block tag vanish; the result neither begins nor ends with a newline.
+
+    Raises:
+        ConfigError: There is no such prompt, it does not parse, or it uses a value that was not given.
+    """
+    return _render(name, values, source=_source)
+
+
+def _render(name: str, values: Mapping[str, object], *, source: Callable[[str], str | None]) -> str:
+    """As `render`, with the templates taken from `source`."""
+    environment = jinja2.Environment(
+        autoescape=False,  # noqa: S701 — the output is Markdown for models and for GitHub, never our own HTML
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(source),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    try:
+        return environment.get_template(name).render(values).strip("\n")
+    except jinja2.TemplateNotFound as exc:
+        raise ConfigError(f"there is no prompt {exc.name!r} in coder/prompts") from exc
+    except jinja2.TemplateError as exc:
+        raise ConfigError(f"cannot fill the prompt {name!r}: {exc}") from exc
+
+
+def _source(name: str) -> str | None:
+    """The template's text, or None when there is none; `name` cannot leave the folder."""
+    if not _NAME.fullmatch(name):
+        return None
+    file = importlib.resources.files("coder.prompts").joinpath(f"{name}.md")
+    return file.read_text(encoding="utf-8") if file.is_file() else None
