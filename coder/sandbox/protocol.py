@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from coder.types import ExecResult
 
@@ -97,7 +97,7 @@ class Sandbox(Protocol):
         """Remove it; safe to call twice."""
         ...
 
-    def __enter__(self) -> "Sandbox": ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 
@@ -106,7 +106,12 @@ class SandboxProvider(Protocol):
     """Whatever makes sandboxes."""
 
     def image_for(
-        self, files: Mapping[str, bytes], *, pack: TreePack, setup: tuple[str, ...] | None, progress: Callable[[str], None]
+        self,
+        files: Mapping[str, bytes],
+        *,
+        pack: TreePack,
+        setup: tuple[str, ...] | None,
+        progress: Callable[[str], None],
     ) -> Image:
         """The image for a repository whose marker files (pyproject.toml, go.mod, lock files …) are `files`.
 

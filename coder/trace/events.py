@@ -1,0 +1,179 @@
+"""What can happen in a run. The events are the conversation, the trace, the resume point and the replay input."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from coder.types import (
+    Base,
+    Checkpoint,
+    Completion,
+    Evidence,
+    Message,
+    Outcome,
+    Patch,
+    Problem,
+    PullRequest,
+    RunResult,
+    Task,
+    ToolOutput,
+    ToolSpec,
+    Value,
+    Verdict,
+)
+
+
+class RunStarted(Value):
+    """The first event of a run."""
+
+    type: Literal["run_started"] = "run_started"
+    task: Task
+    version: str
+    """Version of this program."""
+
+
+class Resumed(Value):
+    """A new process goes on with the run; the wall clock between the last event and this one is not counted."""
+
+    type: Literal["resumed"] = "resumed"
+    version: str
+
+
+class ProblemRead(Value):
+    """What is to be solved, and from which commit."""
+
+    type: Literal["problem_read"] = "problem_read"
+    problem: Problem
+    base: Base
+
+
+class Prepared(Value):
+    """The environment is ready."""
+
+    type: Literal["prepared"] = "prepared"
+    image: str
+    image_digest: str
+    setup_ok: bool
+    setup_log: str
+    test_command: str | None
+    """How the repository's tests are run; None when no way was found."""
+
+
+class Opened(Value):
+    """The conversation's fixed beginning: system prompt, opening message, tools."""
+
+    type: Literal["opened"] = "opened"
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+
+
+class Answered(Value):
+    """The model answered; paid for, and never asked again."""
+
+    type: Literal["answered"] = "answered"
+    step: int
+    completion: Completion
+
+
+class ToolFinished(Value):
+    """A tool call was carried out. `full_blob` holds the whole output when `output` shows only head and tail."""
+
+    type: Literal["tool_finished"] = "tool_finished"
+    step: int
+    call_id: str
+    name: str
+    output: ToolOutput
+    duration_s: float
+    full_blob: str | None = None
+
+
+class Checkpointed(Value):
+    """The workspace changed in this step and was saved."""
+
+    type: Literal["checkpointed"] = "checkpointed"
+    checkpoint: Checkpoint
+
+
+class Told(Value):
+    """A message of ours to the model: a reminder, a warning, an objection of the verification.
+
+    With `replaces_answer` the answer just before it leaves the wire history (an assistant turn without tool calls in
+    the middle of a run makes Kimi K2 lose all earlier reasoning); the trace keeps it.
+    """
+
+    type: Literal["told"] = "told"
+    step: int
+    reason: Literal["no_tool_call", "cut_short", "stuck", "budget", "objection"]
+    message: Message
+    replaces_answer: bool = False
+
+
+class Solved(Value):
+    """The agent's part ended (for this round)."""
+
+    type: Literal["solved"] = "solved"
+    outcome: Outcome
+
+
+class PatchTaken(Value):
+    """The change left the sandbox and passed the patch rules. `patch.diff` is empty here; the text is the blob."""
+
+    type: Literal["patch_taken"] = "patch_taken"
+    patch: Patch
+    diff_blob: str
+
+
+class Verified(Value):
+    """The tests were run by us."""
+
+    type: Literal["verified"] = "verified"
+    round: int
+    verdict: Verdict
+    evidence: Evidence
+
+
+class Published(Value):
+    """The change is out: a pull request, or a branch in a local checkout."""
+
+    type: Literal["published"] = "published"
+    pull_request: PullRequest
+
+
+class Finished(Value):
+    """The last event of a run."""
+
+    type: Literal["finished"] = "finished"
+    result: RunResult
+
+
+Event = Annotated[
+    RunStarted
+    | Resumed
+    | ProblemRead
+    | Prepared
+    | Opened
+    | Answered
+    | ToolFinished
+    | Checkpointed
+    | Told
+    | Solved
+    | PatchTaken
+    | Verified
+    | Published
+    | Finished,
+    Field(discriminator="type"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+"""Reads and writes any event."""
+
+
+class Entry(Value):
+    """One line of the journal. `hash` covers all other fields, `prev` is the hash of the line before."""
+
+    ts: str
+    seq: int
+    run_id: str
+    prev: str
+    event: Event
+    hash: str

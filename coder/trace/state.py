@@ -1,0 +1,139 @@
+"""What the journal says of a run: pure folds over its events."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from coder.trace.events import (
+    Answered,
+    Checkpointed,
+    Entry,
+    Event,
+    Finished,
+    Opened,
+    PatchTaken,
+    Prepared,
+    ProblemRead,
+    Published,
+    Resumed,
+    RunStarted,
+    Solved,
+    Told,
+    ToolFinished,
+    Verified,
+)
+from coder.types import Checkpoint, Message, Spent, ToolCall
+
+_FIELDS = {
+    "run_started": "started",
+    "problem_read": "problem",
+    "prepared": "prepared",
+    "opened": "opened",
+    "solved": "solved",
+    "patch_taken": "patch",
+    "published": "published",
+    "finished": "finished",
+}
+
+
+@dataclass(slots=True)
+class RunState:
+    """Where a run stands: the last event of each kind. Reading it never changes it."""
+
+    started: RunStarted | None = None
+    problem: ProblemRead | None = None
+    prepared: Prepared | None = None
+    opened: Opened | None = None
+    checkpoint: Checkpoint | None = None
+    solved: Solved | None = None
+    """How the agent's part ended; None again after an objection reopened it."""
+    patch: PatchTaken | None = None
+    verified: list[Verified] = field(default_factory=list)
+    published: Published | None = None
+    finished: Finished | None = None
+
+    def take(self, event: Event) -> None:
+        """Move on by one event."""
+        if isinstance(event, Verified):
+            self.verified.append(event)
+        elif isinstance(event, Checkpointed):
+            self.checkpoint = event.checkpoint
+        elif isinstance(event, Told) and event.reason == "objection":
+            self.solved = self.patch = None
+        elif event.type in _FIELDS:
+            setattr(self, _FIELDS[event.type], event)
+
+
+def state_of(events: Iterable[Event]) -> RunState:
+    """Where the run stands after `events`."""
+    state = RunState()
+    for event in events:
+        state.take(event)
+    return state
+
+
+def conversation(events: Iterable[Event]) -> list[Message]:
+    """The messages as they go on the wire next, rebuilt from the journal.
+
+    Tool results stand right after the call's message, in call order, as templates that pair by order need them.
+    """
+    messages: list[Message] = []
+    for event in events:
+        match event:
+            case Opened():
+                messages.extend(event.messages)
+            case Answered():
+                messages.append(event.completion.message)
+            case ToolFinished():
+                messages.append(
+                    Message(role="tool", content=event.output.content, tool_call_id=event.call_id, name=event.name)
+                )
+            case Told():
+                if event.replaces_answer and messages[-1].role == "assistant":
+                    messages.pop()
+                messages.append(event.message)
+            case _:
+                pass
+    return messages
+
+
+def open_calls(events: Sequence[Event]) -> tuple[int, tuple[ToolCall, ...]]:
+    """Step and calls of the last answer that have no result yet: what a crash left undone."""
+    step, calls = 0, tuple[ToolCall, ...]()
+    for event in events:
+        match event:
+            case Answered():
+                step, calls = event.step, event.completion.message.tool_calls
+            case ToolFinished():
+                calls = tuple(call for call in calls if call.id != event.call_id)
+            case Told() | Solved():
+                calls = ()
+            case _:
+                pass
+    return step, calls
+
+
+def spent(entries: Sequence[Entry]) -> Spent:
+    """Steps, tokens, dollars and wall clock so far; time in which no process ran the journal is not counted."""
+    answers = [e.event for e in entries if isinstance(e.event, Answered)]
+    elapsed, started, last = 0.0, "", ""
+    for entry in entries:
+        if isinstance(entry.event, Resumed) or not started:
+            elapsed += _seconds(started, last)
+            started = entry.ts
+        last = entry.ts
+    usages = [answer.completion.usage for answer in answers]
+    return Spent(
+        steps=len(answers),
+        cost_usd=sum(answer.completion.cost_usd for answer in answers),
+        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
+        cached_tokens=sum(usage.cached_tokens for usage in usages),
+        completion_tokens=sum(usage.completion_tokens for usage in usages),
+        elapsed_s=round(elapsed + _seconds(started, last), 3),
+    )
+
+
+def _seconds(start: str, end: str) -> float:
+    if not start or not end:
+        return 0.0
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -1,0 +1,190 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from coder.errors import JournalError
+from coder.trace.events import Answered, Checkpointed, Opened, Resumed, RunStarted, Solved, Told, ToolFinished
+from coder.trace.journal import JournalStore
+from coder.trace.state import conversation, open_calls, spent, state_of
+from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Task, ToolCall, ToolOutput, Usage
+
+TASK = Task(
+    run_id="r1",
+    repo=RepoRef(owner="o", name="n"),
+    kind="prompt",
+    prompt="fix it",
+    requested_by="ann",
+    requested_at="2026-01-01T00:00:00Z",
+    model="m",
+)
+
+
+def answer(step: int, *call_ids: str, content: str | None = None) -> Answered:
+    calls = tuple(ToolCall(id=c, name="read", arguments="{}") for c in call_ids)
+    message = Message(role="assistant", content=content, reasoning_content="hm", tool_calls=calls)
+    usage = Usage(prompt_tokens=100, cached_tokens=40, completion_tokens=10)
+    completion = Completion(message=message, finish_reason="tool_calls", usage=usage, cost_usd=0.5, model="m")
+    return Answered(step=step, completion=completion)
+
+
+def result(step: int, call_id: str) -> ToolFinished:
+    return ToolFinished(step=step, call_id=call_id, name="read", output=ToolOutput(content="ok"), duration_s=0.1)
+
+
+def told(*, replaces: bool, reason: str = "no_tool_call") -> Told:
+    message = Message(role="user", content="go on")
+    return Told.model_validate({"step": 2, "reason": reason, "message": message, "replaces_answer": replaces})
+
+
+OPENED = Opened(messages=(Message(role="system", content="s"), Message(role="user", content="u")), tools=())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.sqlite"
+
+
+def test_what_is_appended_is_read_again_by_a_new_process(path: Path) -> None:
+    first = JournalStore(path)
+    journal = first.open("r1")
+    journal.append(RunStarted(task=TASK, version="1"))
+    journal.append(OPENED)
+    digest = journal.digest
+    first.close()
+
+    store = JournalStore(path)
+    again = store.open("r1")
+
+    assert again.events == (RunStarted(task=TASK, version="1"), OPENED)
+    assert again.digest == digest
+    assert [run.run_id for run in store.runs()] == ["r1"]
+    store.close()
+
+
+def test_a_second_writer_of_the_same_run_stops(path: Path) -> None:
+    store = JournalStore(path)
+    one, two = store.open("r1"), store.open("r1")
+    one.append(OPENED)
+
+    with pytest.raises(JournalError, match="another process"):
+        two.append(OPENED)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "UPDATE journal SET event = replace(event, 'fix it', 'break it') WHERE seq = 1",
+        "UPDATE journal SET ts = '2020-01-01T00:00:00Z' WHERE seq = 1",
+        "DELETE FROM journal WHERE seq = 1",
+        "UPDATE journal SET prev = hash WHERE seq = 1",
+    ],
+)
+def test_a_changed_line_is_named(path: Path, tamper: str) -> None:
+    store = JournalStore(path)
+    journal = store.open("r1")
+    for _ in range(3):
+        journal.append(RunStarted(task=TASK, version="1"))
+    with sqlite3.connect(path) as db:
+        db.execute(tamper)
+    db.close()
+
+    with pytest.raises(JournalError, match="line 1"):
+        store.open("r1")
+    store.close()
+
+
+def test_secrets_are_cut_before_they_are_stored_and_hashed(path: Path) -> None:
+    store = JournalStore(path)
+    journal = store.open("r1", redact=lambda text: text.replace("hunter2", "[redacted]"))
+
+    stored = journal.append(
+        told(replaces=False).model_copy(update={"message": Message(role="user", content="hunter2")})
+    )
+
+    assert isinstance(stored, Told)
+    assert stored.message.content == "[redacted]"
+    assert store.open("r1").events == (stored,)
+    assert "hunter2" not in "".join(store.lines("r1"))
+    store.close()
+
+
+def test_a_blob_is_stored_once_and_checked_when_read(path: Path) -> None:
+    store = JournalStore(path)
+    journal = store.open("r1")
+    digest = journal.put_blob(b"data")
+    assert journal.put_blob(b"data") == digest
+    assert journal.blob(digest) == b"data"
+
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE blob SET data = x'00'")
+    db.close()
+
+    with pytest.raises(JournalError, match="damaged"):
+        journal.blob(digest)
+    with pytest.raises(JournalError, match="missing"):
+        journal.blob("0" * 64)
+    store.close()
+
+
+def test_listeners_hear_each_line(path: Path) -> None:
+    heard: list[int] = []
+    store = JournalStore(path)
+    journal = store.open("r1", listeners=[lambda entry: heard.append(entry.seq)])
+
+    journal.append(OPENED)
+    journal.append(OPENED)
+
+    assert heard == [0, 1]
+    store.close()
+
+
+def test_the_conversation_is_rebuilt_without_an_answer_that_was_replaced() -> None:
+    events = [
+        OPENED,
+        answer(1, "a", "b"),
+        result(1, "a"),
+        result(1, "b"),
+        answer(2, content="done!"),
+        told(replaces=True),
+    ]
+
+    messages = conversation(events)
+
+    assert [m.role for m in messages] == ["system", "user", "assistant", "tool", "tool", "user"]
+    assert [m.tool_call_id for m in messages if m.role == "tool"] == ["a", "b"]
+
+
+def test_calls_without_a_result_are_open_after_a_crash() -> None:
+    assert [call.id for call in open_calls([OPENED, answer(1, "a", "b"), result(1, "a")])[1]] == ["b"]
+    assert open_calls([OPENED, answer(1, "a"), result(1, "a")])[1] == ()
+    assert open_calls([OPENED, answer(1, content="hi"), told(replaces=True)])[1] == ()
+
+
+def test_an_objection_reopens_the_agents_part() -> None:
+    solved = Solved(outcome=Outcome(kind="submitted"))
+    checkpoint = Checkpointed(checkpoint=Checkpoint(step=1, tree_sha="t", diff_blob="d"))
+
+    state = state_of([OPENED, checkpoint, solved])
+    assert state.solved == solved
+
+    state.take(told(replaces=False, reason="objection"))
+    assert state.solved is None
+    assert state.checkpoint == checkpoint.checkpoint
+
+
+def test_time_between_a_crash_and_the_resume_is_not_counted(path: Path) -> None:
+    store = JournalStore(path)
+    journal = store.open("r1")
+    journal.append(answer(1, "a"))
+    journal.append(Resumed(version="1"))
+    journal.append(answer(2, "a"))
+    stamps = ["2026-01-01T00:00:00Z", "2026-01-01T05:00:00Z", "2026-01-01T05:00:07Z"]
+    entries = [e.model_copy(update={"ts": ts}) for e, ts in zip(journal.entries, stamps, strict=True)]
+
+    used = spent(entries)
+
+    assert used.elapsed_s == 7
+    assert (used.steps, used.cost_usd, used.prompt_tokens, used.cached_tokens) == (2, 1.0, 200, 80)
+    store.close()
