@@ -4,6 +4,7 @@ Pydantic (`Value`) for what reaches a disk or a wire. Times are RFC 3339 in UTC,
 repository root, money is US dollars.
 """
 
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -189,6 +190,28 @@ class Base(Value):
     ref: str
     """The branch that a pull request would be opened against."""
     sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreePack:
+    """A commit as git objects, made by the workspace: what a sandbox is filled with."""
+
+    commit_sha: str
+    pack: bytes
+    """A git packfile with the commit, its tree, and a bounded history."""
+    shallow: tuple[str, ...] = ()
+    """Commits at which the history is cut (git's `shallow` file)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where git fetches from and pushes to. The credential travels in git's environment, never in `url`."""
+
+    url: str
+    authorization: str | None = field(default=None, repr=False)
+    """Value of the HTTP header `Authorization`, when there is one."""
+    local: bool = False
+    """A path on this machine: its hooks must not run."""
 
 
 # --- the sandbox and the change ---------------------------------------------------------------------------------------

@@ -1,20 +1,9 @@
 """The seam to where problems come from and pull requests go."""
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from coder.types import Base, Problem, Proposal, PullRequest, RunResult, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """Where git fetches from and pushes to. The credential travels in git's environment, never in `url`."""
-
-    url: str
-    authorization: str | None = field(default=None, repr=False)
-    """Value of the HTTP header `Authorization`, when there is one."""
-    local: bool = False
-    """A path on this machine: its hooks must not run."""
+from coder.types import Remote as Remote
 
 
 class Forge(Protocol):

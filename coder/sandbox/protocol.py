@@ -5,17 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from coder.types import ExecResult
-
-
-@dataclass(frozen=True, slots=True)
-class TreePack:
-    """A commit as git objects, made by the workspace: what a sandbox is filled with."""
-
-    commit_sha: str
-    pack: bytes
-    """A git packfile with the commit, its tree, and a bounded history."""
-    shallow: tuple[str, ...] = ()
-    """Commits at which the history is cut (git's `shallow` file)."""
+from coder.types import TreePack as TreePack
 
 
 @dataclass(frozen=True, slots=True)
