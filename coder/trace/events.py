@@ -108,6 +108,13 @@ class Told(Value):
     replaces_answer: bool = False
 
 
+class Reduced(Value):
+    """The conversation was shortened once: tool outputs of steps before `before_step` are stubs on the wire from here."""
+
+    type: Literal["reduced"] = "reduced"
+    before_step: int
+
+
 class Solved(Value):
     """The agent's part ended (for this round)."""
 
@@ -156,6 +163,7 @@ Event = Annotated[
     | ToolFinished
     | Checkpointed
     | Told
+    | Reduced
     | Solved
     | PatchTaken
     | Verified

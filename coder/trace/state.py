@@ -15,6 +15,7 @@ from coder.trace.events import (
     Prepared,
     ProblemRead,
     Published,
+    Reduced,
     Resumed,
     RunStarted,
     Solved,
@@ -23,6 +24,9 @@ from coder.trace.events import (
     Verified,
 )
 from coder.types import Checkpoint, Message, Spent, ToolCall
+
+STUB = "[This old output is hidden to save space. Run the tool again if you need it.]"
+"""What a hidden tool output looks like to the model."""
 
 _FIELDS = {
     "run_started": "started",
@@ -78,7 +82,9 @@ def conversation(events: Iterable[Event]) -> list[Message]:
     Tool results stand right after the call's message, in call order, as templates that pair by order need them.
     """
     messages: list[Message] = []
+    steps: list[int] = []  # of the message at the same place
     for event in events:
+        step = getattr(event, "step", 0)
         match event:
             case Opened():
                 messages.extend(event.messages)
@@ -92,9 +98,19 @@ def conversation(events: Iterable[Event]) -> list[Message]:
                 if event.replaces_answer and messages[-1].role == "assistant":
                     messages.pop()
                 messages.append(event.message)
+            case Reduced():
+                messages = [hidden(m) if s < event.before_step else m for m, s in zip(messages, steps, strict=True)]
             case _:
                 pass
+        steps = steps[: len(messages)] + [step] * (len(messages) - len(steps))
     return messages
+
+
+def hidden(message: Message) -> Message:
+    """A long tool output as the stub that stands for it on the wire; any other message as it is."""
+    if message.role != "tool" or len(message.content or "") <= len(STUB):
+        return message
+    return message.model_copy(update={"content": STUB})
 
 
 def open_calls(events: Sequence[Event]) -> tuple[int, tuple[ToolCall, ...]]:

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from coder.errors import JournalError
-from coder.trace.events import Answered, Checkpointed, Opened, Resumed, RunStarted, Solved, Told, ToolFinished
+from coder.trace.events import Answered, Checkpointed, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
 from coder.trace.journal import JournalStore
-from coder.trace.state import conversation, open_calls, spent, state_of
+from coder.trace.state import STUB, conversation, open_calls, spent, state_of
 from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Task, ToolCall, ToolOutput, Usage
 
 TASK = Task(
@@ -188,3 +188,21 @@ def test_time_between_a_crash_and_the_resume_is_not_counted(path: Path) -> None:
     assert used.elapsed_s == 7
     assert (used.steps, used.cost_usd, used.prompt_tokens, used.cached_tokens) == (2, 1.0, 200, 80)
     store.close()
+
+
+def test_a_reduction_hides_outputs_of_earlier_steps_only() -> None:
+    long = ToolOutput(content="x" * 500)
+    events = [
+        OPENED,
+        answer(1, "a"),
+        result(1, "a").model_copy(update={"output": long}),
+        answer(2, "b"),
+        result(2, "b").model_copy(update={"output": long}),
+        Reduced(before_step=2),
+        answer(3, "c"),
+        result(3, "c"),
+    ]
+
+    contents = [m.content for m in conversation(events) if m.role == "tool"]
+
+    assert contents == [STUB, "x" * 500, "ok"]
