@@ -76,7 +76,7 @@ class Answered(Value):
 
 
 class ToolFinished(Value):
-    """A tool call was carried out. `full_blob` holds the whole output when `output` shows only head and tail."""
+    """A tool call was carried out: its result and the workspace after it, in one line, so that no crash parts them."""
 
     type: Literal["tool_finished"] = "tool_finished"
     step: int
@@ -85,13 +85,9 @@ class ToolFinished(Value):
     output: ToolOutput
     duration_s: float
     full_blob: str | None = None
-
-
-class Checkpointed(Value):
-    """The workspace changed in this step and was saved."""
-
-    type: Literal["checkpointed"] = "checkpointed"
-    checkpoint: Checkpoint
+    """The whole output, when `output` shows only head and tail."""
+    checkpoint: Checkpoint | None = None
+    """The workspace, when this call changed it."""
 
 
 class Told(Value):
@@ -161,7 +157,6 @@ Event = Annotated[
     | Opened
     | Answered
     | ToolFinished
-    | Checkpointed
     | Told
     | Reduced
     | Solved

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from coder.trace.events import (
     Answered,
-    Checkpointed,
     Entry,
     Event,
     Finished,
@@ -60,8 +59,8 @@ class RunState:
         """Move on by one event."""
         if isinstance(event, Verified):
             self.verified.append(event)
-        elif isinstance(event, Checkpointed):
-            self.checkpoint = event.checkpoint
+        elif isinstance(event, ToolFinished):
+            self.checkpoint = event.checkpoint or self.checkpoint
         elif isinstance(event, Told) and event.reason == "objection":
             self.solved = self.patch = None
         elif event.type in _FIELDS:

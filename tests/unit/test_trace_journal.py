@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from coder.errors import JournalError
-from coder.trace.events import Answered, Checkpointed, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
+from coder.trace.events import Answered, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
 from coder.trace.journal import JournalStore
 from coder.trace.state import STUB, conversation, open_calls, spent, state_of
 from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Task, ToolCall, ToolOutput, Usage
@@ -164,14 +164,15 @@ def test_calls_without_a_result_are_open_after_a_crash() -> None:
 
 def test_an_objection_reopens_the_agents_part() -> None:
     solved = Solved(outcome=Outcome(kind="submitted"))
-    checkpoint = Checkpointed(checkpoint=Checkpoint(step=1, tree_sha="t", diff_blob="d"))
+    checkpoint = Checkpoint(step=1, tree_sha="t", diff_blob="d")
+    changed = result(1, "a").model_copy(update={"checkpoint": checkpoint})
 
-    state = state_of([OPENED, checkpoint, solved])
+    state = state_of([OPENED, changed, result(1, "b"), solved])
     assert state.solved == solved
 
     state.take(told(replaces=False, reason="objection"))
     assert state.solved is None
-    assert state.checkpoint == checkpoint.checkpoint
+    assert state.checkpoint == checkpoint
 
 
 def test_time_between_a_crash_and_the_resume_is_not_counted(path: Path) -> None:

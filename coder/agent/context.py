@@ -1,0 +1,79 @@
+"""The conversation as it goes on the wire: append only, until it must be shortened."""
+
+from typing import Literal
+
+from coder.agent import budget, stuck, window
+from coder.errors import ContextOverflowError
+from coder.model.protocol import CompletionRequest, ModelClient
+from coder.prompts import render
+from coder.trace.events import Answered, Event, Opened, Told
+from coder.trace.journal import Journal
+from coder.trace.state import conversation, spent
+from coder.types import Completion, Limits, Message
+
+CALL_DEADLINE_S = 900.0
+"""Wall clock of one model call with its retries."""
+
+
+class Context:
+    """What the model is sent. The journal stays the only truth: this is its fold, kept up to date."""
+
+    def __init__(self, model: ModelClient, journal: Journal, limits: Limits) -> None:
+        self._model, self._journal, self._limits = model, journal, limits
+        self._messages = conversation(journal.events)
+        self._tools = next(e.tools for e in journal.events if isinstance(e, Opened))
+
+    def record(self, event: Event) -> None:
+        """Journal an event and let the conversation follow."""
+        stored = self._journal.append(event)
+        if isinstance(stored, Told) and stored.replaces_answer:
+            self._messages = conversation(self._journal.events)
+        else:
+            self._messages += conversation([stored])
+
+    def room(self) -> int:
+        """Tokens that the next answer may have, the conversation shortened first if need be; 0 when there is no room."""
+        profile = self._model.profile
+        estimate = window.tokens(self._messages, self._tools)
+        if estimate > window.REDUCE_AT * profile.window_tokens and self._shorten(window.KEEP_STEPS):
+            estimate = window.tokens(self._messages, self._tools)
+        return budget.room(estimate, profile, self._limits, spent(self._journal.entries))
+
+    def ask(self, step: int, room: int) -> Completion:
+        """The model's answer, journalled; a conversation that the provider finds too long is shortened once."""
+        try:
+            completion = self._model.complete(self._request(room))
+        except ContextOverflowError:
+            if not self._shorten(window.KEEP_STEPS // 2):
+                raise
+            completion = self._model.complete(self._request(room))
+        self.record(Answered(step=step, completion=completion))
+        return completion
+
+    def advise(self, step: int) -> None:
+        """Remind the model when it repeats itself, and once when a limit comes near."""
+        events = self._journal.events
+        if not isinstance(events[-1], Told) and (text := stuck.reminder(events)):
+            self.tell(step, "stuck", advice=text)
+        warned = any(isinstance(e, Told) and e.reason == "budget" for e in events)
+        if not warned and (text := budget.warning(self._limits, spent(self._journal.entries))):
+            self.tell(step, "budget", advice=text)
+
+    def tell(
+        self, step: int, reason: Literal["no_tool_call", "cut_short", "stuck", "budget"], advice: str = ""
+    ) -> None:
+        """Say something to the model; an answer without a tool call leaves the wire for it."""
+        message = Message(role="user", content=render("reminder", reason=reason, advice=advice))
+        silent = reason in {"no_tool_call", "cut_short"}
+        self.record(Told(step=step, reason=reason, message=message, replaces_answer=silent))
+
+    def _request(self, room: int) -> CompletionRequest:
+        return CompletionRequest(self._messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id)
+
+    def _shorten(self, keep_steps: int) -> bool:
+        reduced = window.reduction(self._journal.events, keep_steps=keep_steps)
+        if reduced is None:
+            return False
+        self._journal.append(reduced)
+        self._messages = conversation(self._journal.events)
+        return True

@@ -1,0 +1,85 @@
+"""Seeing that a run goes in circles: remind first, then stop with an honest report."""
+
+import json
+from collections.abc import Sequence
+
+from coder.trace.events import Answered, Event, Told, ToolFinished
+
+REMIND_AT = (3, 5, 8)
+"""Lengths of a streak of equal calls at which the model is reminded (kimi-cli's ladder)."""
+STOP_AT = 12
+MAX_SILENT_ANSWERS = 3
+"""Answers in a row without any tool call."""
+MAX_ERRORS = 10
+"""Tool calls in a row that failed before they ran."""
+
+
+def silent_answers(events: Sequence[Event]) -> int:
+    """How many of the last answers in a row had no tool call."""
+    count = 0
+    for event in reversed(events):
+        if isinstance(event, Answered):
+            if event.completion.message.tool_calls:
+                break
+            count += 1
+        elif isinstance(event, Told) and event.reason == "objection":
+            break
+    return count
+
+
+def equal_calls(events: Sequence[Event]) -> int:
+    """Length of the streak of steps at the end that made exactly the same calls with the same results."""
+    steps: dict[int, list[str]] = {}
+    for event in events[-4 * STOP_AT :]:
+        if isinstance(event, Answered):
+            calls = event.completion.message.tool_calls
+            steps[event.step] = [f"{c.name}({_canonical(c.arguments)})" for c in calls]
+        elif isinstance(event, ToolFinished) and event.step in steps:
+            steps[event.step].append(event.output.content)
+    shapes = list(steps.values())
+    streak = 0
+    for shape in reversed(shapes):
+        if shape != shapes[-1]:
+            break
+        streak += 1
+    return streak
+
+
+def failed_calls(events: Sequence[Event]) -> int:
+    """How many tool calls in a row failed, counted from the end."""
+    count = 0
+    for event in reversed(events):
+        if isinstance(event, ToolFinished):
+            if not event.output.is_error or event.name in {"run", "run_tests"}:  # a red test is no mistake
+                break
+            count += 1
+    return count
+
+
+def reminder(events: Sequence[Event]) -> str | None:
+    """What the model is told when it repeats itself; None when it does not."""
+    streak = equal_calls(events)
+    if streak in REMIND_AT:
+        return (
+            f"You have made the same call {streak} times with the same result. Repeating it will not help: "
+            "say what you expected, why it is not so, and do something else."
+        )
+    return None
+
+
+def stop(events: Sequence[Event]) -> str | None:
+    """Why the run cannot go on, as a sentence; None when it can."""
+    if silent_answers(events) >= MAX_SILENT_ANSWERS:
+        return f"the model answered {MAX_SILENT_ANSWERS} times in a row without calling a tool"
+    if equal_calls(events) >= STOP_AT:
+        return f"the model made the same call {STOP_AT} times in a row with the same result"
+    if failed_calls(events) >= MAX_ERRORS:
+        return f"{MAX_ERRORS} tool calls in a row failed"
+    return None
+
+
+def _canonical(arguments: str) -> str:
+    try:
+        return json.dumps(json.loads(arguments, strict=False), sort_keys=True)
+    except ValueError:
+        return arguments
