@@ -12,8 +12,8 @@ from coder.sandbox.protocol import Sandbox
 from coder.tools.base import Carried, Toolbox
 from coder.trace.events import Solved, ToolFinished
 from coder.trace.journal import Journal
-from coder.trace.state import open_calls, spent, state_of
-from coder.types import Checkpoint, Limits, Outcome, Submission, ToolCall, ToolOutput
+from coder.trace.state import Turn, last_turn, spent, state_of
+from coder.types import Checkpoint, Limits, Outcome, ToolOutput
 
 
 class Agent:
@@ -35,8 +35,9 @@ class Agent:
             ModelError: The model cannot be asked.
             SandboxError: The sandbox is gone.
         """
-        step, calls = open_calls(self._journal.events)
-        outcome = self._carry_out(step, calls)
+        turn = last_turn(self._journal.events)
+        outcome = self._carry_out(turn)
+        step = turn.step
         while outcome is None:
             step += 1
             outcome = self._limit() or self._step(step)
@@ -57,27 +58,28 @@ class Agent:
             used = spent(self._journal.entries)
             return Outcome(kind="limit", reason=budget.worst_call(self._profile, self._limits, used))
         completion = self._context.ask(step, room)
-        cut = completion.finish_reason in {"length", "cut"}
-        if not completion.message.tool_calls:
-            self._context.tell(step, "cut_short" if cut else "no_tool_call")
-            return None
-        return self._carry_out(step, completion.message.tool_calls, cut=cut)
+        return self._carry_out(Turn(step, completion, completion.message.tool_calls))
 
-    def _carry_out(self, step: int, calls: tuple[ToolCall, ...], *, cut: bool = False) -> Outcome | None:
-        submission: Submission | None = None
-        for call in calls:
+    def _carry_out(self, turn: Turn) -> Outcome | None:
+        if turn.answer is None:
+            return None
+        cut = turn.answer.finish_reason in {"length", "cut"}
+        if not turn.answer.message.tool_calls:
+            self._context.tell(turn.step, "cut_short" if cut else "no_tool_call")
+        submission = turn.submission
+        for call in turn.open_calls:
             started = time.monotonic()
             # A call that the output limit or a broken stream may have cut is never run.
-            carried = _CUT if cut and call is calls[-1] else self._toolbox.call(call)
+            carried = _CUT if cut and call is turn.open_calls[-1] else self._toolbox.call(call)
             blob = self._journal.put_blob(carried.full.encode("utf-8", "replace")) if carried.full else None
             finished = ToolFinished(
-                step=step,
+                step=turn.step,
                 call_id=call.id,
                 name=call.name,
                 output=carried.output,
                 duration_s=round(time.monotonic() - started, 3),
                 full_blob=blob,
-                checkpoint=self._checkpoint(step) if self._toolbox.mutates(call.name) else None,
+                checkpoint=self._checkpoint(turn.step) if self._toolbox.mutates(call.name) else None,
             )
             self._context.record(finished)
             submission = carried.output.submission or submission

@@ -1,7 +1,7 @@
 """What the journal says of a run: pure folds over its events."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coder.trace.events import (
@@ -22,7 +22,7 @@ from coder.trace.events import (
     ToolFinished,
     Verified,
 )
-from coder.types import Checkpoint, Message, Spent, ToolCall
+from coder.types import Checkpoint, Completion, Message, Spent, Submission, ToolCall
 
 STUB = "[This old output is hidden to save space. Run the tool again if you need it.]"
 """What a hidden tool output looks like to the model."""
@@ -112,20 +112,32 @@ def hidden(message: Message) -> Message:
     return message.model_copy(update={"content": STUB})
 
 
-def open_calls(events: Sequence[Event]) -> tuple[int, tuple[ToolCall, ...]]:
-    """Step and calls of the last answer that have no result yet: what a crash left undone."""
-    step, calls = 0, tuple[ToolCall, ...]()
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The last answer and what of it is still to be done: where a new process goes on."""
+
+    step: int = 0
+    answer: Completion | None = None
+    """None when nothing is left to do for it."""
+    open_calls: tuple[ToolCall, ...] = ()
+    submission: Submission | None = None
+
+
+def last_turn(events: Iterable[Event]) -> Turn:
+    """The turn that the journal ends in."""
+    turn = Turn()
     for event in events:
         match event:
             case Answered():
-                step, calls = event.step, event.completion.message.tool_calls
+                turn = Turn(event.step, event.completion, event.completion.message.tool_calls)
             case ToolFinished():
-                calls = tuple(call for call in calls if call.id != event.call_id)
+                rest = tuple(call for call in turn.open_calls if call.id != event.call_id)
+                turn = replace(turn, open_calls=rest, submission=event.output.submission or turn.submission)
             case Told() | Solved():
-                calls = ()
+                turn = Turn(step=turn.step)
             case _:
                 pass
-    return step, calls
+    return turn
 
 
 def spent(entries: Sequence[Entry]) -> Spent:

@@ -6,8 +6,8 @@ import pytest
 from coder.errors import JournalError
 from coder.trace.events import Answered, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
 from coder.trace.journal import JournalStore
-from coder.trace.state import STUB, conversation, open_calls, spent, state_of
-from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Task, ToolCall, ToolOutput, Usage
+from coder.trace.state import STUB, Turn, conversation, last_turn, spent, state_of
+from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Submission, Task, ToolCall, ToolOutput, Usage
 
 TASK = Task(
     run_id="r1",
@@ -157,9 +157,21 @@ def test_the_conversation_is_rebuilt_without_an_answer_that_was_replaced() -> No
 
 
 def test_calls_without_a_result_are_open_after_a_crash() -> None:
-    assert [call.id for call in open_calls([OPENED, answer(1, "a", "b"), result(1, "a")])[1]] == ["b"]
-    assert open_calls([OPENED, answer(1, "a"), result(1, "a")])[1] == ()
-    assert open_calls([OPENED, answer(1, content="hi"), told(replaces=True)])[1] == ()
+    turn = last_turn([OPENED, answer(1, "a", "b"), result(1, "a")])
+
+    assert (turn.step, [call.id for call in turn.open_calls]) == (1, ["b"])
+
+
+def test_a_submission_survives_a_crash_before_the_end_is_written() -> None:
+    handed_in = ToolOutput(content="ok", submission=Submission(title="t", summary="s"))
+    turn = last_turn([OPENED, answer(1, "a"), result(1, "a").model_copy(update={"output": handed_in})])
+
+    assert turn.open_calls == ()
+    assert turn.submission == handed_in.submission
+
+
+def test_after_a_word_of_ours_nothing_is_left_to_do() -> None:
+    assert last_turn([OPENED, answer(4, content="hi"), told(replaces=True)]) == Turn(step=4)
 
 
 def test_an_objection_reopens_the_agents_part() -> None:
