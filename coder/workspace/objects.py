@@ -1,0 +1,160 @@
+"""Reads trees and blobs of a bare repository in bulk."""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from coder.errors import WorkspaceError
+from coder.workspace.git import Git, checked_sha
+
+READ_AHEAD_FILES = 512
+READ_AHEAD_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a tree. `size` is bytes, None for a submodule."""
+
+    mode: Literal["100644", "100755", "120000", "160000"]
+    blob_sha: str
+    size: int | None = None
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is a plain or executable file, no link and no submodule."""
+        return self.mode in {"100644", "100755"}
+
+
+class Objects:
+    """The objects of one bare repository. Paths are str with surrogate escapes where they are not UTF-8."""
+
+    def __init__(self, git_dir: Path, git: Git) -> None:
+        self._git_dir = git_dir
+        self._git = git
+
+    def entries(self, tree_ish: str) -> dict[str, Entry]:
+        """Every file below `tree_ish` (a full id of a commit or tree), in git's order.
+
+        Raises:
+            WorkspaceError: There is no such tree.
+        """
+        args = ["ls-tree", "-r", "-z", "-l", "--full-tree", checked_sha(tree_ish)]
+        found: dict[str, Entry] = {}
+        for record in self._git.output(args, git_dir=self._git_dir).split(b"\0"):
+            if record:
+                meta, _, path = record.partition(b"\t")
+                mode, _kind, sha, size = meta.decode("ascii").split()
+                found[os.fsdecode(path)] = Entry(_mode(mode), sha, None if size == "-" else int(size))
+        return found
+
+    def blobs(self, shas: Iterable[str]) -> dict[str, bytes]:
+        """The contents of these blobs, by id.
+
+        Raises:
+            WorkspaceError: One of them is missing or no blob.
+        """
+        wanted = [checked_sha(sha) for sha in dict.fromkeys(shas)]
+        if not wanted:
+            return {}
+        out = self._git.output(["cat-file", "--batch"], git_dir=self._git_dir, stdin=_lines(wanted))
+        found: dict[str, bytes] = {}
+        at = 0
+        for sha in wanted:
+            end = out.find(b"\n", at)
+            size = _blob_size(sha, out[at:end] if end >= 0 else b"")
+            found[sha] = out[end + 1 : end + 1 + size]
+            at = end + size + 2
+        return found
+
+    def sizes(self, shas: Iterable[str]) -> dict[str, int]:
+        """The sizes of these blobs in bytes, by id, without reading them.
+
+        Raises:
+            WorkspaceError: One of them is missing.
+        """
+        wanted = [checked_sha(sha) for sha in dict.fromkeys(shas)]
+        if not wanted:
+            return {}
+        args = ["cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)"]
+        lines = self._git.output(args, git_dir=self._git_dir, stdin=_lines(wanted)).splitlines()
+        return {sha: _blob_size(sha, line) for sha, line in zip(wanted, lines, strict=True)}
+
+
+class CommitTree:
+    """The files of one tree for the code map: path to blob id, regular files only, and their bytes.
+
+    Reading in the order of `files()` is fast: the files that follow are read along, twice as many each time. Safe for
+    threads; holds at most `READ_AHEAD_BYTES` (or one larger file) in memory.
+    """
+
+    def __init__(self, objects: Objects, tree_ish: str) -> None:
+        self._objects = objects
+        self._entries = {path: entry for path, entry in objects.entries(tree_ish).items() if entry.regular}
+        self._order = list(self._entries)
+        self._position = {path: index for index, path in enumerate(self._order)}
+        self._ahead: dict[str, bytes] = {}
+        self._window = 1
+        self._expected = -1
+        self._lock = threading.Lock()
+
+    def files(self) -> Mapping[str, str]:
+        """Path to blob id."""
+        return {path: entry.blob_sha for path, entry in self._entries.items()}
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file.
+
+        Raises:
+            WorkspaceError: There is no such file in the tree.
+        """
+        with self._lock:
+            if path not in self._entries:
+                raise WorkspaceError(f"no such file in the tree: {path!r}")
+            sha = self._entries[path].blob_sha
+            if sha not in self._ahead:
+                self._ahead = self._objects.blobs(self._following(self._position[path]))
+            return self._ahead[sha]
+
+    def _following(self, index: int) -> Sequence[str]:
+        """Blob ids to read in one go, from `index` on; more of them while the reader goes forward in order."""
+        self._window = min(self._window * 2, READ_AHEAD_FILES) if index >= self._expected >= 0 else 1
+        room = READ_AHEAD_BYTES
+        wanted: list[str] = []
+        at = index
+        while at < len(self._order) and len(wanted) < self._window:
+            entry = self._entries[self._order[at]]
+            room -= entry.size or 0
+            if wanted and room < 0:
+                break
+            wanted.append(entry.blob_sha)
+            at += 1
+        self._expected = at
+        return wanted
+
+
+def _blob_size(sha: str, header: bytes) -> int:
+    """The size that a line `<id> blob <size>` of `git cat-file` tells."""
+    match header.split():
+        case [_, b"blob", size]:
+            return int(size)
+        case _:
+            raise WorkspaceError(f"blob {sha[:12]} is missing from the repository")
+
+
+def _lines(shas: Sequence[str]) -> bytes:
+    return ("\n".join(shas) + "\n").encode("ascii")
+
+
+def _mode(text: str) -> Literal["100644", "100755", "120000", "160000"]:
+    match text:
+        case "100755":
+            return "100755"
+        case "120000":
+            return "120000"
+        case "160000":
+            return "160000"
+        case _:  # 100664 and the like, which old tools wrote
+            return "100644"
