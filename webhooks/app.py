@@ -1,0 +1,176 @@
+"""The web process: thin handlers that hand raw bytes to the intake. Nothing slow happens here."""
+
+import asyncio
+import contextlib
+import hmac
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from coder.errors import CoderError
+from webhooks.engine.port import Job, JobEngine
+from webhooks.intake import Answer, Intake
+from webhooks.store import Delivery, Store
+from webhooks.triggers import RUN_ID
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 25 * 1024 * 1024
+"""GitHub's own cap. https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap"""
+BODY_TIMEOUT_S = 30.0
+RETRY_EVERY_S = 15.0
+"""How often tasks that the engine did not take are offered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebParts:
+    """What the web process works with."""
+
+    intake: Intake
+    store: Store
+    engine: JobEngine
+    api_token: str | None = None
+
+
+def create_app(parts: WebParts) -> FastAPI:
+    """The HTTP application. It owns nothing of `parts`."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        retry = asyncio.create_task(_keep_enqueuing(parts.intake))
+        try:
+            yield
+        finally:
+            retry.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await retry
+
+    app = FastAPI(title="coder", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    _add_webhook(app, parts)
+    _add_reading(app, parts)
+
+    @app.exception_handler(CoderError)
+    async def unavailable(_request: Request, exc: CoderError) -> JSONResponse:
+        logger.error("request failed", extra={"error": str(exc)})
+        # 503 and not 202: GitHub lists the delivery as failed, and it can be sent again.
+        return JSONResponse({"error": "the service cannot keep this now"}, status_code=503)
+
+    return app
+
+
+def _add_webhook(app: FastAPI, parts: WebParts) -> None:
+    @app.post("/webhooks/github")
+    async def github(request: Request) -> JSONResponse:
+        answer = await _receive(request, parts.intake)
+        return JSONResponse(answer.body, status_code=answer.status)
+
+
+def _add_reading(app: FastAPI, parts: WebParts) -> None:
+    @app.get("/healthz")
+    async def healthz() -> JSONResponse:
+        await run_in_threadpool(parts.engine.list, limit=1)
+        await run_in_threadpool(parts.store.deliveries, limit=1)
+        return JSONResponse({"ok": True})
+
+    @app.get("/runs")
+    async def runs(request: Request) -> JSONResponse:
+        if not _may_read(request, parts.api_token):
+            return _forbidden()
+        jobs = await run_in_threadpool(parts.engine.list, limit=50)
+        deliveries = await run_in_threadpool(parts.store.deliveries, limit=50)
+        return JSONResponse({"runs": [_job(job) for job in jobs], "deliveries": [_delivery(one) for one in deliveries]})
+
+    @app.get("/runs/{run_id}")
+    async def run(run_id: str, request: Request) -> JSONResponse:
+        if not _may_read(request, parts.api_token):
+            return _forbidden()
+        job = await run_in_threadpool(parts.engine.status, run_id) if RUN_ID.fullmatch(run_id) else None
+        task = None if job is None else await run_in_threadpool(parts.store.task, run_id)
+        if job is None:
+            return JSONResponse({"error": "no such run"}, status_code=404)
+        return JSONResponse({**_job(job), "task": None if task is None else task.model_dump(mode="json")})
+
+
+async def _keep_enqueuing(intake: Intake) -> None:
+    while True:
+        try:
+            await run_in_threadpool(intake.enqueue_pending)
+        except CoderError as exc:
+            logger.error("cannot offer waiting tasks", extra={"error": str(exc)})  # noqa: TRY400 - the message says it
+        await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _receive(request: Request, intake: Intake) -> Answer:
+    declared = request.headers.get("content-length", "0")
+    if declared.isascii() and declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
+        return _too_large()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _body(request)
+    except TimeoutError:
+        return Answer(408, {"error": f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s"})
+    except ClientDisconnect:
+        return Answer(400, {"error": "the connection ended inside the body"})
+    if body is None:
+        return _too_large()
+    return await run_in_threadpool(intake.receive, _headers(request), body)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body, or None as soon as it is larger than allowed."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Headers by lower-case name. One given twice with two values is ambiguous, and counts as missing."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for name, value in request.headers.items():
+        if found.setdefault(name, value) != value:
+            twice.add(name)
+    return {name: value for name, value in found.items() if name not in twice}
+
+
+def _too_large() -> Answer:
+    return Answer(413, {"error": f"the body is larger than {MAX_BODY_BYTES} bytes"})
+
+
+def _may_read(request: Request, token: str | None) -> bool:
+    if token is not None:
+        given = request.headers.get("authorization", "")
+        return hmac.compare_digest(f"Bearer {token}".encode(), given.encode("utf-8", "surrogatepass"))
+    # Behind a proxy everybody comes from this machine.
+    proxied = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    return not proxied and _is_loopback(request.client.host if request.client else "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _forbidden() -> JSONResponse:
+    return JSONResponse({"error": "reading runs needs the API token"}, status_code=403)
+
+
+def _job(job: Job) -> dict[str, object]:
+    return job.model_dump(mode="json")
+
+
+def _delivery(delivery: Delivery) -> dict[str, object]:
+    return delivery.model_dump(mode="json", exclude={"guid"})

@@ -1,0 +1,147 @@
+"""What a comment asks for: the grammar of `@coder fix …` and `/coder fix …`. Pure, and linear in the comment's length.
+
+Only text that GitHub shows as the author's own words counts. Quotes, code, hidden comments, e-mail addresses and longer
+handles never command anything. Where Markdown is ambiguous the text is not a command: a person can ask again, money
+spent by mistake is gone.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+VERBS = ("fix",)
+"""What can be asked for."""
+
+_MAX_ARGUMENT = 4000
+
+# What may open or close a code fence, behind list markers and any indentation.
+_FENCE = re.compile(r"(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*(`{3,}|~{3,})(.*)", re.DOTALL)
+_QUOTE = re.compile(r"(?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*>")
+_TICKS = re.compile(r"`+")
+_HIDING = re.compile(r"<(!--|(?:pre|code|script|style|textarea|blockquote)(?=[\s>/]))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request that is understood; `argument` is the rest of its line."""
+
+    verb: Literal["fix"]
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownVerb:
+    """We were addressed, but not with a verb that we know. Empty when there was no verb at all."""
+
+    verb: str
+
+
+def parse(body: str, handles: Sequence[str]) -> Command | UnknownVerb | None:
+    """The first request to one of `handles` (without `@`) in `body`; None when nobody addressed us.
+
+    A known verb anywhere wins over an unknown one before it.
+    """
+    names = "|".join(re.escape(handle) for handle in handles if handle)
+    if not names:
+        return None
+    address = re.compile(
+        # The handle as a whole word; then, behind optional punctuation and space, one word on the same line.
+        rf"""(?:^|(?<=[\s(\["'*,;!?]))[@/](?:{names})(?=$|[\s,:!?.)\]"'*;])(?=[,:]?(?P<rest>[^\n]{{0,{_MAX_ARGUMENT}}}))""",
+        re.IGNORECASE | re.ASCII | re.MULTILINE,
+    )
+    unknown: UnknownVerb | None = None
+    for match in address.finditer(visible(body)):
+        found = _request(match["rest"])
+        if isinstance(found, Command):
+            return found
+        unknown = unknown or found
+    return unknown
+
+
+def _request(rest: str) -> Command | UnknownVerb | None:
+    if rest and not rest[0].isspace():
+        # `@coder.example` is a name, `@coder.` and `@coder)` end a sentence about us.
+        return None if len(rest) > 1 and not rest[1].isspace() else UnknownVerb("")
+    words = rest.split(maxsplit=1)
+    word = words[0] if words else ""
+    verb = word.rstrip(".,:;!?)]*\"'").lower()
+    if verb == "fix":
+        argument = words[1] if len(words) > 1 else ""
+        return Command("fix", argument.strip())
+    return UnknownVerb(word[:40])
+
+
+def visible(body: str) -> str:
+    """`body` without quotes, code and hidden text, each replaced by a break that no command spans."""
+    text = _without_hidden(body.replace("\r\n", "\n").replace("\r", "\n"))
+    return "\n\n".join(_without_inline_code(paragraph) for paragraph in _paragraphs(text))
+
+
+def _without_hidden(text: str) -> str:
+    """`text` without HTML comments and the elements whose content is not plain words; unclosed ones reach to the end."""
+    kept: list[str] = []
+    at = 0
+    while opening := _HIDING.search(text, at):
+        kept.append(text[at : opening.start()])
+        name = opening[1].lower()
+        closing = re.compile("-->" if name == "!--" else rf"</{name}\s*>", re.IGNORECASE).search(text, opening.end())
+        # A space would make two words out of `x<!-- -->@coder`: keep what stood there apart from any command.
+        kept.append("\ufffc")
+        if closing is None:
+            return "".join(kept)
+        at = closing.end()
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Runs of lines outside of fences, quotes (with their lazy continuation) and indented code."""
+    lines: list[str] = []
+    fence: str | None = None
+    quoted = False
+    for line in text.split("\n"):
+        if fence is not None:
+            fence = None if _closes(line, fence) else fence
+            continue
+        marker = _FENCE.match(line)
+        opens = marker is not None and not (marker[1][0] == "`" and "`" in marker[2])
+        quoted = _QUOTE.match(line) is not None or (quoted and bool(line.strip()) and not opens)
+        if marker is not None and opens and not quoted:
+            fence = marker[1]
+        elif line.strip() and not quoted and not line.startswith(("    ", "\t")):
+            lines.append(line)
+            continue
+        if lines:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _closes(line: str, fence: str) -> bool:
+    mark = line.strip()
+    return len(mark) >= len(fence) and not mark.strip(fence[0])
+
+
+def _without_inline_code(paragraph: str) -> str:
+    """`paragraph` without code spans: a run of backticks up to the next run of the same length."""
+    runs = list(_TICKS.finditer(paragraph))
+    closing: list[int | None] = [None] * len(runs)
+    latest: dict[int, int] = {}
+    for index in range(len(runs) - 1, -1, -1):
+        length = len(runs[index][0])
+        closing[index] = latest.get(length)
+        latest[length] = index
+    kept: list[str] = []
+    at = index = 0
+    while index < len(runs):
+        end = closing[index]
+        if end is None:
+            index += 1
+            continue
+        kept.extend((paragraph[at : runs[index].start()], "\ufffc"))
+        at = runs[end].end()
+        index = end + 1
+    kept.append(paragraph[at:])
+    return "".join(kept)

@@ -1,0 +1,303 @@
+"""Durable jobs on DBOS Transact: SQLite by default, Postgres by URL.
+
+DBOS keeps one instance per process, so at most one engine of a process may be a worker. The workflow is one coarse step:
+what happened inside a run is in the run's own journal, and a repeated call goes on from there.
+"""
+
+import json
+import logging
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
+from dbos import error as dbos_error
+from typing_extensions import override
+
+from coder.errors import CoderError
+from coder.types import JsonObject
+from webhooks.engine.database import sqlite_engine, sqlite_url
+from webhooks.engine.lock import ExecutorLock
+from webhooks.engine.port import NORMAL_PRIORITY, Drained, Job, JobEngine, JobState, Runner
+from webhooks.errors import EngineError
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+NAME = "coder"
+QUEUE = "runs"
+WORKFLOW = "run"
+SHAPE = "wf1"
+"""DBOS's application version: changes only with the workflow's shape. Jobs of another value are stranded."""
+MAX_ATTEMPTS = 3
+"""How often a job that takes its worker down with it is started again."""
+MAX_RESULT_BYTES = 8192
+
+_STATES: dict[str, JobState] = {
+    "DELAYED": "queued",
+    "ENQUEUED": "queued",
+    "PENDING": "running",
+    "SUCCESS": "done",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
+}
+_LIVE = ["PENDING", "ENQUEUED", "DELAYED"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Where an engine keeps its jobs and how it works on them."""
+
+    state_dir: Path
+    """Exists; holds `jobs.db` and the executor's lock."""
+    database_url: str | None = None
+    """Postgres, instead of the file."""
+    executor_id: str = "local"
+    """Unique among the processes that work on one database."""
+    concurrency: int = 2
+    """Jobs at the same time in this process."""
+    poll_s: float = 0.5
+
+
+class DbosEngine(JobEngine):
+    """The jobs of one database. `runner` may be None in a process that only submits."""
+
+    def __init__(self, options: EngineOptions, runner: Runner | None) -> None:
+        self._options = options
+        self._runner = runner
+        self._lock: ExecutorLock | None = None
+        self._worker = False
+        self._running: set[str] = set()
+        self._guard = threading.Lock()
+        quiet_logging()
+        self._database, url = _database(options)
+        self._client = _reach(lambda: self._connect(url))
+
+    def _connect(self, url: str) -> DBOSClient:
+        if self._database is not None:
+            # Opened once by us before anybody else, so that the file is in WAL mode from its first page.
+            with self._database.connect() as connection:
+                connection.execute(sa.text("SELECT 1"))
+        # The client never migrates, and a web process may start before any worker.
+        DBOS.migrate(url)
+        return DBOSClient(
+            system_database_url=None if self._database is not None else url,
+            system_database_engine=self._database,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=NAME,
+        )
+
+    @override
+    def submit(
+        self, job_id: str, payload: JsonObject, *, repo: str, priority: int = NORMAL_PRIORITY, delay_s: float = 0.0
+    ) -> Job:
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": job_id,
+            "app_version": SHAPE,
+            "priority": priority,
+            # Without one, DBOS accepts the job and never runs it.
+            "queue_partition_key": repo.lower(),
+        }
+        if delay_s > 0:
+            options["delay_seconds"] = delay_s
+        _reach(lambda: self._client.enqueue(options, payload))
+        job = self.status(job_id)
+        if job is None:
+            raise EngineError(f"job {job_id} is gone right after it was queued")
+        return job
+
+    @override
+    def cancel(self, job_id: str) -> bool:
+        job = self.status(job_id)
+        if job is None or job.state not in {"queued", "running"}:
+            return False
+        _reach(lambda: self._client.cancel_workflow(job_id))
+        return True
+
+    @override
+    def status(self, job_id: str) -> Job | None:
+        found = _reach(lambda: self._client.list_workflows(workflow_ids=[job_id], load_input=False))
+        return _job(found[0]) if found else None
+
+    @override
+    def list(self, *, limit: int = 50) -> tuple[Job, ...]:
+        found = _reach(
+            lambda: self._client.list_workflows(name=WORKFLOW, limit=limit, sort_desc=True, load_input=False)
+        )
+        return tuple(_job(status) for status in found)
+
+    @override
+    def run_worker(self) -> None:
+        if self._runner is None:
+            raise EngineError("this process has no runner: it can only submit jobs")
+        self._lock = ExecutorLock(self._options.state_dir, self._options.executor_id)
+        try:
+            _reach(self._launch)
+        except EngineError:
+            self.close()
+            raise
+        self._report_stranded()
+
+    def _launch(self) -> None:
+        config: DBOSConfig = {
+            "name": NAME,
+            "application_version": SHAPE,
+            "executor_id": self._options.executor_id,
+            # The default is pickle: code execution for whoever can write the database.
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+            "enable_otlp": False,
+        }
+        if self._database is not None:
+            config["system_database_engine"] = self._database
+        else:
+            config["system_database_url"] = self._options.database_url
+        DBOS(config=config)
+        self._worker = True
+        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MAX_ATTEMPTS)(self._workflow())
+        DBOS.listen_queues([QUEUE])
+        DBOS.launch()
+        DBOS.register_queue(
+            QUEUE,
+            worker_concurrency=self._options.concurrency,
+            partition_concurrency=1,
+            polling_interval_sec=self._options.poll_s,
+            on_conflict="always_update",
+        )
+
+    def _workflow(self) -> Callable[[JsonObject], JsonObject]:
+        def run(payload: JsonObject) -> JsonObject:
+            return DBOS.run_step({"name": "run"}, self._run, str(DBOS.workflow_id), payload)
+
+        return run
+
+    def _run(self, job_id: str, payload: JsonObject) -> JsonObject:
+        runner = cast("Runner", self._runner)
+        with self._guard:
+            self._running.add(job_id)
+        try:
+            return bounded(guarded(runner, payload))
+        finally:
+            with self._guard:
+                self._running.discard(job_id)
+
+    def _report_stranded(self) -> None:
+        live = _reach(lambda: self._client.list_workflows(status=_LIVE, load_input=False, load_output=False))
+        foreign = [status.workflow_id for status in live if status.app_version not in {None, SHAPE}]
+        if foreign:
+            logger.error(
+                "jobs of another workflow shape will never run", extra={"count": len(foreign), "ids": foreign[:20]}
+            )
+
+    @override
+    def drain(self, *, timeout_s: float) -> Drained:
+        if not self._worker:
+            return Drained()
+        with self._guard:
+            busy = bool(self._running)
+        # DBOS looks once a second; with nothing to wait for it should not look at all.
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=math.ceil(timeout_s) if busy else 0)
+        self._worker = False
+        with self._guard:
+            left = tuple(sorted(self._running))
+        self._requeue()
+        self._release_lock()
+        return Drained(left=left)
+
+    def _requeue(self) -> None:
+        """Hand back what this executor held, on the same queue: another one would ignore every limit."""
+        mine = _reach(
+            lambda: self._client.list_workflows(
+                status="PENDING", executor_id=self._options.executor_id, load_input=False, load_output=False
+            )
+        )
+        ids = [status.workflow_id for status in mine if status.queue_name == QUEUE]
+        if ids:
+            _reach(lambda: self._client.resume_workflows(ids, queue_name=QUEUE))
+
+    @override
+    def close(self) -> None:
+        if self._worker:
+            DBOS.destroy(destroy_registry=True)
+            self._worker = False
+        self._client.destroy()
+        if self._database is not None:
+            self._database.dispose()
+        self._release_lock()
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def guarded(runner: Runner, payload: JsonObject) -> JsonObject:
+    """What `runner` gives; a failure as data, since a raised one would look different live and replayed."""
+    try:
+        return runner(payload)
+    except CoderError as exc:
+        return {"ok": False, "error": str(exc), "kind": type(exc).__name__}
+    except Exception as exc:
+        # The boundary of the worker: one job must not take the others down.
+        logger.exception("job failed on a bug")
+        return {"ok": False, "error": f"internal error: {type(exc).__name__}", "kind": "bug"}
+
+
+def bounded(result: JsonObject) -> JsonObject:
+    """`result` if it is JSON of at most `MAX_RESULT_BYTES`, else what can be said of it: large things live in the journal."""
+    try:
+        text = json.dumps(result)
+    except (TypeError, ValueError) as exc:
+        return {"ok": False, "error": f"the result is not JSON: {exc}", "kind": "bug"}
+    if len(text) <= MAX_RESULT_BYTES:
+        return cast("JsonObject", json.loads(text))
+    return {"ok": result.get("ok", True), "truncated": True, "head": text[: MAX_RESULT_BYTES // 2]}
+
+
+def quiet_logging() -> None:
+    """Leave DBOS's log lines to our own handlers: it adds one of its own where it finds none."""
+    dbos_logger = logging.getLogger("dbos")
+    if not dbos_logger.handlers:
+        dbos_logger.addHandler(logging.NullHandler())
+
+
+def _database(options: EngineOptions) -> tuple[sa.Engine | None, str]:
+    if options.database_url is not None:
+        return None, options.database_url
+    path = options.state_dir / "jobs.db"
+    return sqlite_engine(path), sqlite_url(path)
+
+
+def _job(status: WorkflowStatus) -> Job:
+    output: Any = status.output
+    state = _STATES[status.status]
+    result: JsonObject | None = output if isinstance(output, dict) else None
+    if state == "done" and result is not None and result.get("ok") is False:
+        state = "failed"
+    if status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
+        result = {"ok": False, "error": f"given up: it took its worker down {MAX_ATTEMPTS} times", "kind": "poison"}
+    elif status.error is not None:
+        result = {"ok": False, "error": str(status.error)[:500], "kind": "engine"}
+    return Job(
+        id=status.workflow_id,
+        repo=status.queue_partition_key or "",
+        state=state,
+        created_ms=status.created_at or 0,
+        updated_ms=status.updated_at or 0,
+        result=result,
+    )
+
+
+def _reach(call: Callable[[], _T]) -> _T:
+    try:
+        return call()
+    except (dbos_error.DBOSException, sa.exc.SQLAlchemyError) as exc:
+        raise EngineError(f"the job database failed: {exc}") from exc

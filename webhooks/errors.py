@@ -1,0 +1,15 @@
+"""What can fail in the service's own machinery."""
+
+from coder.errors import CoderError
+
+
+class EngineError(CoderError):
+    """The job engine's database cannot be reached or refuses."""
+
+    exit_code = 76
+
+
+class StoreError(CoderError):
+    """The file of deliveries cannot be read or written."""
+
+    exit_code = 77

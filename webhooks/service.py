@@ -1,0 +1,135 @@
+"""The service as one object: store, engine and web application, and how it runs until it is told to stop."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from coder.errors import ConfigError
+from coder.types import JsonObject, Task
+from webhooks.app import WebParts, create_app
+from webhooks.config import ServiceConfig
+from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
+from webhooks.engine.port import Drained, JobEngine
+from webhooks.intake import Intake
+from webhooks.store import Store
+
+logger = logging.getLogger(__name__)
+
+TaskRunner = Callable[[Task], JsonObject]
+"""Does one task, from its journal if it was begun before. Plain JSON of at most 8 KB comes back."""
+
+MAX_CONNECTIONS = 64
+_KEEP_ALIVE_S = 5
+_LAST_REQUESTS_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A built service; `close` it."""
+
+    config: ServiceConfig
+    app: FastAPI
+    engine: JobEngine
+    store: Store
+
+    def close(self) -> None:
+        """Let go of databases and locks."""
+        self.engine.close()
+        self.store.close()
+
+
+def build(config: ServiceConfig, runner: TaskRunner | None) -> Service:
+    """The service that `config` describes. Nothing runs yet. Without a `runner` it can only take deliveries."""
+    try:
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise ConfigError(f"cannot make the state folder {config.state_dir}: {exc}") from exc
+    engine = open_engine(config, runner)
+    try:
+        store = Store(config.state_dir / "deliveries.db")
+    except BaseException:
+        engine.close()
+        raise
+    intake = Intake(config.webhook_secret.get_secret_value().encode(), config.rules(), store, engine)
+    token = config.api_token.get_secret_value() if config.api_token is not None else None
+    app = create_app(WebParts(intake=intake, store=store, engine=engine, api_token=token))
+    return Service(config=config, app=app, engine=engine, store=store)
+
+
+def open_engine(config: ServiceConfig, runner: TaskRunner | None) -> JobEngine:
+    """The job engine of `config`; the state folder exists."""
+    options = EngineOptions(
+        state_dir=config.state_dir,
+        database_url=config.database_url,
+        executor_id=config.executor_id,
+        concurrency=config.concurrency,
+    )
+    return DbosEngine(options, None if runner is None else _on_payload(runner))
+
+
+def _on_payload(runner: TaskRunner) -> Callable[[JsonObject], JsonObject]:
+    def run(payload: JsonObject) -> JsonObject:
+        return runner(Task.model_validate(payload))
+
+    return run
+
+
+def serve_until_stopped(service: Service, *, with_worker: bool) -> Drained:
+    """Answer HTTP, and work on jobs too, until SIGTERM or SIGINT; then drain.
+
+    What is `left` still runs in threads of this process: leave by `os._exit`.
+    """
+    stop_on_signals()
+    if with_worker:
+        service.engine.run_worker()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            service.app,
+            host=service.config.host,
+            port=service.config.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # A forwarded address is a claim; who may read is decided by the real peer.
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_LAST_REQUESTS_S,
+        )
+    )
+    try:
+        server.run()
+    finally:
+        drained = service.engine.drain(timeout_s=service.config.drain_s)
+    return drained
+
+
+def work_until_stopped(engine: JobEngine, *, drain_s: float) -> Drained:
+    """Work on jobs until SIGTERM or SIGINT; then drain."""
+    stopped = stop_on_signals()
+    engine.run_worker()
+    stopped.wait()
+    return engine.drain(timeout_s=drain_s)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set.
+
+    uvicorn has handlers of its own while it runs, and raises the signal again when it is done: without ours, the
+    process would die there, before it has drained.
+    """
+    stopped = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        logger.info("stopping", extra={"signal": number})
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopped
