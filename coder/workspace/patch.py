@@ -30,6 +30,7 @@ APPLY_TIMEOUT_S = 60.0
 MAX_LINK_BYTES = 4096  # Linux's PATH_MAX
 _MAX_DIGITS = 12
 _NULL = re.compile(r"0+\Z")
+_MODE = re.compile(rb"^new (?:file )?mode ([^\r\n]*)\r?$", re.MULTILINE)
 _LITERAL = re.compile(rb"^literal (\d+)\r?$", re.MULTILINE)
 
 
@@ -239,6 +240,9 @@ def _check_text(data: bytes, rules: PatchRules) -> None:
     if files > rules.max_files:
         raise PatchRefusedError(f"the diff changes {files} files, more than the {rules.max_files} allowed")
     # Lines of a text hunk start with a blank, `+` or `-`, so this matches only what git reads as a binary hunk.
+    for match in _MODE.finditer(data):
+        if match[1] not in {b"100644", b"100755", b"120000"}:
+            raise PatchRefusedError(f"mode {shown(match[1])[:20]} is not allowed in a patch")
     for match in _LITERAL.finditer(data):
         # Each binary hunk also carries the old content for the way back, so the limit for new files is not doubled here.
         if len(match[1]) > _MAX_DIGITS or int(match[1]) > 20 * rules.max_file_bytes:
