@@ -1,0 +1,113 @@
+"""Definitions and search words of one source text. Runs in the parser processes only: it may crash on hostile input."""
+
+import importlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final
+
+import tree_sitter
+
+from coder.codemap.documents import documents, outlined
+from coder.codemap.languages import BY_NAME
+from coder.codemap.parsed import MAX_DEFINITIONS, MAX_SIGNATURE, Definition, Parsed
+
+MAX_PARSE_S: Final = 2.0
+"""Seconds for one file's parse; the query over it is bounded by the process's CPU limit."""
+
+_MATCH_LIMIT: Final = 1 << 16
+_CHUNK: Final = 1 << 16
+_MAX_NAME: Final = 200
+
+_Found = tuple[int, int, Definition]
+"""Start byte, end byte (outside), definition (its depth not yet known)."""
+
+
+class Extractor:
+    """Reads source texts; keeps one parser and one compiled query per language (compiling takes 3 to 40 ms)."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._tools: dict[str, tuple[tree_sitter.Parser, tree_sitter.Query]] = {}
+
+    def extract(self, source: bytes, language: str, path: str = "") -> Parsed:
+        """The definitions and words of `source`; outlined by regular expression where no grammar can."""
+        spans = self._spans(source, language) if language in BY_NAME else None
+        if spans is None:
+            return outlined(source, "unparsed" if language in BY_NAME else "text", path)
+        return _assembled(source, spans)
+
+    def _spans(self, source: bytes, language: str) -> list[_Found] | None:
+        """Definitions in order of their start, outer before inner; None when the time was up."""
+        parser, query = self._tool(language)
+        deadline = self._clock() + MAX_PARSE_S
+        # The time limit is heeded only when the source is a callable (py-tree-sitter 0.26).
+        try:
+            tree = parser.parse(
+                lambda offset, _point: source[offset : offset + _CHUNK],
+                progress_callback=lambda _offset, _has_error: self._clock() > deadline,
+            )
+        except ValueError:  # how py-tree-sitter says that the callback stopped it
+            parser.reset()
+            return None
+        # A query takes no progress callback: py-tree-sitter 0.26.1 dies of a segmentation fault when given one.
+        return _ordered(source, tree_sitter.QueryCursor(query, match_limit=_MATCH_LIMIT).matches(tree.root_node))
+
+    def _tool(self, language: str) -> tuple[tree_sitter.Parser, tree_sitter.Query]:
+        tool = self._tools.get(language)
+        if tool is None:
+            row = BY_NAME[language]
+            grammar = tree_sitter.Language(getattr(importlib.import_module(row.module), row.factory)())
+            query = tree_sitter.Query(grammar, row.query_path.read_text(encoding="utf-8"))
+            tool = self._tools[language] = (tree_sitter.Parser(grammar), query)
+        return tool
+
+
+def _ordered(source: bytes, matches: Iterable[tuple[int, dict[str, list[tree_sitter.Node]]]]) -> list[_Found]:
+    """One span per defining node: where two patterns found the same, the earlier pattern of the query file says the kind."""
+    best: dict[tuple[int, int, str], tuple[int, _Found]] = {}
+    for pattern, captures in matches:
+        names = captures.get("name")
+        node, kind = None, ""
+        for capture, nodes in captures.items():
+            if capture.startswith("definition."):
+                node, kind = nodes[0], capture.removeprefix("definition.")
+        if node is None or not names:
+            continue
+        name = source[names[0].start_byte : names[0].end_byte].decode("utf-8", "replace")[:_MAX_NAME]
+        key = (node.start_byte, node.end_byte, name)
+        if key not in best or best[key][0] > pattern:
+            line, last = names[0].start_point[0] + 1, node.end_point[0] + 1
+            one = Definition(name, kind, line, last, 0, _signature(source, node, names[0]))
+            best[key] = (pattern, (key[0], key[1], one))
+    spans = [span for _, span in best.values()]
+    spans.sort(key=lambda span: (span[0], -span[1], span[2].name))
+    return spans[:MAX_DEFINITIONS]
+
+
+def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node) -> str:
+    """The text from the name's line (annotations before it left out) to the body, on one line; without a body, one line."""
+    body = node.child_by_field_name("body")
+    if body is None:
+        value = node.child_by_field_name("value")
+        body = value.child_by_field_name("body") if value is not None else None
+    start = max(node.start_byte, source.rfind(b"\n", 0, name.start_byte) + 1)
+    end = min(body.start_byte if body is not None else node.end_byte, start + 4 * MAX_SIGNATURE)
+    text = source[start:end].decode("utf-8", "replace")
+    if body is None:
+        text = text.split("\n", 1)[0]
+    text = " ".join(text.split()).rstrip(" {:=")
+    return text[:MAX_SIGNATURE]
+
+
+def _assembled(source: bytes, spans: list[_Found]) -> Parsed:
+    """Definitions with their nesting, and their words."""
+    definitions: list[Definition] = []
+    open_ends: list[int] = []
+    for start, end, one in spans:
+        while open_ends and open_ends[-1] <= start:
+            open_ends.pop()
+        definitions.append(replace(one, depth=len(open_ends)))
+        open_ends.append(end)
+    named = [(start, end, one.name) for start, end, one in spans]
+    return Parsed("parsed", tuple(definitions), documents(source, named))

@@ -1,0 +1,243 @@
+"""What is known of blobs, on disk: one SQLite file for all commits, branches and runs, shared by processes."""
+
+import fcntl
+import json
+import logging
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from coder.codemap.parsed import MAX_DEFINITIONS, Definition, Parsed
+from coder.errors import CodeMapError
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID: Final = 0x434D4150
+"""`CMAP`, in SQLite's header: says that a file is ours."""
+SCHEMA_VERSION: Final = 1
+"""Raised with every change of the schema, of what is extracted, or of how words are folded: an older file is made anew."""
+MAX_INDEX_BYTES: Final = 4 << 30
+"""Above that the file is made anew: blobs of dead commits are never dropped one by one."""
+
+_BUSY_S: Final = 60.0
+_SHIFT: Final = 12  # a document's number is its blob's number and its place in the blob
+_MAX_LENGTH: Final = 0xFFFF
+
+_SCHEMA: Final = f"""
+    CREATE TABLE blob (
+        id INTEGER PRIMARY KEY,
+        sha TEXT NOT NULL,
+        language TEXT NOT NULL,
+        status TEXT NOT NULL,
+        lengths BLOB NOT NULL,
+        definitions TEXT NOT NULL,
+        UNIQUE (sha, language)
+    );
+    CREATE TABLE kept (key TEXT PRIMARY KEY, text TEXT NOT NULL);
+    CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize="ascii tokenchars '_$='");
+    CREATE VIRTUAL TABLE places USING fts5vocab (words, instance);
+    PRAGMA application_id = {APPLICATION_ID};
+    PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+Key = tuple[str, str]
+"""A git blob id, and the language that it was read as."""
+
+
+class BrokenIndexError(CodeMapError):
+    """The file is not a working index (any more): make it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A blob of the index. `lengths` has the number of words of each of its documents."""
+
+    id: int
+    status: str
+    lengths: "array[int]"
+
+
+class Index:
+    """An open index file. Make it with `Index.open`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path, *, fresh: bool = False) -> Self:
+        """The index at `path`, made when there is none; one that is older, broken or not ours (or `fresh`) is set aside.
+
+        Raises:
+            CodeMapError: The file can be neither opened nor made: no permission, no space, a folder in its place.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path):
+                if fresh:
+                    _set_aside(path, "it broke in use")
+                return cls(_connected(path))
+        except (OSError, sqlite3.Error) as exc:
+            raise CodeMapError(f"cannot open the code map's index {path}: {exc}") from exc
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def rows(self, keys: Iterable[Key]) -> dict[Key, Row]:
+        """Those of `keys` that are known."""
+        wanted = json.dumps([list(key) for key in keys])
+        sql = (
+            "SELECT sha, language, blob.id, status, lengths FROM json_each(?) AS wanted JOIN blob "
+            "ON sha = json_extract(wanted.value, '$[0]') AND language = json_extract(wanted.value, '$[1]')"
+        )
+        found: dict[Key, Row] = {}
+        for sha, language, number, status, lengths in self._all(sql, wanted):
+            numbers = array("H")
+            numbers.frombytes(lengths)
+            found[sha, language] = Row(number, status, numbers)
+        return found
+
+    def add(self, batch: Mapping[Key, Parsed]) -> None:
+        """Store what was read, in one transaction; what another process stored meanwhile stays."""
+        with self._guarded():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for key, parsed in batch.items():
+                    self._add(key, parsed)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def definitions(self, blob: int) -> list[Definition]:
+        """A blob's definitions in order of their start."""
+        for (text,) in self._all("SELECT definitions FROM blob WHERE id = ?", blob):
+            return [Definition(*one) for one in json.loads(text)]
+        raise BrokenIndexError(f"the code map's index lost blob {blob}")
+
+    def places(self, word: str) -> list[int]:
+        """The documents that hold a word (as `coder.codemap.words` folds it), each as often as it counts there.
+
+        They are of all commits: `blob_of` and `place_of` say whose.
+        """
+        return [document for (document,) in self._all("SELECT doc FROM places WHERE term = ?", word)]
+
+    def kept(self, key: str) -> str | None:
+        """A text kept under a key that says all that it was made from."""
+        for (text,) in self._all("SELECT text FROM kept WHERE key = ?", key):
+            return str(text)
+        return None
+
+    def keep(self, key: str, text: str) -> None:
+        """Keep a text that would cost time to make again."""
+        with self._guarded():
+            self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, text))
+
+    def _add(self, key: Key, parsed: Parsed) -> None:
+        definitions = [
+            [one.name, one.kind, one.line, one.end_line, one.depth, one.signature]
+            for one in parsed.definitions[:MAX_DEFINITIONS]
+        ]
+        documents = parsed.documents[: len(definitions) + 1]
+        lengths = array("H", (min(text.count(" ") + 1, _MAX_LENGTH) if text else 0 for text in documents))
+        stored = self._connection.execute(
+            "INSERT OR IGNORE INTO blob (sha, language, status, lengths, definitions) VALUES (?, ?, ?, ?, ?)",
+            (*key, parsed.status, lengths.tobytes(), json.dumps(definitions, separators=(",", ":"))),
+        )
+        if stored.rowcount < 1 or stored.lastrowid is None:
+            return
+        first = stored.lastrowid << _SHIFT
+        self._connection.executemany(
+            "INSERT INTO words (rowid, text) VALUES (?, ?)",
+            ((first + place, text) for place, text in enumerate(documents) if text),
+        )
+
+    def _all(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with self._guarded():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            if _is_damage(exc):
+                raise BrokenIndexError(f"the code map's index is damaged: {exc}") from exc
+            raise CodeMapError(f"the code map's index cannot be used: {exc}") from exc
+
+
+def blob_of(document: int) -> int:
+    """The blob that a document is part of."""
+    return document >> _SHIFT
+
+
+def place_of(document: int) -> int:
+    """A document's place in its blob: 0 outside all definitions, `i + 1` the i-th definition."""
+    return document & ((1 << _SHIFT) - 1)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time looks at the file, makes it or sets it aside."""
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = None
+    try:
+        connection = _plain(path)
+        problem = _problem(connection, path)
+    except sqlite3.DatabaseError as exc:
+        if not _is_damage(exc):
+            raise
+        problem = str(exc)
+    if problem is not None:
+        if connection is not None:
+            connection.close()
+        _set_aside(path, problem)
+        connection = _plain(path)
+    assert connection is not None  # noqa: S101 - said for the type checker
+    if not connection.execute("PRAGMA user_version").fetchone()[0]:
+        connection.executescript(f"PRAGMA journal_mode = WAL; BEGIN; {_SCHEMA} COMMIT;")
+    connection.executescript("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;")
+    return connection
+
+
+def _plain(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def _problem(connection: sqlite3.Connection, path: Path) -> str | None:
+    """Why the file cannot serve, None when it can or is empty."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not tables and not version:
+        return None
+    if owner != APPLICATION_ID:
+        return "it is another program's"
+    if version != SCHEMA_VERSION:
+        return f"its version is {version}, not {SCHEMA_VERSION}"
+    return "it is too large" if path.stat().st_size > MAX_INDEX_BYTES else None
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    """Rename the file, because it may be somebody's; one such is kept."""
+    logger.warning("code map index made anew", extra={"path": str(path), "reason": reason})
+    path.with_name(path.name + "-wal").unlink(missing_ok=True)
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    if path.exists():
+        path.replace(path.with_name(path.name + ".old"))
+
+
+def _is_damage(exc: sqlite3.Error) -> bool:
+    """Whether the file's content is at fault, not the machine."""
+    if isinstance(exc, sqlite3.OperationalError):
+        return "no such" in str(exc) or "SQL logic error" in str(exc)
+    return isinstance(exc, sqlite3.DatabaseError)

@@ -1,0 +1,47 @@
+"""The languages that the code map parses: a row here and a query file make one."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A grammar and what finds definitions in it."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    module: str
+    """The grammar's Python module."""
+    factory: str = "language"
+    """The function of that module that gives the grammar."""
+    query: str = ""
+    """Stem of the file under `queries/`; the language's name when empty."""
+
+    @property
+    def query_path(self) -> Path:
+        """The file that finds definitions."""
+        return Path(__file__).parent / "queries" / f"{self.query or self.name}.scm"
+
+
+LANGUAGES: Final = (
+    Language("python", (".py", ".pyi", ".pyw"), "tree_sitter_python"),
+    Language("javascript", (".js", ".jsx", ".mjs", ".cjs"), "tree_sitter_javascript"),
+    Language("typescript", (".ts", ".mts", ".cts"), "tree_sitter_typescript", "language_typescript"),
+    Language("tsx", (".tsx",), "tree_sitter_typescript", "language_tsx", "typescript"),
+    Language("go", (".go",), "tree_sitter_go"),
+    Language("rust", (".rs",), "tree_sitter_rust"),
+    Language("java", (".java",), "tree_sitter_java"),
+)
+
+TEXT: Final = "text"
+"""The language of every file that no row claims: words and a regular-expression outline."""
+
+BY_NAME: Final = {language.name: language for language in LANGUAGES}
+
+_BY_SUFFIX: Final = {suffix: language.name for language in LANGUAGES for suffix in language.suffixes}
+
+
+def language_of(path: str) -> str:
+    """The name of the language that a path's suffix says, `TEXT` for all else."""
+    return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower(), TEXT)

@@ -1,0 +1,70 @@
+"""A problem's text as a query: its words by weight, and what it names outright."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from math import log
+from typing import Final
+
+from coder.codemap.words import identifiers, words
+
+MAX_FOCUS: Final = 40_000
+"""Characters of a problem that are read: the start, where the problem is said."""
+
+_TITLE_WEIGHT: Final = 1.0
+_MAX_NAMES: Final = 60
+_MIN_NAME: Final = 3
+
+_CODE = re.compile(r"`([^`\n]{1,200})`")
+_CALLED = re.compile(r"([A-Za-z_$][\w$]{2,79})\(")
+_SHAPED = re.compile(r"\b(?=\w{0,79}(?:_[a-zA-Z0-9]|[a-z0-9][A-Z]))([A-Za-z_$][\w$]{3,79})\b")
+_FRAME = re.compile(r"(?:\bin |\bat |::)([A-Za-z_][\w.$]{2,119})")
+_PATH = re.compile(r"[\w@.+-]*(?:[/\\][\w@.+-]+)*[/\\]?[\w@+-]+\.[A-Za-z]\w{0,7}\b")
+_DOTTED = re.compile(r"\b[A-Za-z_]\w+(?:\.[A-Za-z_]\w+){1,8}\b")
+_TESTS = re.compile(r"\b(?:tests?|testing|test suite|flak[ye]|unit ?tests?)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for. `words` are folded as the index's are."""
+
+    words: dict[str, float]
+    names: tuple[str, ...] = ()
+    """Identifiers that the text names as such: quoted, called, or shaped like nothing but code."""
+    paths: tuple[str, ...] = ()
+    """Paths and dotted modules that the text names, in its order."""
+    is_about_tests: bool = False
+
+    @classmethod
+    def of(cls, text: str) -> "Query":
+        """The query in a problem's text; its first line is its title."""
+        text = text[:MAX_FOCUS]
+        title = text.strip().split("\n", 1)[0]
+        counts = Counter(word for token in identifiers(text.encode("utf-8", "replace")) for word in words(token))
+        weights = {word: 1.0 + log(count) for word, count in counts.items()}
+        for word in {word for token in identifiers(title.encode("utf-8", "replace")) for word in words(token)}:
+            weights[word] += _TITLE_WEIGHT
+        return cls(weights, _names(text), _paths(text), _TESTS.search(title) is not None)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Identifiers named as such, in order, once each."""
+    found: dict[str, None] = {}
+    for match in _CODE.finditer(text):
+        quoted = identifiers(match[1].encode("utf-8", "replace"))
+        found.update(dict.fromkeys(token for token in quoted if len(token) >= _MIN_NAME))
+    for pattern in (_CALLED, _SHAPED):
+        found.update(dict.fromkeys(match[1] for match in pattern.finditer(text)))
+    for match in _FRAME.finditer(text):
+        found[match[1].rsplit(".", 1)[-1]] = None
+    return tuple(found)[:_MAX_NAMES]
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    """Whatever could be the end of a path, in order, once each; dotted names as module paths too."""
+    found: dict[str, None] = {}
+    for match in _PATH.finditer(text):
+        found[match[0].replace("\\", "/").lstrip("./")] = None
+    for match in _DOTTED.finditer(text):
+        found[match[0].replace(".", "/")] = None
+    return tuple(path for path in found if path)[:_MAX_NAMES]

@@ -1,0 +1,202 @@
+"""Which files and definitions a problem is about: lexical, by definition first, explainable, the same everywhere.
+
+BM25 (Robertson and Zaragoza 2009) over definitions finds functions, over files it finds files; a reference graph and
+PageRank on top changed nothing measurable, so there is none.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import log
+from typing import Final
+
+from coder.codemap.index import Index, blob_of, place_of
+from coder.codemap.paths import is_test, path_words, weight
+from coder.codemap.query import Query
+from coder.codemap.snapshot import File, Snapshot
+
+_K1: Final = 1.2
+_B: Final = 0.5
+_COMMON: Final = 0.08
+"""A word in a larger share of the definitions says nothing; measured."""
+_FEW_DOCUMENTS: Final = 100
+"""In so small a tree no word is called common."""
+_TOP: Final = 1500
+"""Definitions that count for their files."""
+_FILE_SHARE: Final = 0.6
+_PATH_SHARE: Final = 0.35
+_NAME_BONUS: Final = 0.6
+_MANY_NAMED: Final = 12
+"""A name that more definitions bear points nowhere."""
+_MENTION: Final = 4.0
+_MANY_PATHS: Final = 6
+_TEST_WEIGHT: Final = 0.25
+
+
+@dataclass(slots=True)
+class Ranked:
+    """A file, how well it fits (above 0), its fitting definitions by index in the file, best first, and why."""
+
+    path: str
+    blob: int
+    score: float
+    places: tuple[int, ...]
+    why: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Scores:
+    """What the words gave, by document and by blob."""
+
+    document: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+    blob: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+    rarity: dict[str, float] = field(default_factory=dict)
+
+
+def rank(snapshot: Snapshot, index: Index, query: Query) -> list[Ranked]:
+    """The files that fit, best first; ties by path."""
+    blobs = snapshot.by_blob()
+    scores = _scored(snapshot, index, query, blobs)
+    top = max(scores.document.values(), default=0.0)
+    named = _named(index, query, blobs)
+    for document, bonus in named.items():
+        scores.document[document] += bonus * (top or 1.0)
+    best = _by_blob(scores.document)
+    mentioned = _mentioned(snapshot, query)
+    ranked = []
+    top_blob = max(scores.blob.values(), default=0.0) or 1.0
+    for file in snapshot.files:
+        hits = best.get(file.row.id, [])
+        share = _definition_share(hits) / (top or 1.0) + _FILE_SHARE * scores.blob.get(file.row.id, 0.0) / top_blob
+        path_share = _path_share(file.path, query, scores.rarity)
+        score = (share + _PATH_SHARE * path_share) * _weight(file, query) + mentioned.get(file.path, 0.0)
+        if score > 0:
+            places = tuple(place_of(document) - 1 for document, _ in hits if place_of(document))
+            why = _why(file, hits=bool(hits), path_share=path_share, named=named, is_mentioned=file.path in mentioned)
+            ranked.append(Ranked(file.path, file.row.id, score, places, why))
+    ranked.sort(key=lambda one: (-round(one.score, 9), one.path))
+    return ranked
+
+
+def _scored(snapshot: Snapshot, index: Index, query: Query, blobs: dict[int, list[File]]) -> _Scores:
+    """BM25 of every word over the tree's documents and over its files."""
+    lengths = {file.row.id: file.row.lengths for file in snapshot.files}
+    documents = sum(len(numbers) for numbers in lengths.values())
+    sizes = {blob: sum(numbers) for blob, numbers in lengths.items()}
+    total = sum(sizes.values()) or 1
+    mean, mean_blob = total / max(1, documents), total / max(1, len(blobs))
+    scores = _Scores()
+    for word in sorted(query.words):
+        counts = Counter(document for document in index.places(word) if blob_of(document) in blobs)
+        if not counts or (documents > _FEW_DOCUMENTS and len(counts) > _COMMON * documents):
+            continue
+        rarity = query.words[word] * log(1 + (documents - len(counts) + 0.5) / (len(counts) + 0.5))
+        scores.rarity[word] = rarity
+        in_blob: Counter[int] = Counter()
+        for document, count in counts.items():
+            blob = blob_of(document)
+            in_blob[blob] += count
+            length = lengths[blob][place_of(document)]
+            scores.document[document] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length / mean))
+        rarity = query.words[word] * log(1 + (len(blobs) - len(in_blob) + 0.5) / (len(in_blob) + 0.5))
+        for blob, count in in_blob.items():
+            scores.blob[blob] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * sizes[blob] / mean_blob))
+    return scores
+
+
+def _named(index: Index, query: Query, blobs: dict[int, list[File]]) -> dict[int, float]:
+    """The definitions whose very name the problem says, the rarer the name the more."""
+    found: dict[int, float] = {}
+    for name in query.names:
+        documents = sorted({document for document in index.places("=" + name.lower()) if blob_of(document) in blobs})
+        if len(documents) > _MANY_NAMED:
+            continue
+        exact = [one for one in documents if index.definitions(blob_of(one))[place_of(one) - 1].name == name]
+        for document in exact:
+            found[document] = max(found.get(document, 0.0), _NAME_BONUS / len(exact) ** 0.5)
+    return found
+
+
+def _by_blob(scores: dict[int, float]) -> dict[int, list[tuple[int, float]]]:
+    """Each blob's documents by score, best first, those among the best of all."""
+    kept = sorted(scores.items(), key=lambda item: -item[1])
+    if len(kept) > _TOP:
+        least = kept[_TOP - 1][1]  # all that tie with the last one too: which is first depends on the index's history
+        kept = [item for item in kept if item[1] >= least]
+    found: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for document, score in kept:
+        found[blob_of(document)].append((document, score))
+    for hits in found.values():
+        hits.sort(key=lambda hit: (-round(hit[1], 9), hit[0]))
+    return found
+
+
+def _definition_share(hits: Iterable[tuple[int, float]]) -> float:
+    """A file is worth its best definition, and a little its next two."""
+    return sum(score * factor for (_, score), factor in zip(hits, (1.0, 0.5, 0.25), strict=False))
+
+
+def _path_share(path: str, query: Query, rarity: dict[str, float]) -> float:
+    """How much of the query stands in the path, from 0 to 1."""
+    common = path_words(path) & query.words.keys()
+    total = sum(sorted(rarity.values(), reverse=True)[:5])
+    return min(1.0, sum(rarity.get(word, 0.0) for word in sorted(common)) / total) if common and total else 0.0
+
+
+def _weight(file: File, query: Query) -> float:
+    """How likely this kind of file has to change."""
+    return weight(file.path) * (_TEST_WEIGHT if is_test(file.path) and not query.is_about_tests else 1.0)
+
+
+def _mentioned(snapshot: Snapshot, query: Query) -> dict[str, float]:
+    """The files that the problem names by path, or by the end of one; earlier mentions weigh more."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for file in snapshot.files:
+        name = file.path.rsplit("/", 1)[-1]
+        by_name[name].append(file.path)
+        if "." in name:
+            by_name[name.rsplit(".", 1)[0]].append(file.path)
+    found: dict[str, float] = {}
+    for number, mention in enumerate(query.paths):
+        for path in _ending(mention, by_name.get(mention.rsplit("/", 1)[-1], ())):
+            found.setdefault(path, _MENTION / (1 + 0.1 * number))
+    return found
+
+
+def _ending(mention: str, candidates: Iterable[str]) -> list[str]:
+    """The candidates that share the longest end with a mentioned path; none when they are many."""
+    pieces = mention.split("/")
+    best: list[str] = []
+    depth = 0
+    for path in candidates:
+        stem = path if "." in pieces[-1] else path.rsplit(".", 1)[0]
+        common = _common_end(pieces, stem.split("/"))
+        if common > depth:
+            best, depth = [path], common
+        elif common == depth:
+            best.append(path)
+    is_bare = "." not in pieces[-1]
+    if is_bare and depth < 2:  # noqa: PLR2004 - one word of prose is not a module
+        return []
+    return best if depth and len(best) <= _MANY_PATHS else []
+
+
+def _common_end(one: list[str], other: list[str]) -> int:
+    """How many last components are equal."""
+    count = 0
+    for left, right in zip(reversed(one), reversed(other), strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _why(file: File, *, hits: bool, path_share: float, named: dict[int, float], is_mentioned: bool) -> tuple[str, ...]:
+    """What put a file where it stands."""
+    reasons = (
+        ("mentioned by path", is_mentioned),
+        ("defines a name that is mentioned", any(blob_of(document) == file.row.id for document in named)),
+        ("definitions fit the text", hits),
+        ("path fits the text", path_share > 0),
+    )
+    return tuple(reason for reason, holds in reasons if holds)

@@ -1,0 +1,26 @@
+"""What a code map is made from: the files of one state of a repository."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+READ_LIMIT = 1_000_001
+"""Bytes: larger files are never parsed, so a `Tree.read` may stop here (10 MB of one generated file costs nothing)."""
+
+
+class Tree(Protocol):
+    """One state of a repository: a commit, or a work tree with its edits."""
+
+    def files(self) -> Mapping[str, str]:
+        """Path → git blob id of every regular file: no links, no submodules.
+
+        A path that is not UTF-8 carries its odd bytes as surrogate escapes (`os.fsdecode`).
+        """
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The file's bytes, or at least its first `READ_LIMIT` bytes.
+
+        Raises:
+            OSError: It cannot be read (gone, no permission); the map goes on without it.
+        """
+        ...
