@@ -90,10 +90,10 @@ class Toolbox:
                 _error(f"The arguments of {call.name} are not valid JSON ({exc}); nothing was run. Call it again.")
             )
         output = tool.run(arguments)
-        cut = clamp(output.content)
+        content = output.content.encode("utf-8", "replace").decode()
+        cut = clamp(content)
         return Carried(
-            output=output.model_copy(update={"content": cut or "(no output)"}),
-            full=output.content if cut != output.content else None,
+            output=output.model_copy(update={"content": cut or "(no output)"}), full=content if cut != content else None
         )
 
 
@@ -106,6 +106,7 @@ def parsed(arguments: str) -> object:
     value: object = json.loads(arguments, strict=False) if arguments.strip() else {}
     if isinstance(value, str):
         value = json.loads(value, strict=False)
+    json.dumps(value, ensure_ascii=False).encode()  # UnicodeEncodeError, a ValueError, for half a surrogate pair
     return value
 
 

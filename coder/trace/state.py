@@ -51,6 +51,8 @@ class RunState:
     solved: Solved | None = None
     """How the agent's part ended; None again after an objection reopened it."""
     patch: PatchTaken | None = None
+    objections: int = 0
+    """How often the work was sent back."""
     verified: list[Verified] = field(default_factory=list)
     published: Published | None = None
     finished: Finished | None = None
@@ -63,6 +65,7 @@ class RunState:
             self.checkpoint = event.checkpoint or self.checkpoint
         elif isinstance(event, Told) and event.reason == "objection":
             self.solved = self.patch = None
+            self.objections += 1
         elif event.type in _FIELDS:
             setattr(self, _FIELDS[event.type], event)
 

@@ -1,0 +1,68 @@
+"""The conversation's fixed beginning: how we work, the problem, the environment, the map."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from coder.prompts import render
+from coder.trace.events import Prepared
+from coder.types import Base, Message, Note, Problem
+
+GUIDES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md", "CONTRIBUTING.md")
+"""Where repositories say how they want to be worked on; the first three exclude each other, the nearest wins."""
+_GUIDE_CHARS = 8_000
+_NOTE_CHARS = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    heading: str
+    text: str
+
+
+def opening(
+    problem: Problem, base: Base, prepared: Prepared, *, code_map: str, guides: Mapping[str, str], nonce: str
+) -> tuple[Message, ...]:
+    """System prompt and first message. `guides` are instruction files of the base commit, by path.
+
+    `nonce` makes the fences around other people's text unguessable to them.
+    """
+    text = render(
+        "opening",
+        nonce=nonce,
+        notes=_notes(problem, nonce),
+        guides=[
+            _Part(f"The repository's own guide ({path})", _fenced(text[:_GUIDE_CHARS], nonce))
+            for path, text in guides.items()
+        ],
+        base_sha=base.sha,
+        base_ref=base.ref,
+        test_command=prepared.test_command,
+        setup_ok=prepared.setup_ok,
+        setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
+        map=_fenced(code_map, nonce) or "(no map of this repository could be made)",
+    )
+    return (Message(role="system", content=render("system", nonce=nonce)), Message(role="user", content=text))
+
+
+def guide_paths(paths: Sequence[str]) -> list[str]:
+    """Which instruction files of a repository the model is shown: one of the agents' own kind, and CONTRIBUTING."""
+    present = [guide for guide in GUIDES if guide in paths]
+    agents = [guide for guide in present if guide != "CONTRIBUTING.md"][:1]
+    return agents + [guide for guide in present if guide == "CONTRIBUTING.md"]
+
+
+def _notes(problem: Problem, nonce: str) -> list[_Part]:
+    number = f" #{problem.number}" if problem.number else ""
+    first = f"{problem.title}\n\n{problem.body.body}"
+    notes = [_Part(f"The {problem.kind.replace('_', ' ')}{number}, by {_who(problem.body)}:", _fenced(first, nonce))]
+    comments = (_Part(f"Comment by {_who(c)}, {c.created_at}:", _fenced(c.body, nonce)) for c in problem.comments)
+    return [*notes, *comments]
+
+
+def _who(note: Note) -> str:
+    return f"{note.author} ({'may write to the repository' if note.trusted else 'has no write permission'})"
+
+
+def _fenced(text: str, nonce: str) -> str:
+    """Text that cannot end its fence early, however it came to know the nonce."""
+    return text.replace(nonce, "")[:_NOTE_CHARS].strip()

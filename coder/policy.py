@@ -1,0 +1,30 @@
+"""What a run may do: an operator's choice, never the model's."""
+
+from pydantic import Field
+
+from coder.types import Value, VerdictKind
+from coder.workspace.policy import PatchRules
+
+
+class Policy(Value):
+    """The rules of the section `[policy]`."""
+
+    max_rounds: int = Field(default=3, ge=1)
+    """How often the tests may send the work back."""
+    publish: tuple[VerdictKind, ...] = ("proven", "passing", "unverified")
+    """Verdicts that are published; a draft unless `proven`."""
+    setup: tuple[str, ...] | None = None
+    """Commands that install the dependencies; None finds them out."""
+    test_command: str | None = None
+    """How the tests are run; None finds it out."""
+    test_timeout_s: float = Field(default=900, gt=0)
+    """Wall clock of one run of the tests."""
+    map_tokens: int = Field(default=1_500, ge=128)
+    """Size of the code map in the opening message."""
+    history: int = Field(default=50, ge=1)
+    """Commits of history that the sandbox gets."""
+    patch: PatchRules = PatchRules()
+    author_name: str = "coder[bot]"
+    author_email: str = "coder[bot]@users.noreply.github.com"
+    recorded: bool = False
+    """The model's answers are played back from a recording; said wherever the run shows."""

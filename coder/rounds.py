@@ -1,0 +1,202 @@
+"""Rounds of work and proof: the agent works, its change is taken out, tests judge it and may send it back."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from coder.agent.loop import Agent
+from coder.agent.opening import guide_paths, opening
+from coder.codemap.map import CodeMap
+from coder.codemap.tree import Tree
+from coder.errors import CodeMapError, JournalError, PatchRefusedError
+from coder.prompts import render
+from coder.sandbox.protocol import Sandbox
+from coder.services import Ground, Services
+from coder.tools.base import Toolbox
+from coder.tools.codemap import CodeMapTool
+from coder.tools.edit import EditTool
+from coder.tools.files import List, Read, Search
+from coder.tools.plan import Plan, Submit
+from coder.tools.run import Run, RunTests
+from coder.trace.events import Opened, PatchTaken, Told, Verified
+from coder.trace.journal import Journal
+from coder.trace.state import RunState, spent, state_of
+from coder.types import Base, Cell, Evidence, Message, Task, Verdict
+from coder.verify.cells import run_cell
+from coder.verify.verifier import CellVerifier
+
+logger = logging.getLogger(__name__)
+
+MAP_TOKENS_OF_TOOL = 1_000
+"""Size of what the tool `code_map` gives for words."""
+
+
+class Rounds:
+    """The middle of a run's line: solve, extract, verify, until the verdict stands."""
+
+    def __init__(
+        self, task: Task, services: Services, journal: Journal, ground: Ground, *, show: Callable[[str], None]
+    ) -> None:
+        self._task, self._services, self._policy = task, services, services.policy
+        self._journal, self._ground, self._show = journal, ground, show
+
+    @property
+    def _state(self) -> RunState:
+        return state_of(self._journal.events)
+
+    @property
+    def _base(self) -> Base:
+        return base_of(self._state)
+
+    def prove(self) -> None:
+        """Rounds of work and tests, until the tests are content or the rounds are used up."""
+        with ExitStack() as stack:
+            sandbox: Sandbox | None = None
+            while True:
+                state = self._state
+                if len(state.verified) == state.objections:  # this round has no verdict yet
+                    if state.patch is None:
+                        sandbox = sandbox or stack.enter_context(self._open())
+                        self._solve(sandbox)
+                    self._verify()
+                if not self._send_back():
+                    return
+
+    def _open(self) -> Sandbox:
+        """A sandbox with the work as it stood at the last checkpoint."""
+        self._services.progress("starting the sandbox")
+        sandbox = self._services.sandboxes.open(
+            self._ground.image, self._ground.pack, labels={"coder.run": self._task.run_id}
+        )
+        if (checkpoint := self._state.checkpoint) is not None:
+            diff = self._journal.blob(checkpoint.diff_blob).decode("utf-8", "surrogateescape")
+            sandbox.restore(diff)
+        return sandbox
+
+    def _solve(self, sandbox: Sandbox) -> None:
+        """Let the agent work; take its change out of the sandbox and check it."""
+        model = self._services.model(self._task.model)
+        toolbox = self._toolbox(sandbox)
+        if self._state.opened is None:
+            self._show("working")
+            self._journal.append(Opened(messages=self._opening(), tools=toolbox.specs))
+        if self._state.solved is None:
+            limits = self._task.limits
+            Agent(model=model, toolbox=toolbox, sandbox=sandbox, journal=self._journal, limits=limits).solve()
+        diff = sandbox.diff()
+        try:
+            patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
+        except PatchRefusedError as exc:
+            self._refuse(str(exc))
+            return
+        blob = self._journal.put_blob(diff.encode("utf-8", "surrogateescape"))
+        self._journal.append(PatchTaken(patch=patch.model_copy(update={"diff": ""}), diff_blob=blob))
+
+    def _toolbox(self, sandbox: Sandbox) -> Toolbox:
+        """The tools of the run. A new one is one line here."""
+
+        def suite(sandbox: Sandbox, select: list[str], timeout_s: float) -> Cell | None:
+            if self._ground.tests is None:
+                return None
+            return run_cell(
+                sandbox, name="head", tree_sha="", command=self._ground.tests.selecting(select), timeout_s=timeout_s
+            )
+
+        maps = _BaseMaps(self._services.codemap, self._ground.repository.tree(self._base.sha))
+        return Toolbox(
+            [
+                CodeMapTool(maps),
+                EditTool(sandbox),
+                List(sandbox),
+                Plan(),
+                Read(sandbox),
+                Run(sandbox),
+                RunTests(sandbox, suite),
+                Search(sandbox),
+                Submit(sandbox),
+            ]
+        )
+
+    def _opening(self) -> tuple[Message, ...]:
+        state, base = self._state, self._base
+        if state.problem is None or state.prepared is None:
+            raise JournalError(f"run {self._task.run_id} opens a conversation before it has read and prepared")
+        problem = state.problem.problem
+        words = "\n".join([problem.title, problem.body.body, *(c.body for c in problem.comments if c.trusted)])
+        tree = self._ground.repository.tree(base.sha)
+        try:
+            code_map = self._services.codemap.map(tree, focus=words, max_tokens=self._policy.map_tokens)
+        except CodeMapError as exc:
+            logger.warning("no code map", extra={"run": self._task.run_id, "why": str(exc)})
+            code_map = ""
+        guides = guide_paths(tuple(self._ground.repository.files(base.sha)))
+        texts = {path: self._ground.repository.read(base.sha, path).decode("utf-8", "replace") for path in guides}
+        return opening(problem, base, state.prepared, code_map=code_map, guides=texts, nonce=secrets.token_hex(8))
+
+    def _verify(self) -> None:
+        """Judge the patch by tests in fresh containers."""
+        state = self._state
+        if state.patch is None:  # it was refused, which is a verdict
+            return
+        diff = self._journal.blob(state.patch.diff_blob).decode("utf-8", "surrogateescape")
+        patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
+        self._show("testing the change in clean containers")
+        verifier = CellVerifier(
+            self._ground.repository,
+            self._services.sandboxes,
+            tests=self._ground.tests,
+            timeout_s=self._policy.test_timeout_s,
+            labels={"coder.run": self._task.run_id},
+            progress=self._services.progress,
+        )
+        result = verifier.verify(patch, image=self._ground.image, round=state.objections + 1)
+        self._journal.append(Verified(round=state.objections + 1, verdict=result.verdict, evidence=result.evidence))
+
+    def _refuse(self, reason: str) -> None:
+        verdict = Verdict(
+            kind="refused", reasons=(reason,), objections=(f"The change may not leave the sandbox: {reason}",)
+        )
+        evidence = Evidence(
+            base_sha=self._base.sha,
+            head_tree="",
+            image=self._ground.image.reference,
+            image_digest=self._ground.image.digest,
+        )
+        self._journal.append(Verified(round=self._state.objections + 1, verdict=verdict, evidence=evidence))
+
+    def _send_back(self) -> bool:
+        """Tell the model what the tests object to; False when the verdict stands."""
+        state = self._state
+        verdict = state.verified[-1].verdict
+        left = self._policy.max_rounds - len(state.verified)
+        handed_in = state.solved is not None and state.solved.outcome.kind == "submitted"
+        if not verdict.objections or not handed_in or left < 1:
+            return False
+        text = render("objection", verdict=verdict.kind, objections=verdict.objections, rounds_left=left)
+        step = spent(self._journal.entries).steps
+        self._journal.append(Told(step=step, reason="objection", message=Message(role="user", content=text)))
+        return True
+
+
+class _BaseMaps:
+    """The code map of the base commit, as the model's tool asks for it."""
+
+    def __init__(self, codemap: CodeMap, tree: Tree) -> None:
+        self._codemap, self._tree = codemap, tree
+
+    def relevant(self, words: str) -> str:
+        return self._codemap.map(self._tree, focus=words, max_tokens=MAP_TOKENS_OF_TOOL)
+
+    def outline(self, path: str) -> str:
+        return self._codemap.outline(self._tree, path)
+
+    def symbol(self, name: str) -> str:
+        return self._codemap.symbol(self._tree, name)
+
+
+def base_of(state: RunState) -> Base:
+    """The commit that the run works from; read before anything else is done."""
+    if state.problem is None:
+        raise JournalError("the journal goes on without having read its problem")
+    return state.problem.base

@@ -1,0 +1,254 @@
+"""One task, from what somebody asked for to a published, proven change. Read this file first.
+
+Each station begins by looking at the journal: what is written there was done, and is not done again. So a run that
+died at any instant is continued by calling `resolve` again with the same task.
+"""
+
+import hashlib
+import logging
+from datetime import datetime
+from pathlib import Path
+
+from coder import __version__
+from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError
+from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
+from coder.publish.status import status_body
+from coder.rounds import Rounds
+from coder.sandbox.images import marker_files
+from coder.services import Ground, Services
+from coder.trace.events import Finished, Prepared, ProblemRead, Published, Resumed, RunStarted, Verified
+from coder.trace.state import RunState, spent, state_of
+from coder.types import Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
+from coder.verify.commands import test_command
+from coder.workspace.branch import branch_name
+from coder.workspace.repository import Repository
+
+logger = logging.getLogger(__name__)
+
+
+def resolve(task: Task, services: Services) -> RunResult:
+    """Carry the task out, or go on with it; a finished one gives its result again.
+
+    Raises:
+        CoderError: Our own machinery failed. The journal is kept, and calling again goes on from it.
+    """
+    run = _Run(task, services)
+    try:
+        return run.resolve()
+    except CoderError as exc:
+        run.report_failure(exc)
+        raise
+
+
+class _Run:
+    """One run in one process: the stations of the line, in order."""
+
+    def __init__(self, task: Task, services: Services) -> None:
+        self._task, self._services, self._policy = task, services, services.policy
+        self._journal = services.journals.open(task.run_id, redact=services.redact, listeners=services.listeners)
+
+    @property
+    def _state(self) -> RunState:
+        return state_of(self._journal.events)
+
+    def resolve(self) -> RunResult:
+        if (done := self._state.finished) is not None:
+            return done.result
+        if self._journal.events:
+            self._journal.append(Resumed(version=__version__))
+            self._services.sandboxes.sweep(run_id=self._task.run_id)
+        else:
+            self._journal.append(RunStarted(task=self._task, version=__version__))
+        refusal = self._read()
+        if refusal is not None:
+            return self._finish(refusal, Outcome(kind="failed", reason=refusal.reasons[0]), None)
+        ground = self._prepare()
+        Rounds(self._task, self._services, self._journal, ground, show=self._show).prove()
+        state = self._state
+        outcome = state.solved.outcome if state.solved else Outcome(kind="failed")
+        return self._finish(state.verified[-1].verdict, outcome, self._publish(ground))
+
+    def report_failure(self, exc: CoderError) -> None:
+        """Tell the people who wait that our own machinery failed; the journal stays for a continuation."""
+        if self._state.problem is None or isinstance(exc, JournalError):
+            return
+        try:
+            self._show(f"stopped by an error of ours or of a service: {exc}")
+        except ForgeError:
+            logger.warning("cannot report a failed run", extra={"run": self._task.run_id}, exc_info=True)
+
+    # --- read -------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> Verdict | None:
+        """Read the problem and the base commit; a refusal when the person who asked may not."""
+        forge, task = self._services.forge, self._task
+        if self._state.problem is not None:
+            return None
+        if not forge.may_write(task):
+            reason = f"{task.requested_by} has no write permission to {task.repo.full_name}"
+            return Verdict(kind="refused", reasons=(reason,))
+        forge.acknowledge(task)
+        self._journal.append(ProblemRead(problem=forge.problem(task), base=forge.base(task)))
+        self._show("preparing the environment")
+        return None
+
+    # --- prepare ----------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> Ground:
+        """Fetch the base commit, see to its image, find its tests."""
+        services, policy, base = self._services, self._policy, self._journalled_problem().base
+        services.progress(f"fetching {base.sha[:12]}")
+        repository = services.workspace.fetch(services.forge.remote(self._task), self._task.repo, base.sha)
+        pack = repository.pack(base.sha, depth=policy.history)
+        paths = repository.files(base.sha)
+        markers = {path: repository.read(base.sha, path) for path in marker_files(paths)}
+        image = services.sandboxes.image_for(markers, pack=pack, setup=policy.setup, progress=services.progress)
+        tests = test_command(paths, lambda path: repository.read(base.sha, path), override=policy.test_command)
+        if self._state.prepared is None:
+            prepared = Prepared(
+                image=image.reference,
+                image_digest=image.digest,
+                setup_ok=image.setup_ok,
+                setup_log=image.setup_log[-20_000:],
+                test_command=tests.shown if tests else None,
+            )
+            self._journal.append(prepared)
+        return Ground(repository, pack, image, tests)
+
+    # --- publish ----------------------------------------------------------------------------------------------------
+
+    def _publish(self, ground: Ground) -> PullRequest | None:
+        """Commit, push, open the pull request; None when the verdict is not one to publish."""
+        services, task, state = self._services, self._task, self._state
+        verified = state.verified[-1]
+        if state.published is not None:
+            return state.published.pull_request
+        if state.patch is None or verified.verdict.kind not in self._policy.publish:
+            return None
+        if not services.forge.may_write(task):
+            raise PermissionDeniedError(
+                f"{task.requested_by} lost write permission to {task.repo.full_name}: nothing is pushed"
+            )
+        self._show("publishing")
+        proposal = self._proposal(state.patch.patch, verified)
+        commit = self._commit(ground.repository, state.patch.patch, verified)
+        if services.dry_run is not None:
+            pull_request = _written(services.dry_run, proposal, commit, self._journal.blob(state.patch.diff_blob))
+        else:
+            pull_request = self._push(ground.repository, proposal, commit)
+        self._journal.append(Published(pull_request=pull_request))
+        return pull_request
+
+    def _proposal(self, patch: Patch, verified: Verified) -> Proposal:
+        """The pull request's words, made by us from the journal; the model's own words are marked as its own."""
+        problem = self._journalled_problem()
+        solved = self._state.solved
+        submission = solved.outcome.submission if solved else None
+        profile = self._services.model(self._task.model).profile
+        body = pull_request_body(
+            task=self._task,
+            problem=problem.problem,
+            base=problem.base,
+            outcome=solved.outcome if solved else Outcome(kind="failed"),
+            patch=patch,
+            verdict=verified.verdict,
+            evidence=verified.evidence,
+            spent=spent(self._journal.entries),
+            model=profile.model,
+            recorded=self._policy.recorded,
+            events=self._journal.events,
+            journal_digest=self._journal.digest,
+            redact=self._services.redact,
+        )
+        title = pull_request_title(problem=problem.problem, submission=submission, redact=self._services.redact)
+        return Proposal(
+            branch=branch_name(self._task, problem.problem.title),
+            base_ref=problem.base.ref,
+            title=title,
+            body=body,
+            draft=is_draft(verdict=verified.verdict, patch=patch),
+        )
+
+    def _commit(self, repository: Repository, patch: Patch, verified: Verified) -> str:
+        """The commit: equal for equal journals, so that a continued run pushes what the first one may have pushed."""
+        problem = self._journalled_problem()
+        solved = self._state.solved
+        message = commit_message(
+            task=self._task,
+            problem=problem.problem,
+            submission=solved.outcome.submission if solved else None,
+            verdict=verified.verdict,
+            redact=self._services.redact,
+        )
+        written = next(e.ts for e in reversed(self._journal.entries) if isinstance(e.event, Verified))
+        return repository.commit_tree(
+            patch.tree_sha,
+            parents=[problem.base.sha],
+            message=message,
+            author_name=self._policy.author_name,
+            author_email=self._policy.author_email,
+            timestamp=int(datetime.fromisoformat(written).timestamp()),
+        )
+
+    def _push(self, repository: Repository, proposal: Proposal, commit: str) -> PullRequest:
+        services, task = self._services, self._task
+        remote = services.forge.remote(task)
+        if repository.branch_sha(remote, proposal.branch) not in {None, commit}:
+            # An earlier run of the same issue left its branch; it is never overwritten.
+            proposal = proposal.model_copy(update={"branch": f"{proposal.branch}-{run_mark(task.run_id)}"})
+        repository.push(remote, commit, proposal.branch)
+        return services.forge.publish(task, proposal, commit)
+
+    # --- finish -----------------------------------------------------------------------------------------------------
+
+    def _finish(self, verdict: Verdict, outcome: Outcome, pull_request: PullRequest | None) -> RunResult:
+        """Tell everybody how it ended, then close the journal."""
+        result = RunResult(
+            run_id=self._task.run_id,
+            verdict=verdict,
+            outcome=outcome,
+            spent=spent(self._journal.entries),
+            pull_request=pull_request,
+            journal_digest=self._journal.digest,
+        )
+        if self._state.problem is not None:  # a stranger's request is answered by nothing
+            self._show("done", result)
+            self._services.forge.finish(self._task, result)
+        self._journal.append(Finished(result=result))
+        return result
+
+    def _show(self, station: str, result: RunResult | None = None) -> None:
+        """Say where the run stands, on the status comment and to whoever watches."""
+        self._services.progress(station)
+        body = status_body(
+            task=self._task,
+            station=station,
+            spent=spent(self._journal.entries),
+            result=result,
+            redact=self._services.redact,
+        )
+        self._services.forge.status(self._task, body)
+
+    def _journalled_problem(self) -> ProblemRead:
+        if (problem := self._state.problem) is None:
+            raise JournalError(f"run {self._task.run_id} goes on without having read its problem")
+        return problem
+
+
+def run_mark(run_id: str) -> str:
+    """A short mark of a run for names: eight characters of the hash of its id."""
+    return hashlib.sha256(run_id.encode()).hexdigest()[:8]
+
+
+def _written(folder: Path, proposal: Proposal, commit: str, diff: bytes) -> PullRequest:
+    """The pull request as files instead of on the forge: `title.txt`, `body.md`, `change.patch`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "title.txt").write_text(proposal.title + "\n", encoding="utf-8")
+        (folder / "body.md").write_text(proposal.body + "\n", encoding="utf-8")
+        (folder / "change.patch").write_bytes(diff)
+    except OSError as exc:
+        raise InputError(
+            f"cannot write the pull request to {folder}: {exc}; name a folder that can be written"
+        ) from exc
+    return PullRequest(branch=proposal.branch, commit_sha=commit, draft=proposal.draft, url=folder.resolve().as_uri())

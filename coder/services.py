@@ -1,0 +1,48 @@
+"""The parts that a run works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coder.codemap.map import CodeMap
+from coder.forge.protocol import Forge
+from coder.model.protocol import ModelClient
+from coder.policy import Policy
+from coder.sandbox.protocol import Image, SandboxProvider
+from coder.trace.events import Entry
+from coder.trace.journal import JournalStore
+from coder.types import TreePack
+from coder.verify.commands import TestCommand
+from coder.workspace.repository import Repository
+from coder.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that a run works with."""
+
+    forge: Forge
+    model: Callable[[str], ModelClient]
+    """The client for a profile's name."""
+    sandboxes: SandboxProvider
+    workspace: Workspace
+    codemap: CodeMap
+    journals: JournalStore
+    policy: Policy
+    redact: Callable[[str], str]
+    """Takes the known secrets out of what is journalled."""
+    listeners: tuple[Callable[[Entry], None], ...] = ()
+    progress: Callable[[str], None] = lambda _: None
+    """What is going on, for a person who watches."""
+    dry_run: Path | None = None
+    """Write the pull request into this folder instead of publishing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the work stands on: the base commit, the image, the way to run tests."""
+
+    repository: Repository
+    pack: TreePack
+    image: Image
+    tests: TestCommand | None

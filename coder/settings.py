@@ -1,0 +1,178 @@
+"""What an operator sets: the only reader of configuration files and of the environment.
+
+Sources, the later ones winning: defaults, a TOML file (`--config`, `CODER_CONFIG`, else `coder.toml` in the user's
+configuration folder), `CODER_*` variables with `__` between section and field. Nothing is ever read from the checkout
+that is worked on.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from typing_extensions import override
+
+from coder.errors import ConfigError
+from coder.forge.config import GitHubSettings
+from coder.model.profile import ModelProfile
+from coder.policy import Policy
+from coder.sandbox.config import ProxySettings, SandboxSettings
+from coder.types import Limits, Value
+
+PREFIX = "CODER_"
+_OTHER_NAMES = frozenset({"CODER_CONFIG"})
+
+
+class ModelSettings(Value):
+    """Section `[model]`."""
+
+    profile: str = "kimi-k2-thinking"
+    """Name of a profile in `configs/models/` or in `profiles`."""
+    profiles: Path | None = None
+    """Folder with profiles of your own; they win over ours of the same name."""
+    api_base: str | None = None
+    """Address of the provider, instead of the profile's."""
+    model: str | None = None
+    """The provider's id of the model, instead of the profile's."""
+    api_key: SecretStr | None = None
+    """The provider's key; without it the profile's environment variable is read."""
+
+
+class ServiceSettings(Value):
+    """Section `[service]`: what `coder serve` needs."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65_535)
+    webhook_secret: SecretStr | None = None
+    """As entered at GitHub; required by `coder serve`."""
+    api_token: SecretStr | None = None
+    """Bearer token for `/runs`. Without one only this machine may ask."""
+    label: str = "coder"
+    """Label on an issue that starts a run."""
+    mention: str = "coder"
+    """The handle of `@handle fix` and `/handle fix`."""
+    allowed_repos: tuple[str, ...] = ()
+    """`owner/name`, `owner/*` or `*`; none allowed is none."""
+    allowed_bots: tuple[int, ...] = ()
+    """Account ids of bots that may ask."""
+    database_url: str | None = None
+    """Postgres for the jobs, instead of a SQLite file."""
+    executor_id: str = "local"
+    """Unique among the worker processes of one database."""
+    concurrency: int = Field(default=2, ge=1, le=64)
+    """Runs at the same time; never two of one repository."""
+    drain_s: float = Field(default=30.0, ge=0)
+    """How long a stop waits for running jobs before it hands them back, in seconds."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Unknown names are refused, in the file and in the environment."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", env_file=None
+    )
+
+    model: ModelSettings = ModelSettings()
+    limits: Limits = Limits()
+    """Caps of each run."""
+    policy: Policy = Policy()
+    sandbox: SandboxSettings = SandboxSettings()
+    github: GitHubSettings = GitHubSettings()
+    service: ServiceSettings = ServiceSettings()
+    state_dir: Path = Field(default_factory=lambda: _home("XDG_STATE_HOME", ".local/state") / "coder")
+    """Journals, mirrors of repositories, code map index, jobs."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def api_key(self, profile: ModelProfile) -> SecretStr | None:
+        """The key for a profile: as set, else from the variable that the profile names."""
+        if self.model.api_key is not None:
+            return self.model.api_key
+        value = os.environ.get(profile.api_key_env, "").strip()
+        return SecretStr(value) if value else None
+
+
+def load(config: Path | None = None) -> Settings:
+    """The settings.
+
+    Raises:
+        ConfigError: A file that is not there or not TOML, or a name or value that does not fit; the message says which.
+    """
+    path = config or _named_file()
+    if path is not None and not path.is_file():
+        raise ConfigError(f"there is no configuration file {path}")
+    _refuse_unknown(os.environ)
+
+    class FromFile(Settings):
+        """`Settings` that also read `path`."""
+
+        @classmethod
+        @override
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = () if path is None else (TomlConfigSettingsSource(settings_cls, path),)
+            return (init_settings, env_settings, *file)
+
+    try:
+        return _machine_defaults(FromFile())
+    except ValidationError as exc:
+        where = path or "the environment"
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors()[:5])
+        raise ConfigError(f"settings in {where} do not fit: {problems}") from exc
+    except ValueError as exc:
+        raise ConfigError(f"cannot read the settings ({path or 'environment'}): {exc}") from exc
+
+
+def data_folder(name: Literal["configs", "sandbox_images"]) -> Path:
+    """A folder of data that belongs to the program: from the wheel, else from the source tree."""
+    package = Path(__file__).resolve().parent
+    installed = package / "_data" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[str]:
+    """The environment variables that can be set, as `CODER_SECTION__FIELD`."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from names(field.annotation, f"{prefix}{name.upper()}__")
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Pydantic ignores misspelt variables; an operator would look for the mistake for hours."""
+    known = set(names()) | _OTHER_NAMES
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise ConfigError(f"unknown setting {unknown[0]} in the environment; `coder config` lists the names")
+
+
+def _machine_defaults(settings: Settings) -> Settings:
+    """Sandboxes trust the certificates and use the proxy that this machine's programs are told to."""
+    sandbox = settings.sandbox
+    bundle = os.environ.get("SSL_CERT_FILE")
+    changes: dict[str, Any] = {}
+    if sandbox.ca_bundle is None and bundle and Path(bundle).is_file():
+        changes["ca_bundle"] = bundle
+    if sandbox.proxy == ProxySettings():
+        proxy = {key: os.environ.get(key) or os.environ.get(key.upper()) for key in ProxySettings.model_fields}
+        changes["proxy"] = ProxySettings(**proxy)
+    return settings.model_copy(update={"sandbox": sandbox.model_copy(update=changes)})
+
+
+def _named_file() -> Path | None:
+    if named := os.environ.get("CODER_CONFIG"):
+        return Path(named)
+    usual = _home("XDG_CONFIG_HOME", ".config") / "coder" / "coder.toml"
+    return usual if usual.is_file() else None
+
+
+def _home(variable: str, fallback: str) -> Path:
+    value = os.environ.get(variable)
+    return Path(value) if value and Path(value).is_absolute() else Path.home() / fallback
