@@ -1,5 +1,6 @@
 """What came in and what was decided: one SQLite file, written once per delivery, before the answer."""
 
+import contextlib
 import sqlite3
 import threading
 from pathlib import Path
@@ -85,7 +86,7 @@ class Store:
                 self._insert(delivery, task)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as exc:
-                if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 raise StoreError(f"cannot store delivery {delivery.digest[:12]}: {exc}") from exc
 

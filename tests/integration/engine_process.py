@@ -1,0 +1,67 @@
+"""A worker in a process of its own, for tests that kill it.
+
+    python -m tests.integration.engine_process STATE_DIR EXECUTOR_ID MODE
+
+The runner appends `begin JOB` to STATE_DIR/log, then does what MODE says, then appends `end JOB`:
+`quick` ends at once · `hold` waits for STATE_DIR/go · `die` kills its own process.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from coder.errors import ConfigError
+from coder.types import JsonObject
+from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
+from webhooks.service import work_until_stopped
+
+
+def note(folder: Path, line: str) -> None:
+    """Append one line, so that it is there whatever happens next."""
+    with (folder / "log").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def runner_for(folder: Path, mode: str) -> Callable[[JsonObject], JsonObject]:
+    """A runner that behaves as `mode` says."""
+
+    def run(payload: JsonObject) -> JsonObject:
+        job = str(payload["job"])
+        note(folder, f"begin {job}")
+        if mode == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        while mode == "hold" and not (folder / "go").exists():
+            threading.Event().wait(0.02)
+        note(folder, f"end {job}")
+        return {"ok": True, "job": job}
+
+    return run
+
+
+def main() -> int:
+    """Work until told to stop; 64 when another process has our executor id."""
+    logging.basicConfig(level="INFO")
+    folder, executor_id, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    options = EngineOptions(state_dir=folder, executor_id=executor_id, concurrency=4, poll_s=0.05)
+    engine = DbosEngine(options, runner_for(folder, mode))
+    try:
+        drained = work_until_stopped(engine, drain_s=1)
+    except ConfigError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return exc.exit_code
+    finally:
+        engine.close()
+    note(folder, f"left {len(drained.left)}")
+    if drained.left:
+        os._exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

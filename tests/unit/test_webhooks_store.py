@@ -1,0 +1,119 @@
+"""The file of deliveries."""
+
+import sqlite3
+
+import pytest
+
+from coder.types import RepoRef, Task
+from webhooks.errors import StoreError
+from webhooks.store import Delivery, Store, thread_of
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "deliveries.db")
+    yield opened
+    opened.close()
+
+
+def task(run_id="gh42-12-0123456789abcdef"):
+    return Task(
+        run_id=run_id,
+        repo=RepoRef(owner="octo", name="tools"),
+        kind="issue",
+        number=12,
+        requested_by="mona",
+        requested_at="2026-01-02T03:04:05Z",
+        model="m",
+    )
+
+
+def delivery(digest="d1", event="issues", **changes):
+    values = {"guid": "g", "received_at": "2026-01-02T03:04:06Z", "repo": "octo/tools", "decision": "run"}
+    return Delivery.model_validate({"digest": digest, "event": event, "run_id": task().run_id} | values | changes)
+
+
+def refused(reason="no", **changes):
+    return delivery(decision="refused", reason=reason, run_id=None, **changes)
+
+
+def test_the_file_is_in_wal_mode(store, tmp_path):
+    with sqlite3.connect(tmp_path / "deliveries.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_a_delivery_is_found_by_digest_and_event(store):
+    store.add(delivery(), task())
+
+    assert store.delivery("d1", "issues") == delivery()
+    assert store.delivery("d1", "issue_comment") is None
+    assert store.delivery("d2", "issues") is None
+
+
+def test_a_task_waits_until_the_engine_has_it(store):
+    store.add(delivery(), task())
+    waiting = store.to_enqueue()
+    store.mark_enqueued(task().run_id)
+
+    assert waiting == (task(),)
+    assert store.to_enqueue() == ()
+    assert store.task(task().run_id) == task()
+
+
+def test_a_run_is_never_overwritten_and_a_refusal_may_be(store):
+    store.add(delivery(), task())
+    store.add(refused(), None)
+    store.add(refused(digest="d2"), None)
+    store.add(delivery(digest="d2"), task())
+
+    assert store.delivery("d1", "issues").decision == "run"
+    assert store.delivery("d2", "issues").decision == "run"
+
+
+def test_one_run_in_two_deliveries_is_one_run(store):
+    store.add(delivery(), task())
+    store.mark_enqueued(task().run_id)
+    store.add(delivery(digest="d2"), task())
+
+    assert store.to_enqueue() == ()
+
+
+def test_the_latest_run_of_an_issue(store):
+    later = task("gh42-12-ffffffffffffffff")
+    other = task("gh42-13-ffffffffffffffff")
+    for number, one in enumerate((task(), later, other)):
+        store.add(delivery(digest=f"d{number}", run_id=one.run_id), one)
+
+    assert store.latest_run("gh42-12") == later.run_id
+    assert store.latest_run("gh42-1") is None
+    assert thread_of(other) == "gh42-13"
+
+
+def test_it_survives_being_closed(tmp_path):
+    first = Store(tmp_path / "x.db")
+    first.add(delivery(), task())
+    first.close()
+
+    second = Store(tmp_path / "x.db")
+
+    assert [one.digest for one in second.deliveries()] == ["d1"]
+    second.close()
+
+
+def test_what_cannot_be_opened_is_said(tmp_path):
+    (tmp_path / "junk.db").write_bytes(b"not a database" * 100)
+
+    with pytest.raises(StoreError, match=r"junk\.db"):
+        Store(tmp_path / "junk.db")
+    with pytest.raises(StoreError, match="missing"):
+        Store(tmp_path / "missing" / "x.db")
+
+
+def test_what_cannot_be_written_is_said(store):
+    store.close()
+
+    with pytest.raises(StoreError):
+        store.add(delivery(), task())
+    with pytest.raises(StoreError):
+        store.deliveries()
