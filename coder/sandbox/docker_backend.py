@@ -1,0 +1,251 @@
+"""Sandboxes as Docker containers. Works on remote engines too: everything travels over the attached stream."""
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import docker
+import docker.errors
+from typing_extensions import override
+
+from coder.errors import SandboxError
+from coder.sandbox import docker_container, images, runner
+from coder.sandbox.config import SandboxSettings
+from coder.sandbox.docker_engine import connected, engine_errors
+from coder.sandbox.docker_images import ImageBuilder
+from coder.sandbox.docker_stream import AttachedStream
+from coder.sandbox.protocol import Image, SandboxProvider, TreePack
+from coder.sandbox.session import RunnerSandbox, RunnerSession
+from coder.sandbox.setup_commands import detected
+
+INSTALLATION = "coder.installation"
+RUN = "coder.run"
+OWNER = "coder.owner"
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """The commands of a setup phase, and what names their result."""
+
+    key: str
+    commands: tuple[str, ...]
+
+
+class DockerSandbox(RunnerSandbox):
+    """One container."""
+
+    def __init__(
+        self, session: RunnerSession, image: Image, settings: SandboxSettings, container: str, end: Callable[[], None]
+    ) -> None:
+        super().__init__(
+            session, image, output_bytes=settings.output_bytes, max_diff_bytes=settings.max_diff_bytes, end=end
+        )
+        self.container = container
+        """The container's id."""
+
+
+class DockerSandboxProvider(SandboxProvider):
+    """Makes `DockerSandbox`es; connects to the engine at first use. Close it, or use it in a `with`."""
+
+    def __init__(self, settings: SandboxSettings, *, images_folder: Path | None = None) -> None:
+        self._settings = settings
+        self._catalogue = images.catalogue(images_folder or images.default_folder())
+        self._lock = threading.Lock()
+        self._api: docker.APIClient | None = None
+        self._private_cgroup = False
+
+    @property
+    def catalogue(self) -> images.Catalogue:
+        """The images on offer; `marker_paths` says which files `image_for` wants to see."""
+        return self._catalogue
+
+    @override
+    def image_for(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        pack: TreePack,
+        setup: tuple[str, ...] | None,
+        progress: Callable[[str], None],
+    ) -> Image:
+        builder = ImageBuilder(self._engine(), self._settings, self._catalogue, progress)
+        base = builder.built(self._catalogue.choice(files))
+        commands = detected(files) if setup is None else setup
+        if not commands:
+            return base
+        key = images.setup_key(base.digest, files, self._catalogue.markers, commands)
+        return builder.kept(key) or self._set_up(builder, base, pack, _Setup(key, commands), progress)
+
+    def _set_up(
+        self,
+        builder: ImageBuilder,
+        base: Image,
+        pack: TreePack,
+        setup: "_Setup",
+        progress: Callable[[str], None],
+    ) -> Image:
+        """Run the commands on the unpacked commit, with network, and keep the result. A failure is kept nowhere."""
+        with self._started(base, {RUN: f"setup-{setup.key[:12]}"}, "setup") as sandbox:
+            sandbox.load(pack)
+            if self._settings.ca_bundle:
+                sandbox.put(docker_container.CERTIFICATES, builder.certificates())
+            log: list[str] = []
+            left_s = self._settings.setup_timeout_s
+            for command in setup.commands:
+                progress(f"setup: {command}")
+                result = sandbox.exec(command, timeout_s=max(left_s, 1.0))
+                left_s -= result.duration_s
+                ending = "timed out" if result.exit_code is None else f"exit code {result.exit_code}"
+                log.append(f"$ {command}\n{result.output.rstrip()}\n[{ending}, {result.duration_s:.1f} s]")
+                if result.exit_code != 0:
+                    progress(f"setup failed: {command} ({ending})")
+                    return Image(base.reference, base.digest, setup_log="\n".join(log), setup_ok=False)
+            sandbox.keep_artefacts()
+            progress("setup: keeping the result as an image")
+            return builder.keep(setup.key, sandbox.container, "\n".join(log))
+
+    @override
+    def open(self, image: Image, pack: TreePack, *, labels: Mapping[str, str]) -> DockerSandbox:
+        """A fresh container; keys of `labels` get the prefix `coder.` where they lack it (`run` → `coder.run`)."""
+        named = {key if key.startswith("coder.") else f"coder.{key}": value for key, value in labels.items()}
+        sandbox = self._started(image, named, "agent")
+        try:
+            sandbox.load(pack)
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
+
+    @override
+    def sweep(self, *, run_id: str | None = None) -> int:
+        """Remove what dead processes left. A run's containers go whoever owns them; living owners keep theirs otherwise."""
+        api = self._engine()
+        wanted = [f"{INSTALLATION}={self._settings.installation}"]
+        if run_id is not None:
+            wanted.append(f"{RUN}={run_id}")
+        with engine_errors("list containers"):
+            found: list[dict[str, Any]] = api.containers(all=True, filters={"label": wanted})
+        removed = 0
+        for entry in found:
+            if run_id is None and _is_alive(entry["Labels"].get(OWNER, ""), entry["State"]):
+                continue
+            removed += self._remove(entry["Id"])
+        return removed
+
+    def close(self) -> None:
+        """Close the connection to the engine."""
+        with self._lock:
+            if self._api is not None:
+                self._api.close()
+                self._api = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _engine(self) -> docker.APIClient:
+        with self._lock:
+            if self._api is None:
+                self._api = connected(self._settings.docker_host)
+                with engine_errors("ask the engine what it can"):
+                    # With version 1 cgroups a private namespace needs support that cannot be asked for.
+                    self._private_cgroup = str(self._api.info().get("CgroupVersion")) == "2"
+            return self._api
+
+    def _started(self, image: Image, labels: Mapping[str, str], phase: docker_container.Phase) -> DockerSandbox:
+        api = self._engine()
+        program = runner.program(
+            root=docker_container.WORKSPACE,
+            private=f"{docker_container.PRIVATE}/repository",
+            artefacts=docker_container.KEPT,
+            env=docker_container.environment(phase, self._settings),
+        )
+        container = self._create(api, image, labels, phase, len(program))
+        try:
+            stream = AttachedStream(api, container)
+        except BaseException:
+            self._remove(container)
+            raise
+        session = RunnerSession(stream, f"{container[:12]} ({image.reference})")
+        sandbox = DockerSandbox(session, image, self._settings, container, lambda: self._discard(container))
+        try:
+            with engine_errors(f"start a container of {image.reference}"):
+                api.start(container)
+            session.start(program)
+        except SandboxError as exc:
+            sandbox.close()
+            said = bytes(stream.stderr).decode("utf-8", "replace").strip()
+            if said:
+                raise SandboxError(f"{exc}; it said: {said[-1000:]}") from exc
+            raise
+        except BaseException:
+            sandbox.close()
+            raise
+        return sandbox
+
+    def _create(
+        self, api: docker.APIClient, image: Image, labels: Mapping[str, str], phase: docker_container.Phase, size: int
+    ) -> str:
+        limits = docker_container.host_config(api, phase, self._settings, private_cgroup=self._private_cgroup)
+        with engine_errors(f"create a container of {image.reference}"):
+            created = api.create_container(
+                image.digest,
+                command=runner.argv("python3", size),
+                entrypoint=[],
+                name=f"coder-{uuid.uuid4().hex[:16]}",
+                user=docker_container.USER,
+                working_dir=docker_container.WORKSPACE,
+                stdin_open=True,
+                tty=False,
+                # Attached, so that the engine closes stdin when this process dies: the runner then leaves.
+                detach=False,
+                network_disabled=phase == "agent",
+                environment={},
+                labels={**labels, INSTALLATION: self._settings.installation, OWNER: _owner()},
+                host_config=limits,
+            )
+        return str(created["Id"])
+
+    def _remove(self, container: str) -> bool:
+        try:
+            with engine_errors("remove a container"):
+                self._engine().remove_container(container, force=True, v=True)
+        except SandboxError as exc:
+            # Gone, or going: it removes itself when it ends.
+            if isinstance(exc.__cause__, docker.errors.APIError) and exc.__cause__.status_code in (404, 409):
+                return False
+            raise
+        return True
+
+    def _discard(self, container: str) -> None:
+        self._remove(container)
+
+
+def _owner() -> str:
+    """This process, so that another one can tell whether it still lives."""
+    pid = os.getpid()
+    return f"{socket.gethostname()}:{pid}:{_started_at(pid)}"
+
+
+def _started_at(pid: int) -> str:
+    """When a process started, in the kernel's ticks; empty when there is none or no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _is_alive(owner: str, state: str) -> bool:
+    """Whether a container's owner may still want it. Of another machine only the container itself can be judged."""
+    process, _, started = owner.rpartition(":")
+    host, _, pid = process.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return state in ("running", "restarting", "paused")
+    return _started_at(int(pid)) == started

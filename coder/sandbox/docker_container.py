@@ -1,0 +1,102 @@
+"""What a sandbox's container is allowed: the host configuration, and the environment of its commands."""
+
+from typing import Literal
+
+import docker
+from docker.types import LogConfig, Ulimit
+
+from coder.sandbox.config import SandboxSettings
+from coder.types import JsonObject
+
+Phase = Literal["agent", "setup"]
+
+USER = "1000:1000"
+WORKSPACE = "/workspace"
+HOME = "/home/coder"
+PRIVATE = "/run/coder"
+KEPT = "/opt/coder"
+"""What a setup phase leaves in the image: the virtual environment, module caches, artefacts of the work tree."""
+CERTIFICATES = "/tmp/coder-ca-bundle.crt"  # noqa: S108  (a tmpfs of the container)
+MIB = 1 << 20
+
+COMMON_ENV = {
+    "PATH": f"{KEPT}/venv/bin:{KEPT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": HOME,
+    "USER": "coder",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "GOMODCACHE": f"{KEPT}/go/mod",
+    "GOCACHE": "/tmp/go-build",  # noqa: S108
+    "GOTOOLCHAIN": "local",
+    "CI": "1",
+}
+OFFLINE_ENV = {
+    # There is no network: have package managers say so at once instead of retrying for minutes.
+    "PIP_NO_INDEX": "1",
+    "GOPROXY": "off",
+    "GOFLAGS": "-mod=mod",
+    "npm_config_offline": "true",
+    "CARGO_NET_OFFLINE": "true",
+}
+CERTIFICATE_VARIABLES = (
+    "SSL_CERT_FILE",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+    "CARGO_HTTP_CAINFO",
+)
+
+
+def environment(phase: Phase, settings: SandboxSettings) -> dict[str, str]:
+    """The whole environment of a command."""
+    if phase == "agent":
+        return COMMON_ENV | OFFLINE_ENV
+    certificates = dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES) if settings.ca_bundle else {}
+    return COMMON_ENV | settings.proxy.environment() | certificates
+
+
+def tmpfs(settings: SandboxSettings) -> dict[str, str]:
+    """The only writable places while the model works. Docker adds `noexec` unless told otherwise."""
+    sizes = {
+        WORKSPACE: settings.workspace_mb,
+        "/tmp": settings.tmp_mb,  # noqa: S108
+        HOME: settings.home_mb,
+        PRIVATE: settings.repository_mb,
+    }
+    modes = {"/tmp": "1777", PRIVATE: "0700"}  # noqa: S108
+    return {
+        path: f"rw,exec,nosuid,nodev,size={size}m,nr_inodes={settings.inodes},"
+        f"uid=1000,gid=1000,mode={modes.get(path, '0755')}"
+        for path, size in sizes.items()
+    }
+
+
+def host_config(api: docker.APIClient, phase: Phase, settings: SandboxSettings, *, private_cgroup: bool) -> JsonObject:
+    """Limits and isolation. The setup phase differs in two things: it has the network and a writable root.
+
+    Seccomp is the engine's own default profile.
+    """
+    memory = settings.memory_mb * MIB
+    config: JsonObject = api.create_host_config(
+        auto_remove=True,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
+        read_only=phase == "agent",
+        tmpfs=tmpfs(settings),
+        mem_limit=memory,
+        memswap_limit=memory,
+        pids_limit=settings.pids,
+        nano_cpus=int(settings.cpus * 1e9),
+        ulimits=[Ulimit(name="core", soft=0, hard=0)],
+        network_mode="none" if phase == "agent" else "bridge",
+        ipc_mode="private",
+        log_config=LogConfig(type="none", config={}),
+        init=False,
+        runtime=settings.runtime,
+    )
+    if private_cgroup:
+        config["CgroupnsMode"] = "private"
+    return config

@@ -1,0 +1,151 @@
+"""Images on the engine: built on demand from `sandbox_images/`, and kept results of setup phases."""
+
+import io
+import tarfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+import docker.errors
+
+from coder.errors import ConfigError, SandboxError
+from coder.sandbox.config import SandboxSettings
+from coder.sandbox.docker_base import ensure_base, inspected
+from coder.sandbox.docker_engine import engine_errors
+from coder.sandbox.images import HASH_CHARACTERS, Catalogue, ImageSpec, content_hash
+from coder.sandbox.protocol import Image
+
+CONTENT = "coder.content"
+SETUP = "coder.setup"
+SETUP_LOG = "coder.setup-log"
+SETUP_REPOSITORY = "coder-setup"
+MAX_LOG_CHARACTERS = 16_000
+"""How much of a setup log is kept with the image: its end."""
+
+
+class ImageBuilder:
+    """Finds or makes images."""
+
+    # Two builds of the same image at once would do the same work twice.
+    _building: Final = threading.Lock()
+
+    def __init__(
+        self, api: docker.APIClient, settings: SandboxSettings, catalogue: Catalogue, progress: Callable[[str], None]
+    ) -> None:
+        self._api = api
+        self._settings = settings
+        self._catalogue = catalogue
+        self._progress = progress
+
+    def built(self, spec: ImageSpec) -> Image:
+        """The image of `spec`, made with everything below it where it is not there yet."""
+        with self._building:
+            reference = self._settings.base_image
+            digest = ensure_base(self._api, self._settings, self._progress)
+            for part in self._catalogue.chain(spec):
+                content = content_hash(part, digest)
+                below, reference = reference, f"coder-sandbox-{part.name}:{content[:HASH_CHARACTERS]}"
+                found = image_id(self._api, reference)
+                digest = found or self._build(part, reference, below, content)
+        return Image(reference=reference, digest=digest)
+
+    def _build(self, spec: ImageSpec, reference: str, below: str, content: str) -> str:
+        self._progress(f"building image {reference}")
+        context = _context({"Dockerfile": spec.dockerfile.encode(), "ca-bundle.crt": self.certificates()})
+        lines: list[str] = []
+        with engine_errors(f"build image {reference}"):
+            events = self._api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=reference,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=int(self._settings.build_timeout_s),
+                labels={CONTENT: content},
+                buildargs={"BASE": below, **self._settings.proxy.environment()},
+            )
+            for event in events:
+                self._follow(event, lines, reference)
+        digest = image_id(self._api, reference)
+        if digest is None:
+            raise SandboxError(f"building image {reference} gave none; its last lines: {' | '.join(lines[-5:])}")
+        return digest
+
+    def _follow(self, event: dict[str, Any], lines: list[str], reference: str) -> None:
+        text = str(event.get("stream", "")).strip()
+        if text:
+            lines.append(text[-500:])
+            del lines[:-50]
+            if text.startswith("Step "):
+                self._progress(f"{reference}: {text.splitlines()[0][:100]}")
+        if "error" in event:
+            tail = "\n".join(lines[-15:])
+            raise SandboxError(f"cannot build image {reference}: {event['error']}\n{tail}")
+
+    def certificates(self) -> bytes:
+        """The configured CA bundle; empty without one.
+
+        Raises:
+            ConfigError: It cannot be read.
+        """
+        if self._settings.ca_bundle is None:
+            return b""
+        try:
+            return Path(self._settings.ca_bundle).read_bytes()
+        except OSError as exc:
+            raise ConfigError(f"cannot read sandbox.ca_bundle {self._settings.ca_bundle!r}: {exc}") from exc
+
+    def kept(self, key: str) -> Image | None:
+        """What an earlier setup phase with the same key left."""
+        reference = _setup_reference(key)
+        with engine_errors(f"look for image {reference}"):
+            try:
+                found = inspected(self._api, reference)
+            except docker.errors.ImageNotFound:
+                return None
+        labels = found["Config"].get("Labels") or {}
+        if labels.get(SETUP) != key:
+            return None
+        return Image(reference=reference, digest=found["Id"], setup_log=labels.get(SETUP_LOG, ""))
+
+    def keep(self, key: str, container: str, log: str) -> Image:
+        """The container's file system as an image. Its environment holds nothing: proxies are given per command."""
+        reference = _setup_reference(key)
+        with engine_errors(f"keep image {reference}"):
+            self._api.commit(
+                container,
+                repository=SETUP_REPOSITORY,
+                tag=key[:HASH_CHARACTERS],
+                conf={"Labels": {SETUP: key, SETUP_LOG: log[-MAX_LOG_CHARACTERS:]}},
+            )
+        digest = image_id(self._api, reference)
+        if digest is None:
+            raise SandboxError(f"the engine did not keep image {reference}")
+        return Image(reference=reference, digest=digest, setup_log=log)
+
+
+def image_id(api: docker.APIClient, reference: str) -> str | None:
+    """The content id of an image, None when the engine does not have it."""
+    with engine_errors(f"look for image {reference}"):
+        try:
+            return str(inspected(api, reference)["Id"])
+        except docker.errors.ImageNotFound:
+            return None
+
+
+def _setup_reference(key: str) -> str:
+    return f"{SETUP_REPOSITORY}:{key[:HASH_CHARACTERS]}"
+
+
+def _context(files: dict[str, bytes]) -> io.BytesIO:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    buffer.seek(0)
+    return buffer

@@ -1,0 +1,306 @@
+"""Git inside the sandbox: base, checkpoints and diffs live in a repository apart from the work tree's own `.git`.
+
+What a command does to `/workspace/.git` (delete it, mark files unchanged, exclude them, set hooks) does not touch this
+one: it has its own configuration, excludes, attributes and index files. Its folder belongs to the same user, so a
+hostile command can still spoil it; that only spoils the diff, which is a proposal that the host checks as text.
+"""
+
+# pathlib would add to the start of every sandbox, and most of this is about descriptors anyway.
+# ruff: noqa: PTH
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from contextlib import suppress
+
+GIT_TIMEOUT_S = 300
+PATH = "/usr/local/bin:/usr/bin:/bin"
+CONFIG = """[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = false
+"""
+OWN_CONFIG = CONFIG + "[user]\n\tname = coder\n\temail = coder@localhost\n"
+FIXED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.autocrlf=false",
+    "core.safecrlf=false",
+    "core.quotePath=true",
+    "core.symlinks=true",
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
+    "core.compression=1",
+    "gc.auto=0",
+    "advice.detachedHead=false",
+    "advice.addEmbeddedRepo=false",
+    "submodule.recurse=false",
+    "diff.noprefix=false",
+    "diff.mnemonicPrefix=false",
+    "apply.whitespace=nowarn",
+)
+DIFF = (
+    "diff",
+    "--cached",
+    "--binary",
+    "--full-index",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
+ARTEFACTS = "artefacts.tar"
+EXCLUDES = "artefacts.exclude"
+
+
+class RepositoryError(Exception):
+    """Git refused; the message is its own."""
+
+
+class Repository:
+    """The loaded commit of `root`, its objects and indexes in the folder `private`."""
+
+    def __init__(self, root: str, private: str) -> None:
+        self._root = root
+        self._private = private
+        self._base = ""
+        os.makedirs(private, mode=0o700, exist_ok=True)
+
+    def inside(self, name: str) -> str:
+        """The path of `name` in the private folder."""
+        return os.path.join(self._private, name)
+
+    @property
+    def incoming_pack(self) -> str:
+        """Where a pack is to be put before `load`."""
+        folder = self.inside("objects/pack")
+        os.makedirs(folder, exist_ok=True)
+        return os.path.join(folder, "pack-incoming.pack")
+
+    def load(self, commit: str, shallow: list[str]) -> str:
+        """Check the incoming pack's `commit` out; its tree id."""
+        os.makedirs(self.inside("refs/heads"), exist_ok=True)
+        os.makedirs(self.inside("info"), exist_ok=True)
+        _put(self.inside("HEAD"), "ref: refs/heads/none\n")
+        _put(self.inside("config"), CONFIG)
+        if shallow:
+            _put(self.inside("shallow"), "".join(f"{sha}\n" for sha in shallow))
+        self._git("index-pack", self.incoming_pack)
+        tree = self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
+        self._git("read-tree", "--reset", "-u", commit)
+        self._base = commit
+        self._make_own(shallow)
+        return tree
+
+    def _make_own(self, shallow: list[str]) -> None:
+        """The work tree's own `.git`, for the model's `git log`: it borrows the objects."""
+        own = os.path.join(self._root, ".git")
+        for folder in ("objects/info", "refs/heads", "refs/tags", "info"):
+            os.makedirs(os.path.join(own, folder), exist_ok=True)
+        _put(os.path.join(own, "objects/info/alternates"), self.inside("objects") + "\n")
+        _put(os.path.join(own, "config"), OWN_CONFIG)
+        _put(os.path.join(own, "refs/heads/base"), self._base + "\n")
+        if shallow:
+            _put(os.path.join(own, "shallow"), "".join(f"{sha}\n" for sha in shallow))
+        shutil.copyfile(self.inside("index"), os.path.join(own, "index"))
+        _put(os.path.join(own, "HEAD"), "ref: refs/heads/base\n")
+
+    def checkpoint(self) -> str:
+        """The tree id of the work tree as it stands."""
+        self._add("index")
+        return self._git("write-tree").decode().strip()
+
+    def files(self) -> bytes:
+        """Names of all files that are not ignored, NUL-terminated."""
+        self._add("index")
+        return self._git("ls-files", "-z")
+
+    def diff(self, max_bytes: int) -> bytes:
+        """The change against the base as UTF-8 text, from an index that only the base and the work tree have made."""
+        index = "index.diff"
+        self._forget(index)
+        self._git("read-tree", self._base, index=index)
+        self._add(index)
+        _put(self.inside("info/attributes"), "")
+        text = self._diff_text(index, max_bytes)
+        if not _is_text(text):
+            self._mark_binary(index, max_bytes)
+            text = self._diff_text(index, max_bytes)
+            _put(self.inside("info/attributes"), "")
+            if not _is_text(text):
+                raise RepositoryError("the diff is not UTF-8 text")
+        self._forget(index)
+        return text
+
+    def _diff_text(self, index: str, max_bytes: int, *paths: str) -> bytes:
+        target = self.inside("diff.out")
+        self._git(*DIFF, f"--output={target}", self._base, "--", *paths, index=index)
+        try:
+            size = os.stat(target).st_size
+            if size > max_bytes:
+                raise ValueError(f"the diff has {size} bytes, more than {max_bytes}")
+            with open(target, "rb") as file:
+                return file.read()
+        finally:
+            self._forget("diff.out")
+
+    def _mark_binary(self, index: str, max_bytes: int) -> None:
+        """Have files whose text is not UTF-8 shown as binary patches: a diff travels as text and must not lose a byte."""
+        names = self._git("diff", "--cached", "--no-renames", "--name-only", "-z", self._base, index=index)
+        lines = [
+            b'"/' + _attribute_pattern(raw) + b'" -diff\n'
+            for raw in names.split(b"\0")[:-1]
+            if not _is_text(self._diff_text(index, max_bytes, raw.decode("utf-8", "surrogateescape")))
+        ]
+        with open(self.inside("info/attributes"), "wb") as file:
+            file.writelines(lines)
+
+    def restore(self, diff: bytes) -> None:
+        """Bring the work tree to the base with `diff` applied. Ignored files stay."""
+        tree = self._base
+        if diff:
+            index = "index.apply"
+            self._forget(index)
+            self._git("read-tree", self._base, index=index)
+            self._git("apply", "--cached", "--whitespace=nowarn", "-", index=index, stdin=diff)
+            tree = self._git("write-tree", index=index).decode().strip()
+            self._forget(index)
+        try:
+            self._add("index")
+            self._git("read-tree", "--reset", "-u", tree)
+        except RepositoryError:
+            # Something is in the way (a folder without rights, a spoilt index): clear the place and fill it anew.
+            _clear(self._root)
+            self._forget("index")
+            self._git("read-tree", "--reset", "-u", tree)
+        if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
+            _clear(os.path.join(self._root, ".git"))
+            self._make_own(self._shallow())
+
+    def _shallow(self) -> list[str]:
+        with suppress(OSError), open(self.inside("shallow")) as file:
+            return file.read().split()
+        return []
+
+    def keep_artefacts(self, folder: str) -> int:
+        """Put what a setup phase left in the work tree besides the commit's files into `folder`; its size."""
+        names = self._git("ls-files", "--others", "--directory", "--no-empty-directory", "-z")
+        if not names:
+            return 0
+        listing = self.inside("artefacts.list")
+        with open(listing, "wb") as file:
+            file.write(names)
+        target = os.path.join(folder, ARTEFACTS)
+        self._run(["tar", "-C", self._root, "--null", "--no-unquote", "-T", listing, "-cf", target])
+        with open(os.path.join(folder, EXCLUDES), "wb") as file:
+            file.writelines(b"/" + _exclude_pattern(raw) + b"\n" for raw in names.split(b"\0")[:-1])
+        return os.stat(target).st_size
+
+    def unpack_artefacts(self, folder: str) -> None:
+        """The reverse, where `folder` has any; they are excluded from checkpoints and diffs."""
+        source = os.path.join(folder, ARTEFACTS)
+        if not os.path.isfile(source):
+            return
+        self._run(["tar", "-C", self._root, "--skip-old-files", "-xf", source])
+        shutil.copyfile(os.path.join(folder, EXCLUDES), self.inside("info/exclude"))
+        own = os.path.join(self._root, ".git", "info", "exclude")
+        shutil.copyfile(os.path.join(folder, EXCLUDES), own)
+
+    def _add(self, index: str) -> None:
+        # An unreadable file or an empty nested repository is left out rather than the end of everything: exit code 1.
+        self._git("add", "--all", "--ignore-errors", index=index, accepted=(0, 1))
+
+    def _forget(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self.inside(name))
+
+    def _git(self, *args: str, index: str = "index", stdin: bytes = b"", accepted: tuple[int, ...] = (0,)) -> bytes:
+        self._forget(f"{index}.lock")
+        argv = ["git"]
+        for setting in FIXED:
+            argv += ["-c", setting]
+        return self._run([*argv, *args], stdin=stdin, accepted=accepted, index=self.inside(index))
+
+    def _run(self, argv: list[str], *, stdin: bytes = b"", accepted: tuple[int, ...] = (0,), index: str = "") -> bytes:
+        env = {
+            "PATH": PATH,
+            "HOME": "/nonexistent",
+            "LC_ALL": "C",
+            "GIT_DIR": self._private,
+            "GIT_WORK_TREE": self._root,
+            "GIT_INDEX_FILE": index,
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_LITERAL_PATHSPECS": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+        encoded = [item.encode("utf-8", "surrogateescape") for item in argv]
+        try:
+            done = subprocess.run(  # noqa: PLW1510  (the exit code is judged below)
+                encoded, cwd=self._root, env=env, input=stdin, capture_output=True, timeout=GIT_TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise RepositoryError(f"{argv[0]} did not end within {GIT_TIMEOUT_S} s") from None
+        if done.returncode not in accepted:
+            words = " ".join(word for word in argv if "=" not in word and word != "-c")
+            message = done.stderr.decode("utf-8", "replace").strip()[-2000:]
+            raise RepositoryError(f"`{words[:200]}` ended with {done.returncode}: {message}")
+        return done.stdout
+
+
+def _put(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in data
+
+
+def _exclude_pattern(raw: bytes) -> bytes:
+    """`raw` as a line of an exclude file that means exactly this path."""
+    escaped = b"".join(b"\\" + bytes([byte]) if byte in b"\\*?[ !#" else bytes([byte]) for byte in raw)
+    return escaped.replace(b"\n", b"?")
+
+
+def _attribute_pattern(raw: bytes) -> bytes:
+    """`raw` as a quoted pattern of an attributes file that means exactly this path."""
+    return b"".join(_attribute_byte(byte) for byte in raw)
+
+
+def _attribute_byte(byte: int) -> bytes:
+    if byte in b"\\*?[":
+        # Once for the pattern, and again for the quotes around it.
+        return b"\\\\" + (b"\\\\" if byte == ord("\\") else bytes([byte]))
+    if byte == ord('"') or byte < ord(" ") or byte > ord("~"):
+        return b"\\%03o" % byte
+    return bytes([byte])
+
+
+def _clear(folder: str) -> None:
+    """Remove everything below `folder`, rights or no rights."""
+    for top, folders, _ in os.walk(folder):
+        for name in folders:
+            path = os.path.join(top, name)
+            with suppress(OSError):
+                if not stat.S_ISLNK(os.lstat(path).st_mode):
+                    os.chmod(path, 0o700)
+    with suppress(OSError):
+        names = os.listdir(folder)
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)

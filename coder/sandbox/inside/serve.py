@@ -1,0 +1,229 @@
+"""The runner: answers the host's frames one after the other until the host hangs up."""
+
+# pathlib would add to the start of every sandbox, and most of this is about descriptors anyway.
+# ruff: noqa: PTH
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from coder.sandbox.inside.files import Tree
+from coder.sandbox.inside.frames import FrameError, encoded, received
+from coder.sandbox.inside.process import CANNOT_RUN, PR_SET_DUMPABLE, Commands
+from coder.sandbox.inside.repository import Repository, RepositoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HIGH_FD = 200
+"""The channel lives up here, out of the way of what commands expect at 0, 1 and 2."""
+VALUE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError, OSError)
+"""What a request may fail with and the conversation goes on."""
+
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class HungUpError(Exception):
+    """The host is gone."""
+
+
+class Channel:
+    """The two pipes to the host."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self.incoming = incoming
+        self._outgoing = outgoing
+
+    def exactly(self, length: int) -> bytes:
+        """The next `length` bytes."""
+        data = bytearray()
+        while len(data) < length:
+            chunk = os.read(self.incoming, min(length - len(data), 1 << 20))
+            if not chunk:
+                raise HungUpError
+            data += chunk
+        return bytes(data)
+
+    def spool(self, length: int, path: str) -> None:
+        """Put the next `length` bytes into a new file; on a full disk the rest is still taken, then the error raised."""
+        problem = None
+        with open(path, "wb") as file:
+            while length > 0:
+                chunk = os.read(self.incoming, min(length, 1 << 20))
+                if not chunk:
+                    raise HungUpError
+                length -= len(chunk)
+                if problem is None:
+                    try:
+                        file.write(chunk)
+                    except OSError as exc:
+                        problem = exc
+        if problem is not None:
+            raise problem
+
+    def reply(self, header: dict[str, Any], body: bytes = b"") -> None:
+        """Send one frame."""
+        for part in (encoded(header, len(body)), body):
+            view = memoryview(part)
+            while view:
+                view = view[os.write(self._outgoing, view) :]
+
+
+class Runner:
+    """The operations."""
+
+    def __init__(self, channel: Channel, config: dict[str, Any]) -> None:
+        self._channel = channel
+        self._env: dict[str, str] = config["env"]
+        self._artefacts: str = config["artefacts"]
+        self._tree = Tree(config["root"])
+        self._repository = Repository(config["root"], config["private"])
+        self.commands = Commands(channel.incoming, self.leave, whole_namespace=os.getpid() == 1)
+        self._operations: dict[str, Callable[[dict[str, Any], bytes], Answer]] = {
+            "exec": self._exec,
+            "read": self._read,
+            "write": self._write,
+            "list": self._list,
+            "checkpoint": self._checkpoint,
+            "diff": self._diff,
+            "restore": self._restore,
+            "artefacts": self._keep_artefacts,
+        }
+
+    def leave(self) -> NoReturn:
+        """End everything and this process."""
+        try:
+            self.commands.end_all()
+        finally:
+            os._exit(0)
+
+    def answer(self, request: dict[str, Any], length: int) -> None:
+        """Do one request and reply to it."""
+        number = request.get("id")
+        try:
+            if request.get("op") == "load":
+                header, body = self._load(request, length)
+            else:
+                content = self._channel.exactly(length)
+                header, body = self._operations[request["op"]](request, content)
+        except HungUpError:
+            raise
+        except RepositoryError as exc:
+            header, body = {"error": "RepositoryError", "message": str(exc)}, b""
+        except VALUE_ERRORS as exc:
+            header, body = {"error": _kind(exc), "message": str(exc), "errno": getattr(exc, "errno", None)}, b""
+        except MemoryError:
+            header, body = {"error": "MemoryError", "message": "the runner has no memory left"}, b""
+        self._channel.reply({**header, "id": number}, body)
+
+    def _exec(self, request: dict[str, Any], _body: bytes) -> Answer:
+        started = time.monotonic()
+        command: str = request["command"]
+        try:
+            if "\0" in command:
+                raise ValueError("a command cannot contain a NUL character")
+            folder = self._tree.open(request["cwd"], os.O_RDONLY | os.O_DIRECTORY)
+        except VALUE_ERRORS as exc:
+            text = f"cannot run in {request['cwd']!r}: {exc}\n".encode("utf-8", "replace")
+            return _result(CANNOT_RUN, text, b"", len(text), time.monotonic() - started)
+        try:
+            done = self.commands.run(
+                command,
+                folder=folder,
+                env={**self._env, **request["env"]},
+                timeout_s=request["timeout_s"],
+                limit=request["limit"],
+            )
+        finally:
+            os.close(folder)
+        head, tail = done.ring.parts
+        return _result(done.status, head, tail, done.ring.total, done.duration_s)
+
+    def _read(self, request: dict[str, Any], _body: bytes) -> Answer:
+        return {}, self._tree.read(request["path"], request["max_bytes"])
+
+    def _write(self, request: dict[str, Any], body: bytes) -> Answer:
+        if request.get("absolute"):
+            with open(request["path"], "wb") as file:
+                file.write(body)
+        else:
+            self._tree.write(request["path"], body)
+        return {}, b""
+
+    def _list(self, _request: dict[str, Any], _body: bytes) -> Answer:
+        return {}, self._tidied(self._repository.files)
+
+    def _checkpoint(self, _request: dict[str, Any], _body: bytes) -> Answer:
+        return {"tree": self._tidied(self._repository.checkpoint)}, b""
+
+    def _diff(self, request: dict[str, Any], _body: bytes) -> Answer:
+        return {}, self._tidied(lambda: self._repository.diff(request["max_bytes"]))
+
+    def _restore(self, _request: dict[str, Any], body: bytes) -> Answer:
+        self._tidied(lambda: self._repository.restore(body))
+        return {}, b""
+
+    def _load(self, request: dict[str, Any], length: int) -> Answer:
+        self._channel.spool(length, self._repository.incoming_pack)
+        tree = self._repository.load(request["commit"], request["shallow"])
+        self._repository.unpack_artefacts(self._artefacts)
+        return {"tree": tree}, b""
+
+    def _keep_artefacts(self, _request: dict[str, Any], _body: bytes) -> Answer:
+        return {"bytes": self._repository.keep_artefacts(self._artefacts)}, b""
+
+    def _tidied(self, action: Callable[[], Any]) -> Any:
+        """What `action` gives. Git may have started helpers from a nested repository's configuration: none stays."""
+        try:
+            return action()
+        finally:
+            self.commands.end_all()
+
+
+def _result(status: int | None, head: bytes, tail: bytes, total: int, duration_s: float) -> Answer:
+    return {"status": status, "head": len(head), "total": total, "duration_s": duration_s}, head + tail
+
+
+def _kind(exc: Exception) -> str:
+    known = ("FileNotFoundError", "IsADirectoryError", "NotADirectoryError", "PermissionError")
+    name = type(exc).__name__
+    if name in known:
+        return name
+    return "OSError" if isinstance(exc, OSError) else "ValueError"
+
+
+def _channel() -> Channel:
+    """Move the pipes away from 0 and 1, so that no command inherits them."""
+    incoming = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    outgoing = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, HIGH_FD)
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    if nothing > 2:  # noqa: PLR2004  (stderr)
+        os.close(nothing)
+    return Channel(incoming, outgoing)
+
+
+def main(config: dict[str, Any]) -> NoReturn:
+    """Serve until the host hangs up."""
+    channel = _channel()
+    # Nothing of this process may be read or traced by what it runs, which has the same user.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    # For PID 1 the kernel drops signals from inside that have no handler: keep it so.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.umask(0o022)
+    runner = Runner(channel, config)
+    channel.reply({"id": 0, "python": sys.version.split()[0]})
+    try:
+        while True:
+            request, length = received(channel.exactly)
+            runner.answer(request, length)
+    except (HungUpError, FrameError, OSError):
+        runner.leave()
