@@ -47,6 +47,8 @@ class ModelProfile(Value):
     window_tokens: int
     max_output_tokens: int
     """Asked for per step, reasoning included."""
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the provider calls the cap on output; OpenAI's reasoning models refuse `max_tokens`."""
     temperature: float | None = None
     top_p: float | None = None
     stream: bool = True

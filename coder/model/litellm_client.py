@@ -1,0 +1,258 @@
+"""Models through litellm: the only module that imports it, and only when the first request is made.
+
+litellm is asked asynchronously, once per attempt, on an event-loop thread; retries, deadline, and the reading of answers
+are ours (`retry`, `transport`, `answer`).
+"""
+
+import asyncio
+import importlib
+import os
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+from pydantic import SecretStr
+
+from coder.errors import ContextOverflowError, ModelError
+from coder.model.answer import Judged, estimated_usage, judge, read_usage
+from coder.model.failures import Failure
+from coder.model.gauge import TokenGauge, characters
+from coder.model.loop import LoopThread
+from coder.model.profile import ModelProfile
+from coder.model.protocol import CompletionRequest
+from coder.model.retry import MAX_TRIES, describe, pause_s
+from coder.model.routes import litellm_arguments
+from coder.model.transport import Exchange, TapTransport
+from coder.model.wire import HistoryEncoder
+from coder.types import Completion, Usage
+
+_STREAM_SILENCE_S = 180.0
+"""Longest pause between two pieces of a stream; a provider's queue can be silent for two minutes."""
+_CLOSE_S = 5.0
+_NO_KEY = "none"
+
+_IMPORT_ENVIRONMENT = {
+    # Without these litellm reads a `.env` from the current folder, which may be a stranger's checkout, and asks the network
+    # for price lists and news at import.
+    "LITELLM_MODE": "PRODUCTION",
+    "PYTHON_DOTENV_DISABLED": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_LOCAL_BLOG_POSTS": "True",
+}
+
+
+@dataclass(slots=True)
+class _Question:
+    """One `complete` under way."""
+
+    request: CompletionRequest
+    chars: int
+    max_tokens: int
+    deadline: float
+    tries: int = 0
+    lost_usd: float = 0.0
+    """Paid for answers that broke off or were empty."""
+    asked_again: bool = False
+    """An empty answer was already met with a second request."""
+
+
+class LitellmClient:
+    """One model at one provider. Safe to share by threads; `close` it when done.
+
+    `loop` may be shared by clients and then belongs to whoever made it. `proxy` is an HTTP proxy's URL and `ca_bundle` a
+    file of certificates, where the provider is only reached so; nothing of the kind is read from the environment.
+    """
+
+    def __init__(
+        self,
+        profile: ModelProfile,
+        api_key: SecretStr | str | None,
+        *,
+        loop: LoopThread | None = None,
+        proxy: str | None = None,
+        ca_bundle: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._profile = profile
+        self._key = _usable_key(profile, api_key)
+        self._owns_loop = loop is None
+        self._loop = loop or LoopThread()
+        self._proxy = proxy
+        self._ca_bundle = ca_bundle
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._encoder = HistoryEncoder(profile)
+        self._gauge = TokenGauge(profile)
+        self._wire: httpx.AsyncHTTPTransport | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def profile(self) -> ModelProfile:
+        """What is known of the model."""
+        return self._profile
+
+    def warm_up(self) -> None:
+        """Import litellm now (seconds of CPU), in a thread of the caller's, while something else is waited for."""
+        _litellm()
+
+    def close(self) -> None:
+        """Close connections, and the loop if it is our own."""
+        with self._lock:
+            wire, self._wire = self._wire, None
+        if wire is not None:
+            self._loop.run(asyncio.wait_for(wire.aclose(), _CLOSE_S))
+        if self._owns_loop:
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def complete(self, request: CompletionRequest) -> Completion:
+        """The model's answer, asked for up to six times within the request's deadline.
+
+        An answer without text and call is asked for once more. `usage` is of the answer returned; `cost_usd` also has what
+        lost and empty answers before it cost.
+
+        Raises:
+            ContextOverflowError: The conversation is too long, for the window or for the provider's limit on a body.
+            ModelError: It will not answer, or did not in time; the message says which, where, and what to do.
+        """
+        chars = characters(request.messages)
+        question = _Question(
+            request=request,
+            chars=chars,
+            max_tokens=self._gauge.room(request.cache_key, chars, request.max_output_tokens),
+            deadline=self._clock() + request.deadline_s,
+        )
+        while True:
+            question.tries += 1
+            exchange = self._attempt(question)
+            if exchange.answer is None:
+                self._after_failure(exchange, question)
+                continue
+            judged = self._judged(exchange, request)
+            usage = self._usage(exchange)
+            self._gauge.learn(request.cache_key, chars, usage)
+            cost_usd = self._profile.prices.cost_usd(usage) + question.lost_usd
+            if judged.is_empty and self._may_ask_again(question):
+                question.lost_usd = cost_usd
+                question.asked_again = True
+                question.max_tokens = self._gauge.room(request.cache_key, chars, 2 * question.max_tokens)
+                continue
+            return Completion(
+                message=judged.message,
+                finish_reason=judged.finish_reason,
+                usage=usage,
+                cost_usd=cost_usd,
+                model=self._profile.model,
+                request_id=exchange.answer.request_id,
+            )
+
+    def _judged(self, exchange: Exchange, request: CompletionRequest) -> Judged:
+        assert exchange.answer is not None  # noqa: S101 -- for the type checker; the caller looked
+        ids = [call.id for message in request.messages for call in message.tool_calls]
+        names = frozenset(tool.name for tool in request.tools)
+        return judge(exchange.answer, self._profile, tool_names=names, taken_ids=frozenset(ids), calls_before=len(ids))
+
+    def _usage(self, exchange: Exchange) -> Usage:
+        told = read_usage(exchange.answer.usage) if exchange.answer is not None else None
+        sent, received = exchange.request_bytes, exchange.answer_bytes
+        return told or estimated_usage(request_bytes=sent, answer_bytes=received)
+
+    def _may_ask_again(self, question: _Question) -> bool:
+        return not question.asked_again and question.tries < MAX_TRIES and self._clock() < question.deadline
+
+    def _attempt(self, question: _Question) -> Exchange:
+        left_s = question.deadline - self._clock()
+        silence_s = min(_STREAM_SILENCE_S, left_s) if self._profile.stream else left_s
+        exchange = Exchange(
+            dialect="anthropic" if self._profile.route == "anthropic" else "openai",
+            stream=self._profile.stream,
+            read_timeout_s=silence_s,
+            max_body_bytes=self._profile.max_body_bytes,
+        )
+        if left_s <= 0:
+            exchange.failure = Failure("deadline", "no time left")
+            return exchange
+        litellm = _litellm()
+        try:
+            self._loop.run(self._ask(litellm, question, exchange, left_s))
+        except TimeoutError:
+            exchange.answer = None
+            exchange.failure = Failure("deadline", f"no whole answer within {question.request.deadline_s:.0f} s")
+        except Exception as exc:  # noqa: BLE001 -- litellm raises bare Exception too, and none of its errors may leave here
+            if exchange.answer is None and exchange.failure is None:
+                exchange.failure = Failure("params", f"litellm: {type(exc).__name__}: {exc}"[:300])
+        return exchange
+
+    async def _ask(self, litellm: Any, question: _Question, exchange: Exchange, left_s: float) -> None:
+        handler = litellm.llms.custom_httpx.http_handler.AsyncHTTPHandler(
+            transport=TapTransport(self._inner(), exchange), follow_redirects=False
+        )
+        arguments = litellm_arguments(
+            self._profile,
+            api_key=self._key.get_secret_value(),
+            messages=self._encoder.encode(question.request.messages, question.request.cache_key),
+            tools=question.request.tools,
+            max_tokens=question.max_tokens,
+            cache_key=question.request.cache_key,
+        )
+        await asyncio.wait_for(litellm.acompletion(client=handler, timeout=left_s, **arguments), left_s)
+
+    def _inner(self) -> httpx.AsyncHTTPTransport:
+        with self._lock:
+            if self._wire is None:
+                context = httpx.create_ssl_context(verify=True)
+                if self._ca_bundle is not None:
+                    context.load_verify_locations(self._ca_bundle)
+                self._wire = httpx.AsyncHTTPTransport(verify=context, proxy=self._proxy)
+            return self._wire
+
+    def _after_failure(self, exchange: Exchange, question: _Question) -> None:
+        """Wait for the next try, or raise."""
+        failure = exchange.failure or Failure("server", "litellm made no request")
+        if exchange.answer_bytes and failure.kind in {"network", "server", "deadline"} and failure.status is None:
+            question.lost_usd += self._profile.prices.cost_usd(self._usage(exchange))
+        pause = pause_s(failure, question.tries, jitter=self._jitter(), left_s=question.deadline - self._clock())
+        if pause == "give up":
+            secret = "" if self._key.get_secret_value() == _NO_KEY else self._key.get_secret_value()
+            error = ContextOverflowError if failure.kind == "context" else ModelError
+            raise error(describe(failure, self._profile, question.tries, secret=secret))
+        self._sleep(pause)
+
+
+def _usable_key(profile: ModelProfile, api_key: SecretStr | str | None) -> SecretStr:
+    key = (api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key or "").strip()
+    if not key and profile.key_required:
+        raise ModelError(f"model profile {profile.name!r} needs a key: set {profile.api_key_env}")
+    if not (key.isascii() and key.isprintable()):
+        raise ModelError(f"the key in {profile.api_key_env} has characters that no key has; copy it again")
+    return SecretStr(key or _NO_KEY)
+
+
+def _litellm() -> Any:
+    """The package, imported with the environment that keeps it off the network and out of the current folder."""
+    if "litellm" not in sys.modules:
+        for name, value in _IMPORT_ENVIRONMENT.items():
+            os.environ[name] = value
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            litellm: Any = importlib.import_module("litellm")
+            litellm.suppress_debug_info = True
+            litellm.telemetry = False
+            litellm.ModelResponse()  # builds its pydantic models now rather than in the first call, with their warnings
+    importlib.import_module("litellm.llms.custom_httpx.http_handler")
+    return importlib.import_module("litellm")

@@ -1,0 +1,182 @@
+"""The wire under litellm: one request per attempt, read by ourselves, byte by byte.
+
+litellm builds the request (route, addresses, headers, the provider's dialect). What comes back is taken here: its streaming
+layer reports an early end as `stop`, invents usage, and merges or drops parallel calls. So the answer is kept in the
+`Exchange`, and litellm is handed a stand-in that it cannot stumble over.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import httpx
+from typing_extensions import override
+
+from coder.model.answer import AnthropicAssembly, RawAnswer, StreamAssembly, read_anthropic_body, read_openai_body
+from coder.model.failures import Failure, classify, classify_event
+from coder.model.sse import EventSplitter
+from coder.types import JsonObject
+
+_OK = 200
+_CONNECT_TIMEOUT_S = 15.0
+_WRITE_TIMEOUT_S = 60.0
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One attempt: what it may do, and what came of it."""
+
+    dialect: Literal["openai", "anthropic"]
+    stream: bool
+    read_timeout_s: float
+    """Longest silence between two pieces of the answer."""
+    max_body_bytes: int | None = None
+    requests: int = 0
+    request_bytes: int = 0
+    answer_bytes: int = 0
+    answer: RawAnswer | None = None
+    failure: Failure | None = None
+
+
+@dataclass(slots=True)
+class TapTransport(httpx.AsyncBaseTransport):
+    """Carries out one exchange over `inner`, which is shared and stays open."""
+
+    inner: httpx.AsyncBaseTransport
+    exchange: Exchange = field(repr=False)
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send, read to the end, and answer with a stand-in. A second request of the same attempt is refused."""
+        exchange = self.exchange
+        exchange.requests += 1
+        if exchange.requests > 1:
+            raise httpx.ReadError("one request per attempt", request=request)
+        request = await self._prepared(request)
+        limit = exchange.max_body_bytes
+        if limit is not None and exchange.request_bytes > limit:
+            detail = f"the request has {exchange.request_bytes} bytes, the provider takes {limit}"
+            exchange.failure = Failure("context", detail)
+            raise httpx.ReadError(detail, request=request)
+        try:
+            response = await self.inner.handle_async_request(request)
+            try:
+                return await self._read(response, request)
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as exc:
+            exchange.failure = Failure("network", f"{type(exc).__name__}: {exc}".rstrip(": "))
+            # Not the original: on some classes litellm sends again.
+            raise httpx.ReadError("the exchange failed", request=request) from exc
+
+    async def _prepared(self, request: httpx.Request) -> httpx.Request:
+        exchange = self.exchange
+        body = await request.aread()
+        headers = request.headers.copy()
+        if exchange.stream and exchange.dialect == "anthropic":
+            body = b'{"stream": true, ' + body[1:]
+            headers["content-length"] = str(len(body))
+        exchange.request_bytes = len(body)
+        timeout = httpx.Timeout(exchange.read_timeout_s, connect=_CONNECT_TIMEOUT_S, write=_WRITE_TIMEOUT_S)
+        extensions = {**request.extensions, "timeout": timeout.as_dict()}
+        return httpx.Request(request.method, request.url, headers=headers, content=body, extensions=extensions)
+
+    async def _read(self, response: httpx.Response, request: httpx.Request) -> httpx.Response:
+        exchange = self.exchange
+        if response.status_code != _OK:
+            body = (await _read_bytes(response, _MAX_ERROR_BYTES, exchange)).decode("utf-8", "replace")
+            exchange.failure = classify(response.status_code, response.headers, body)
+            status = response.status_code if response.status_code >= 400 else 502  # noqa: PLR2004 -- HTTP's own number
+            return httpx.Response(status, json={"error": {"message": "see the exchange"}}, request=request)
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            await self._read_stream(response)
+        else:
+            await self._read_body(response)
+        if exchange.failure is not None:
+            raise httpx.ReadError("the exchange failed", request=request)
+        return httpx.Response(_OK, json=_STAND_IN[exchange.dialect], request=request)
+
+    async def _read_body(self, response: httpx.Response) -> None:
+        exchange = self.exchange
+        raw = await _read_bytes(response, _MAX_ANSWER_BYTES, exchange)
+        body = _parsed(raw)
+        if body is None:
+            words = " ".join(raw[:200].decode("utf-8", "replace").split())
+            exchange.failure = Failure("server", f"the answer is not a JSON object: {words!r}", _OK)
+        elif body.get("error"):
+            exchange.failure = classify_event(body)
+        else:
+            exchange.answer = read_openai_body(body) if exchange.dialect == "openai" else read_anthropic_body(body)
+
+    async def _read_stream(self, response: httpx.Response) -> None:
+        exchange = self.exchange
+        assembly = StreamAssembly() if exchange.dialect == "openai" else AnthropicAssembly()
+        done = False
+        async for data in _events(response, exchange):
+            if data == b"[DONE]":
+                done = True
+                break
+            event = _parsed(data)
+            if event is None:
+                continue
+            if event.get("error"):
+                exchange.failure = classify_event(event)
+                return
+            assembly.feed(event)
+        answer = assembly.finish()
+        answer.done = answer.done or done
+        exchange.answer = answer
+
+
+_STAND_IN: dict[str, JsonObject] = {
+    "openai": {
+        "id": "stand-in",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "stand-in",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    },
+    "anthropic": {
+        "id": "stand-in",
+        "type": "message",
+        "role": "assistant",
+        "model": "stand-in",
+        "content": [{"type": "text", "text": "."}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+}
+
+
+async def _read_bytes(response: httpx.Response, limit: int, exchange: Exchange) -> bytes:
+    parts: list[bytes] = []
+    async for part in response.aiter_bytes():
+        exchange.answer_bytes += len(part)
+        parts.append(part)
+        if exchange.answer_bytes > limit:
+            break
+    return b"".join(parts)[:limit]
+
+
+async def _events(response: httpx.Response, exchange: Exchange) -> AsyncIterator[bytes]:
+    splitter = EventSplitter()
+    async for part in response.aiter_bytes():
+        exchange.answer_bytes += len(part)
+        if exchange.answer_bytes > _MAX_ANSWER_BYTES:
+            raise httpx.DecodingError(f"the answer has more than {_MAX_ANSWER_BYTES} bytes")
+        for event in splitter.feed(part):
+            yield event
+    for event in splitter.end():
+        yield event
+
+
+def _parsed(text: bytes) -> JsonObject | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
