@@ -14,13 +14,13 @@ from coder.errors import CoderError, ForgeError, InputError, JournalError, Permi
 from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
 from coder.publish.status import status_body
 from coder.rounds import Rounds
-from coder.sandbox.images import marker_files
 from coder.services import Ground, Services
 from coder.trace.events import Finished, Prepared, ProblemRead, Published, Resumed, RunStarted, Verified
 from coder.trace.state import RunState, spent, state_of
 from coder.types import Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.branch import branch_name
+from coder.workspace.contents import Contents
 from coder.workspace.repository import Repository
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,11 @@ class _Run:
             reason = f"{task.requested_by} has no write permission to {task.repo.full_name}"
             return Verdict(kind="refused", reasons=(reason,))
         forge.acknowledge(task)
-        self._journal.append(ProblemRead(problem=forge.problem(task), base=forge.base(task)))
+        remote = forge.remote(task)
+        read = ProblemRead(
+            problem=forge.problem(task), base=forge.base(task), remote_url=remote.url, remote_is_local=remote.local
+        )
+        self._journal.append(read)
         self._show("preparing the environment")
         return None
 
@@ -100,10 +104,9 @@ class _Run:
         services.progress(f"fetching {base.sha[:12]}")
         repository = services.workspace.fetch(services.forge.remote(self._task), self._task.repo, base.sha)
         pack = repository.pack(base.sha, depth=policy.history)
-        paths = repository.files(base.sha)
-        markers = {path: repository.read(base.sha, path) for path in marker_files(paths)}
-        image = services.sandboxes.image_for(markers, pack=pack, setup=policy.setup, progress=services.progress)
-        tests = test_command(paths, lambda path: repository.read(base.sha, path), override=policy.test_command)
+        files = Contents(repository, base.sha)
+        image = services.sandboxes.image_for(files, pack=pack, setup=policy.setup, progress=services.progress)
+        tests = test_command(files, files.__getitem__, override=policy.test_command)
         if self._state.prepared is None:
             prepared = Prepared(
                 image=image.reference,
@@ -158,9 +161,9 @@ class _Run:
             recorded=self._policy.recorded,
             events=self._journal.events,
             journal_digest=self._journal.digest,
-            redact=self._services.redact,
+            redact=self._services.redact_fully,
         )
-        title = pull_request_title(problem=problem.problem, submission=submission, redact=self._services.redact)
+        title = pull_request_title(problem=problem.problem, submission=submission, redact=self._services.redact_fully)
         return Proposal(
             branch=branch_name(self._task, problem.problem.title),
             base_ref=problem.base.ref,
@@ -178,7 +181,7 @@ class _Run:
             problem=problem.problem,
             submission=solved.outcome.submission if solved else None,
             verdict=verified.verdict,
-            redact=self._services.redact,
+            redact=self._services.redact_fully,
         )
         written = next(e.ts for e in reversed(self._journal.entries) if isinstance(e.event, Verified))
         return repository.commit_tree(
@@ -225,7 +228,7 @@ class _Run:
             station=station,
             spent=spent(self._journal.entries),
             result=result,
-            redact=self._services.redact,
+            redact=self._services.redact_fully,
         )
         self._services.forge.status(self._task, body)
 

@@ -31,6 +31,8 @@ class Services:
     policy: Policy
     redact: Callable[[str], str]
     """Takes the known secrets out of what is journalled."""
+    redact_fully: Callable[[str], str]
+    """Takes out whatever looks like a credential, too: for texts that leave."""
     listeners: tuple[Callable[[Entry], None], ...] = ()
     progress: Callable[[str], None] = lambda _: None
     """What is going on, for a person who watches."""

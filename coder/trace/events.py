@@ -45,6 +45,9 @@ class ProblemRead(Value):
     type: Literal["problem_read"] = "problem_read"
     problem: Problem
     base: Base
+    remote_url: str
+    """Where the base commit was fetched from, without any credential."""
+    remote_is_local: bool = False
 
 
 class Prepared(Value):

@@ -1,0 +1,201 @@
+"""Wiring: the only place where parts are made and put together."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from pydantic import SecretStr
+
+from coder import logs
+from coder.codemap.map import CodeMap
+from coder.errors import CoderError, InputError
+from coder.forge.github import GitHubForge
+from coder.forge.protocol import Forge
+from coder.model.litellm_client import LitellmClient
+from coder.model.profile import ModelProfile
+from coder.model.profiles import load_profile, with_overrides
+from coder.model.protocol import ModelClient
+from coder.model.recorded import RecordedModel
+from coder.redact import Redactor
+from coder.run import resolve
+from coder.sandbox.docker_backend import DockerSandboxProvider
+from coder.sandbox.local import LocalSandboxProvider
+from coder.sandbox.protocol import SandboxProvider
+from coder.services import Services
+from coder.settings import Settings, data_folder, load
+from coder.trace.events import Entry
+from coder.trace.journal import JournalStore
+from coder.types import Completion, JsonObject, Task
+from coder.workspace.workspace import Workspace
+
+
+@dataclass(slots=True)
+class Options:
+    """What one call of the command line adds to the settings."""
+
+    recorded: Sequence[Completion] | None = None
+    """Answers to play back instead of asking a model."""
+    unsafe_local: bool = False
+    """Run without a container; for people who accept that the model's commands run on their machine."""
+    dry_run: Path | None = None
+    listeners: tuple[Callable[[Entry], None], ...] = ()
+    progress: Callable[[str], None] = field(default=lambda _: None)
+
+
+class Application:
+    """All parts of one process, made from settings when they are first needed. Close it, or use it in a `with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        key = settings.api_key(self.profile(settings.model.profile))
+        self.redactor = Redactor([*secrets_of(settings), *([key.get_secret_value()] if key else [])])
+        self._models: dict[str, LitellmClient] = {}
+        self._lock = threading.Lock()
+        self._closers: list[Callable[[], None]] = []
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.journals = JournalStore(settings.state_dir / "journal.sqlite")
+        self.codemap = CodeMap(settings.state_dir / "codemap.sqlite")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of files, connections and threads."""
+        for model in self._models.values():
+            model.close()
+        self._models.clear()
+        for close in reversed(self._closers):
+            close()
+        self._closers.clear()
+        self.codemap.close()
+        self.journals.close()
+
+    def profile(self, name: str) -> ModelProfile:
+        """A model's profile with the settings' overrides.
+
+        Raises:
+            ConfigError: There is no such profile. ModelError: It is retired.
+        """
+        model = self.settings.model
+        folders = [*([model.profiles] if model.profiles else []), data_folder("configs") / "models"]
+        return with_overrides(load_profile(name, folders), api_base=model.api_base, model=model.model)
+
+    def model(self, name: str) -> ModelClient:
+        """The client for a profile; one per process."""
+        with self._lock:
+            if name not in self._models:
+                profile = self.profile(name)
+                self._models[name] = LitellmClient(profile, self.settings.api_key(profile))
+            return self._models[name]
+
+    def warm_up(self, name: str) -> None:
+        """Import litellm beside the container's start; it costs seconds of CPU."""
+        client = self.model(name)
+        if isinstance(client, LitellmClient):
+            threading.Thread(target=client.warm_up, name="litellm-import", daemon=True).start()
+
+    def github(self) -> GitHubForge:
+        """GitHub as the settings name it."""
+        forge = GitHubForge(self.settings.github)
+        self._closers.append(forge.close)
+        return forge
+
+    def sandboxes(self, *, unsafe_local: bool = False) -> SandboxProvider:
+        """Docker; or this machine itself, when that was asked for in so many words."""
+        if unsafe_local:
+            return LocalSandboxProvider(self.settings.sandbox)
+        provider = DockerSandboxProvider(self.settings.sandbox, images_folder=data_folder("sandbox_images"))
+        self._closers.append(provider.close)
+        return provider
+
+    def services(self, forge: Forge, options: Options) -> Services:
+        """The parts of a run."""
+        settings, recorded = self.settings, options.recorded
+        model: Callable[[str], ModelClient] = self.model
+        policy = settings.policy
+        if recorded is not None:
+            policy = policy.model_copy(update={"recorded": True})
+            model = _player(self.profile, recorded)
+        return Services(
+            forge=forge,
+            model=model,
+            sandboxes=self.sandboxes(unsafe_local=options.unsafe_local),
+            workspace=self.workspace(),
+            codemap=self.codemap,
+            journals=self.journals,
+            policy=policy,
+            redact=self.redactor.exact,
+            redact_fully=self.redactor.full,
+            listeners=options.listeners,
+            progress=options.progress,
+            dry_run=options.dry_run,
+        )
+
+    def workspace(self) -> Workspace:
+        """The mirrors of repositories."""
+        bundle = self.settings.sandbox.ca_bundle
+        return Workspace(
+            self.settings.state_dir / "mirrors",
+            http_hosts=frozenset(self.settings.github.http_hosts),
+            ca_bundle=Path(bundle) if bundle else None,
+        )
+
+
+def service_parts(config: Path | None) -> tuple[JsonObject, Callable[[Task], JsonObject]]:
+    """What the service is made of: its settings, and the function that carries out one task."""
+    settings = load(config)
+    app = Application(settings)  # a wrong model name is told here, not at the first issue
+    logs.configure(settings.log_level, app.redactor.full)
+    if settings.service.webhook_secret is None:
+        raise InputError("`coder serve` needs service.webhook_secret (CODER_SERVICE__WEBHOOK_SECRET), as set at GitHub")
+    services = app.services(app.github(), Options())
+
+    def run(task: Task) -> JsonObject:
+        try:
+            result = resolve(task, services)
+        except CoderError as exc:
+            return {"ok": False, "error": app.redactor.full(str(exc)), "code": exc.exit_code}
+        url = result.pull_request.url if result.pull_request else None
+        return {"ok": True, "verdict": result.verdict.kind, "reasons": list(result.verdict.reasons[:5]), "url": url}
+
+    values: JsonObject = {
+        **settings.service.model_dump(),
+        "bot_login": settings.github.bot_login,
+        "bot_id": settings.github.bot_id,
+        "state_dir": settings.state_dir,
+        "model": settings.model.profile,
+        "limits": settings.limits.model_dump(),
+    }
+    return values, run
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Every secret value that the settings hold, wherever it stands."""
+    found: list[str] = []
+
+    def look(value: object) -> None:
+        if isinstance(value, SecretStr):
+            found.append(value.get_secret_value())
+        elif isinstance(value, dict):
+            for inner in value.values():
+                look(inner)
+
+    look(settings.model_dump())
+    return [secret for secret in found if secret]
+
+
+def _player(profile: Callable[[str], ModelProfile], recorded: Sequence[Completion]) -> Callable[[str], ModelClient]:
+    """Gives a player of the recorded answers, always the same one."""
+    players: dict[str, RecordedModel] = {}
+
+    def model(name: str) -> ModelClient:
+        if name not in players:
+            players[name] = RecordedModel(profile(name), recorded)
+        return players[name]
+
+    return model

@@ -1,0 +1,232 @@
+"""The command line. Each command loads what it needs when it runs, so that `--help` and `map` start in a blink."""
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coder import __version__
+from coder.errors import CoderError, InputError
+
+if TYPE_CHECKING:
+    from coder.settings import Settings
+    from coder.types import VerdictKind
+
+VERDICT_EXIT_CODES: "dict[VerdictKind, int]" = {
+    "proven": 0,
+    "passing": 10,
+    "unverified": 11,
+    "regressed": 12,
+    "no_change": 13,
+    "refused": 14,
+}
+"""Exit codes of `coder run` by verdict; 64 to 75 are errors (`coder/errors.py`), 2 is wrong usage."""
+ENDED_EARLY = 15
+"""Exit code when a limit or a circle ended the agent before it handed in, whatever the tests then said."""
+
+cli = typer.Typer(
+    name="coder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split(".")[0]
+)
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).", show_default=False)]
+RepoPath = Annotated[Path, typer.Option("--repo", help="The checkout to work on.")]
+
+
+@cli.command()
+def run(
+    issue: Annotated[str, typer.Argument(help="A GitHub issue: owner/repo#12.")] = "",
+    *,
+    issue_file: Annotated[Path | None, typer.Option(help="A file whose first line is the title.")] = None,
+    prompt: Annotated[str, typer.Option(help="What to do, in words.")] = "",
+    repo: RepoPath = Path(),
+    model: Annotated[str, typer.Option(help="Model profile.")] = "",
+    max_cost: Annotated[float | None, typer.Option(help="Most dollars.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Most model calls.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Most minutes.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Also apply the change to the working files.")] = False,
+    dry_run: Annotated[Path | None, typer.Option(help="Write the pull request into this folder only.")] = None,
+    pr: Annotated[bool, typer.Option("--pr", help="Push to GitHub and open the pull request.")] = False,
+    resume: Annotated[str, typer.Option(help="Go on with this run.")] = "",
+    recorded: Annotated[Path | None, typer.Option(help="Play these recorded answers; no model is called.")] = None,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Work from HEAD, without uncommitted edits.")] = False,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: commands run on this machine.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Solve an issue in a checkout: ends with a branch, a verdict, and untouched working files."""
+    from coder.local_run import RunCommand, execute
+
+    command = RunCommand(
+        issue=issue,
+        issue_file=issue_file,
+        prompt=prompt,
+        repo=repo,
+        apply=apply,
+        dry_run=dry_run,
+        pull_request=pr,
+        resume=resume,
+        recorded=recorded,
+        allow_dirty=allow_dirty,
+        unsafe=unsafe,
+    )
+    settings = _settings(config, model=model, max_cost=max_cost, max_steps=max_steps, max_minutes=max_minutes)
+    result = execute(command, settings)
+    early = result.outcome.kind in {"limit", "stuck"}
+    raise typer.Exit(ENDED_EARLY if early else VERDICT_EXIT_CODES[result.verdict.kind])
+
+
+@cli.command("map")
+def code_map(
+    path: Annotated[Path, typer.Argument(help="A checkout, or a folder in one.")] = Path(),
+    *,
+    focus: Annotated[str, typer.Option(help="The problem, in words.")] = "",
+    issue_file: Annotated[Path | None, typer.Option(help="The problem, in a file.")] = None,
+    tokens: Annotated[int, typer.Option(min=64, help="Size of the map.")] = 1_000,
+    config: ConfigPath = None,
+) -> None:
+    """Show the files and functions that matter for a problem."""
+    from coder.codemap.map import CodeMap
+    from coder.settings import load
+    from coder.workspace.checkout import Checkout
+
+    state_dir = load(config).state_dir
+    words = _text(issue_file) if issue_file else focus
+    tree = Checkout(path).tree()
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with CodeMap(state_dir / "codemap.sqlite") as maps:
+        text = maps.map(tree, focus=words, max_tokens=tokens) if words else maps.overview(tree, max_tokens=tokens)
+    typer.echo(text)
+
+
+@cli.command()
+def trace(
+    run_id: Annotated[str, typer.Argument(help="The run; without one, all runs are listed.")] = "",
+    *,
+    full: Annotated[bool, typer.Option("--full", help="Also what was thought, called and answered.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="The journal itself, a line of JSON each.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Show a run's journal, checking its chain of hashes."""
+    from coder.display import trace_lines
+    from coder.settings import load
+    from coder.trace.journal import JournalStore
+
+    store = JournalStore(load(config).state_dir / "journal.sqlite")
+    try:
+        if not run_id:
+            for line in store.runs():
+                typer.echo(f"{line.run_id}  {line.started}  {line.events} events")
+            return
+        journal = store.open(run_id)
+        if not journal.entries:
+            raise InputError(f"there is no run {run_id!r}; `coder trace` lists the runs")
+        for text in store.lines(run_id) if jsonl else trace_lines(journal.entries, full=full):
+            typer.echo(text)
+    finally:
+        store.close()
+
+
+@cli.command()
+def replay(
+    run_id: Annotated[str, typer.Argument(help="A finished run.")],
+    *,
+    config: ConfigPath = None,
+) -> None:
+    """Run a journal again with its recorded answers, and say whether it reaches the same tree."""
+    from coder.app import Application
+    from coder.replay import replay as play
+    from coder.settings import load
+
+    with Application(load(config)) as app:
+        outcome = play(app, run_id, progress=lambda station: typer.echo(f"· {station}", err=True))
+    typer.echo(f"{outcome.answers} recorded answers played, no model called; verdict {outcome.verdict}")
+    typer.echo(f"recorded tree {outcome.recorded_tree}")
+    typer.echo(f"replayed tree {outcome.replayed_tree}: {'the same' if outcome.same else 'NOT the same'}")
+    raise typer.Exit(0 if outcome.same else 1)
+
+
+@cli.command()
+def models(*, config: ConfigPath = None) -> None:
+    """List the model profiles, and which of them have a key."""
+    from coder.model.profiles import profile_names, read_profile
+    from coder.settings import data_folder, load
+
+    settings = load(config)
+    folders = [*([settings.model.profiles] if settings.model.profiles else []), data_folder("configs") / "models"]
+    for name in profile_names(folders):
+        profile = read_profile(next(f / f"{name}.toml" for f in folders if (f / f"{name}.toml").is_file()))
+        state = "retired" if profile.retired else "key set" if settings.api_key(profile) else f"needs {profile.api_key_env}"
+        typer.echo(f"{name:<34} {profile.model:<36} {state}")
+
+
+@cli.command("config")
+def show_config(*, config: ConfigPath = None) -> None:
+    """Show every setting with its value (secrets hidden) and its environment variable."""
+    from coder.settings import load, names
+
+    settings = load(config)
+    for name in names():
+        value: object = settings
+        for part in name.removeprefix("CODER_").lower().split("__"):
+            value = getattr(value, part)
+        if not hasattr(value, "model_fields"):
+            typer.echo(f"{name}={value}")
+
+
+def main() -> None:
+    """The program `coder`: errors of ours end it with one line and a code of their own."""
+    try:
+        for entry in entry_points(group="coder.commands"):
+            # Loading the service costs a second; only the command that is called pays for it.
+            cli.command(entry.name)(entry.load() if sys.argv[1:2] == [entry.name] else _elsewhere)
+        cli()
+    except CoderError as exc:
+        typer.echo(f"coder: {exc}", err=True)
+        sys.exit(exc.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("coder: interrupted; `coder trace` shows the run, `coder run --resume RUN` goes on with it", err=True)
+        sys.exit(130)
+
+
+def _elsewhere() -> None:
+    """A command of the service; `coder COMMAND --help` tells more."""
+
+
+def _version(*, shown: bool) -> None:
+    if shown:
+        typer.echo(f"coder {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _version(shown=value), is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Turn an issue into a pull request that carries its own proof."""
+
+
+def _settings(
+    config: Path | None, *, model: str, max_cost: float | None, max_steps: int | None, max_minutes: float | None
+) -> "Settings":
+    """The settings with the options of this call on top."""
+    from coder.settings import load
+
+    settings = load(config)
+    given = {"max_cost_usd": max_cost, "max_steps": max_steps, "max_minutes": max_minutes}
+    limits = {**settings.limits.model_dump(), **{k: v for k, v in given.items() if v is not None}}
+    try:
+        checked = type(settings.limits).model_validate(limits)
+    except ValueError as exc:
+        raise InputError(f"limits must be positive numbers: {exc}") from exc
+    chosen = settings.model.model_copy(update={"profile": model} if model else {})
+    return settings.model_copy(update={"limits": checked, "model": chosen})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as exc:
+        raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc

@@ -1,0 +1,172 @@
+"""`coder run`: the whole line for a developer in a checkout, shown as it goes."""
+
+import getpass
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+
+from coder.app import Application, Options
+from coder.display import Watcher, show_result
+from coder.errors import InputError
+from coder.forge.local import LocalForge
+from coder.forge.protocol import Forge
+from coder.run import resolve
+from coder.settings import Settings
+from coder.trace.events import Answered, PatchTaken, RunStarted, Verified
+from coder.trace.journal import Journal, utc_now
+from coder.types import Completion, Note, Problem, RepoRef, RunResult, Task
+from coder.workspace.checkout import Checkout
+
+_ISSUE = re.compile(r"(?:https?://[^/\s]+/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(?:#|/issues/)([0-9]{1,9})/?")
+_MAX_ISSUE_BYTES = 1_000_000
+_COMPLETIONS = TypeAdapter(tuple[Completion, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    """What was typed after `coder run`."""
+
+    issue: str
+    issue_file: Path | None
+    prompt: str
+    repo: Path
+    apply: bool
+    dry_run: Path | None
+    pull_request: bool
+    resume: str
+    recorded: Path | None
+    allow_dirty: bool
+    unsafe: bool
+
+
+def execute(command: RunCommand, settings: Settings) -> RunResult:
+    """Carry the command out and show how it went.
+
+    Raises:
+        CoderError: What was typed does not fit, or our own machinery failed.
+    """
+    console = Console(stderr=False)
+    checkout = Checkout(command.repo)
+    recorded = None if command.recorded is None else _recording(command.recorded)
+    with Application(settings) as app:
+        task, forge = _task(command, settings, app, checkout)
+        done = len([e for e in app.journals.open(task.run_id).events if isinstance(e, Answered)])
+        watcher = Watcher(console, max_cost_usd=task.limits.max_cost_usd, clock=time.monotonic)
+        if recorded is None:
+            app.warm_up(task.model)
+            console.print(f"run {task.run_id} with {task.model}", highlight=False)
+        else:
+            console.print(f"run {task.run_id} with a RECORDED model run: no model is called", highlight=False)
+        options = Options(
+            recorded=None if recorded is None else recorded[done:],
+            unsafe_local=command.unsafe,
+            dry_run=command.dry_run,
+            listeners=(watcher.hear,),
+            progress=watcher.progress,
+        )
+        with watcher:
+            result = resolve(task, app.services(forge, options))
+        journal = app.journals.open(task.run_id)
+        verified = [e for e in journal.events if isinstance(e, Verified)]
+        show_result(console, result, verified[-1].evidence if verified else None)
+        if command.apply:
+            _apply(journal, result, checkout, console)
+    return result
+
+
+def _task(command: RunCommand, settings: Settings, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
+    """What is to be done, and where it comes from and goes to."""
+    if command.resume:
+        events = app.journals.open(command.resume).events
+        task = next((e.task for e in events if isinstance(e, RunStarted)), None)
+        if task is None:
+            raise InputError(f"there is no run {command.resume!r} to go on with; `coder trace` lists the runs")
+        forge = app.github() if command.pull_request else LocalForge(checkout, _problem_of(task))
+        return task, forge
+    given = [bool(command.issue), command.issue_file is not None, bool(command.prompt)]
+    if sum(given) != 1:
+        raise InputError("say what to do: give one of owner/repo#12, --issue-file FILE, --prompt TEXT")
+    if checkout.is_dirty() and not command.allow_dirty:
+        raise InputError(
+            f"{checkout.root} has uncommitted changes: commit or stash them, or work from HEAD without them by --allow-dirty"
+        )
+    if command.issue:
+        return _github_task(command, settings, app, checkout)
+    text = command.prompt if command.issue_file is None else _issue_text(command.issue_file)
+    title, _, body = text.strip().partition("\n")
+    task = Task(
+        run_id=_run_id(),
+        repo=RepoRef(owner="local", name=checkout.root.name or "checkout"),
+        kind="prompt",
+        prompt_title=title.lstrip("# ").strip()[:200],
+        prompt=body.strip(),
+        requested_by=getpass.getuser(),
+        requested_at=utc_now(),
+        model=settings.model.profile,
+        limits=settings.limits,
+    )
+    return task, LocalForge(checkout, _problem_of(task))
+
+
+def _github_task(command: RunCommand, settings: Settings, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
+    """An issue of GitHub; worked on in this checkout, or with `--pr` on GitHub itself."""
+    match = _ISSUE.fullmatch(command.issue.strip())
+    if match is None:
+        raise InputError(f"{command.issue!r} does not name an issue; write it as owner/repo#12")
+    github = app.github()
+    task = Task(
+        run_id=_run_id(),
+        repo=RepoRef(owner=match[1], name=match[2]),
+        kind="issue",
+        number=int(match[3]),
+        requested_by=github.login(),
+        requested_at=utc_now(),
+        model=settings.model.profile,
+        limits=settings.limits,
+    )
+    return task, github if command.pull_request else LocalForge(checkout, github.problem(task))
+
+
+def _problem_of(task: Task) -> Problem:
+    note = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=True)
+    return Problem(kind=task.kind, title=task.prompt_title, body=note, number=task.number)
+
+
+def _issue_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise InputError(f"cannot read the issue file {path}: {exc.strerror or exc}") from exc
+    if len(data) > _MAX_ISSUE_BYTES:
+        raise InputError(f"the issue file {path} has {len(data)} bytes; at most {_MAX_ISSUE_BYTES} are read")
+    text = data.decode("utf-8", "replace").replace("\0", "")
+    if not text.strip():
+        raise InputError(f"the issue file {path} is empty: write a title on its first line and the problem below")
+    return text
+
+
+def _recording(path: Path) -> tuple[Completion, ...]:
+    try:
+        return _COMPLETIONS.validate_json(path.read_bytes())
+    except OSError as exc:
+        raise InputError(f"cannot read the recording {path}: {exc.strerror or exc}") from exc
+    except ValidationError as exc:
+        raise InputError(f"{path} is not a recording of model answers: {exc.errors()[0]['msg']}") from exc
+
+
+def _apply(journal: Journal, result: RunResult, checkout: Checkout, console: Console) -> None:
+    taken = [e for e in journal.events if isinstance(e, PatchTaken)]
+    if result.pull_request is None or not taken:
+        console.print("nothing was applied: the change was not accepted")
+        return
+    checkout.apply(journal.blob(taken[-1].diff_blob))
+    console.print(f"applied to the working files of {checkout.root}", highlight=False)
+
+
+def _run_id() -> str:
+    return f"local-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
