@@ -239,6 +239,10 @@ def _check_text(data: bytes, rules: PatchRules) -> None:
         raise PatchRefusedError("the diff names no file")
     if files > rules.max_files:
         raise PatchRefusedError(f"the diff changes {files} files, more than the {rules.max_files} allowed")
+    _check_headers(data, rules)
+
+
+def _check_headers(data: bytes, rules: PatchRules) -> None:
     # Lines of a text hunk start with a blank, `+` or `-`, so this matches only what git reads as a binary hunk.
     for match in _MODE.finditer(data):
         if match[1] not in {b"100644", b"100755", b"120000"}:

@@ -1,0 +1,210 @@
+"""HTTP of the GitHub test server: REST by `github_routes`, git by `git http-backend`, faults on demand."""
+
+import base64
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from typing_extensions import override
+
+from tests.servers.github_call import Call
+from tests.servers.github_git import ENVIRONMENT
+from tests.servers.github_routes import answer, recorded
+from tests.servers.github_state import State, Token
+
+MAX_REQUEST = 64 * 1024 * 1024
+API_VERSION = "2022-11-28"
+
+
+@dataclass
+class Fault:
+    """What goes wrong for the next `times` requests whose method and path (regular expression) match.
+
+    drop_after: the request is processed, then the connection closed without an answer · drop_before: closed at once ·
+    status: answered with `status`, `headers` and `message`, not processed · slow: `delay_s` before the answer.
+    """
+
+    kind: str
+    method: str = "POST"
+    path: str = ".*"
+    times: int = 1
+    status: int = 500
+    message: str = "Server Error"
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, state: State, port: int) -> None:
+        self.state = state
+        self.faults: list[Fault] = []
+        self.stopping = threading.Event()
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def fault(self, method: str, path: str) -> Fault | None:
+        with self.state.lock:
+            for fault in self.faults:
+                if fault.times > 0 and fault.method == method and re.search(fault.path, path):
+                    fault.times -= 1
+                    return fault
+        return None
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the game."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are recorded, not printed."""
+
+    def handle_any(self) -> None:
+        parts = urlsplit(self.path)
+        body = self._read_body()
+        fault = self.server.fault(self.command, parts.path)
+        if fault is not None and fault.kind == "drop_before":
+            self._drop()
+        elif fault is not None and fault.kind == "status":
+            self._reply(fault.status, {"message": fault.message}, fault.headers)
+        else:
+            if fault is not None and fault.kind == "slow":
+                self.server.stopping.wait(fault.delay_s)
+            is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
+            process = self._git if is_git else self._rest
+            process(parts.path, parts.query, body, drop=fault is not None and fault.kind == "drop_after")
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that http.server looks for
+
+    def _read_body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            data = b""
+            while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+                if len(data) > MAX_REQUEST:
+                    break
+            self.rfile.readline()
+            return data
+        return self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_REQUEST))
+
+    def _rest(self, path: str, query: str, body: bytes, *, drop: bool) -> None:
+        state = self.server.state
+        scheme, _, credential = self.headers.get("Authorization", "").partition(" ")
+        bearer = credential if scheme.lower() in {"bearer", "token"} else None
+        try:
+            parsed = json.loads(body) if body else {}
+        except ValueError:
+            self._reply(400, {"message": "Problems parsing JSON"})
+            return
+        with state.lock:
+            self._check_headers(path)
+            token = state.tokens.get(bearer or "")
+            call = Call(state, self.command, path, dict(parse_qsl(query)), parsed, token, bearer)
+            status, result = answer(call)
+            state.requests.append(recorded(call, 0 if drop else status))
+        headers: dict[str, str] = {}
+        if isinstance(result, list):
+            result, headers = self._page(path, call.query, result)
+        if drop:
+            self._drop()
+        else:
+            self._reply(status, result, headers)
+
+    def _check_headers(self, path: str) -> None:
+        if not self.headers.get("User-Agent"):
+            self.server.state.complaints.append(f"no user agent: {path}")
+        if path != "/graphql" and self.headers.get("X-GitHub-Api-Version") != API_VERSION:
+            self.server.state.complaints.append(f"API version {self.headers.get('X-GitHub-Api-Version')}: {path}")
+
+    def _page(self, path: str, query: dict[str, str], items: list[Any]) -> tuple[list[Any], dict[str, str]]:
+        size = min(int(query.get("per_page", 30)), 100)
+        page = int(query.get("page", 1))
+        last = max((len(items) + size - 1) // size, 1)
+        links = []
+        for relation, number in (("next", page + 1), ("last", last)):
+            if number <= last and page < last:
+                target = f"{self.server.state.url}{path}?{urlencode(query | {'page': number})}"
+                links.append(f'<{target}>; rel="{relation}"')
+        return items[(page - 1) * size : page * size], {"Link": ", ".join(links)} if links else {}
+
+    def _git_token(self) -> Token | None:
+        """GitHub takes Basic here and no Bearer; the user's name does not matter."""
+        scheme, _, credential = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        with contextlib.suppress(ValueError):
+            _, _, secret = base64.b64decode(credential, validate=True).decode("utf-8", "replace").partition(":")
+            return self.server.state.tokens.get(secret)
+        return None
+
+    def _git(self, path: str, query: str, body: bytes, *, drop: bool) -> None:
+        match = re.fullmatch(r"/([^/]+/[^/]+)\.git(/.*)", path)
+        repo = self.server.state.repos.get(match[1]) if match is not None else None
+        token = self._git_token()
+        write = "git-receive-pack" in path + query
+        status = 200
+        if token is None:
+            status = 401
+        elif repo is None or not token.may("contents", repo.full_name, write=False):
+            status = 404
+        elif write and not token.may("contents", repo.full_name, write=True):
+            status = 403
+        with self.server.state.lock:
+            call = Call(self.server.state, self.command, path, dict(parse_qsl(query)), None, token, None)
+            self.server.state.requests.append(recorded(call, status))
+        if status != 200 or repo is None or match is None or token is None:
+            self._raw(status, {"WWW-Authenticate": 'Basic realm="GitHub"'} if status == 401 else {}, b"denied\n")
+            return
+        environment = ENVIRONMENT | {
+            "GIT_PROJECT_ROOT": str(repo.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": match[2],
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "REMOTE_USER": token.user.login,
+            "REMOTE_ADDR": "127.0.0.1",
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=False)
+        head, _, payload = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line)
+        code = int(headers.pop("Status", "200").split()[0])
+        if drop:
+            self._drop()
+        else:
+            self._raw(code, headers, payload)
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _reply(self, status: int, result: Any, headers: dict[str, str] | None = None) -> None:
+        extra = {"Content-Type": "application/json; charset=utf-8", "X-GitHub-Media-Type": "github.v3; format=json"}
+        limits = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": "4102444800"}
+        self._raw(status, extra | limits | (headers or {}), b"" if status == 204 else json.dumps(result).encode())
+
+    def _raw(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

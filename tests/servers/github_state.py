@@ -1,0 +1,260 @@
+"""What the GitHub test server knows, and how GitHub writes it as JSON."""
+
+import itertools
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.servers.github_git import git
+
+Json = dict[str, Any]
+START = "2026-01-01T00:00:00Z"
+
+
+@dataclass
+class User:
+    login: str
+    id: int
+    type: str = "User"
+
+
+@dataclass
+class Token:
+    """Who a token speaks for and what it may do; `permissions` None is a personal token that may do all."""
+
+    user: User
+    permissions: dict[str, str] | None = None
+    repositories: frozenset[str] | None = None
+    expires_at: str = "2099-01-01T00:00:00Z"
+
+    def may(self, area: str, repo: str | None, *, write: bool) -> bool:
+        if repo is not None and self.repositories is not None and repo not in self.repositories:
+            return False
+        return self.permissions is None or self.permissions.get(area) in ({"write"} if write else {"read", "write"})
+
+
+@dataclass
+class Comment:
+    id: int
+    user: User
+    body: str
+    created_at: str
+    updated_at: str
+    reactions: list[tuple[str, str]] = field(default_factory=list)
+    """Login and content of each."""
+
+
+@dataclass
+class Issue:
+    number: int
+    id: int
+    user: User
+    title: str
+    body: str | None
+    created_at: str
+    updated_at: str
+    state: str = "open"
+    labels: list[str] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
+    reactions: list[tuple[str, str]] = field(default_factory=list)
+    last_edited_at: str | None = None
+    renamed: list[tuple[str, str]] = field(default_factory=list)
+    """Time and previous title."""
+
+
+@dataclass
+class Pull:
+    number: int
+    id: int
+    user: User
+    title: str
+    body: str
+    head: str
+    base: str
+    draft: bool
+    state: str = "open"
+
+
+@dataclass
+class Repo:
+    owner: User
+    name: str
+    id: int
+    folder: Path
+    private: bool = False
+    default_branch: str = "main"
+    permissions: dict[str, str] = field(default_factory=dict)
+    """Login to `admin`, `maintain`, `write`, `triage`, `read`."""
+    issues: dict[int, Issue] = field(default_factory=dict)
+    pulls: dict[int, Pull] = field(default_factory=dict)
+    installation: int | None = None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner.login}/{self.name}"
+
+    def branch(self, name: str) -> str | None:
+        out = git("rev-parse", "-q", "--verify", f"refs/heads/{name}^{{commit}}", cwd=self.folder, check=False)
+        return out.decode().strip() or None
+
+    def comment(self, comment_id: int) -> tuple[Issue, Comment] | None:
+        for issue in self.issues.values():
+            for comment in issue.comments:
+                if comment.id == comment_id:
+                    return issue, comment
+        return None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request as it came in and what was answered (0: the connection was dropped)."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Any
+    login: str | None
+    status: int
+
+
+@dataclass
+class State:
+    """Everything; `lock` guards it."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    repos: dict[str, Repo] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
+    requests: list[Recorded] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    """What a strict server would hold against the client: unknown routes, missing headers."""
+    app_id: int = 4242
+    app_slug: str = "coder-app"
+    app_public_key: str | None = None
+    token_lifetime_s: int = 3600
+    url: str = ""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
+    now: str = START
+    """The server's clock; tests set it."""
+
+    def user(self, login: str, *, kind: str = "User") -> User:
+        if login not in self.users:
+            self.users[login] = User(login, next(self.ids), kind)
+        return self.users[login]
+
+
+def user_json(state: State, user: User) -> Json:
+    return {
+        "login": user.login,
+        "id": user.id,
+        "node_id": f"U_{user.id}",
+        "type": user.type,
+        "site_admin": False,
+        "url": f"{state.url}/users/{user.login}",
+        "html_url": f"{state.url}/{user.login}",
+    }
+
+
+def repo_json(state: State, repo: Repo) -> Json:
+    return {
+        "id": repo.id,
+        "node_id": f"R_{repo.id}",
+        "name": repo.name,
+        "full_name": repo.full_name,
+        "private": repo.private,
+        "owner": user_json(state, repo.owner),
+        "html_url": f"{state.url}/{repo.full_name}",
+        "url": f"{state.url}/repos/{repo.full_name}",
+        "clone_url": f"{state.url}/{repo.full_name}.git",
+        "default_branch": repo.default_branch,
+        "fork": False,
+        "archived": False,
+        "disabled": False,
+    }
+
+
+def comment_json(state: State, repo: Repo, issue: Issue, comment: Comment) -> Json:
+    url = f"{state.url}/repos/{repo.full_name}/issues"
+    return {
+        "id": comment.id,
+        "node_id": f"IC_{comment.id}",
+        "url": f"{url}/comments/{comment.id}",
+        "issue_url": f"{url}/{issue.number}",
+        "html_url": f"{state.url}/{repo.full_name}/issues/{issue.number}#issuecomment-{comment.id}",
+        "user": user_json(state, comment.user),
+        "body": comment.body,
+        "created_at": comment.created_at,
+        "updated_at": comment.updated_at,
+        "author_association": "NONE",
+    }
+
+
+def label_json(state: State, repo: Repo, name: str) -> Json:
+    return {
+        "id": zlib.crc32(name.encode()),
+        "name": name,
+        "color": "ededed",
+        "default": False,
+        "description": None,
+        "url": f"{state.url}/repos/{repo.full_name}/labels/{name}",
+    }
+
+
+def issue_json(state: State, repo: Repo, issue: Issue) -> Json:
+    url = f"{state.url}/repos/{repo.full_name}/issues/{issue.number}"
+    return {
+        "id": issue.id,
+        "node_id": f"I_{issue.id}",
+        "number": issue.number,
+        "title": issue.title,
+        "body": issue.body,
+        "state": issue.state,
+        "locked": False,
+        "user": user_json(state, issue.user),
+        "labels": [label_json(state, repo, name) for name in issue.labels],
+        "assignees": [],
+        "comments": len(issue.comments),
+        "created_at": issue.created_at,
+        "updated_at": issue.updated_at,
+        "closed_at": None,
+        "author_association": "NONE",
+        "url": url,
+        "comments_url": f"{url}/comments",
+        "labels_url": f"{url}/labels{{/name}}",
+        "repository_url": f"{state.url}/repos/{repo.full_name}",
+        "html_url": f"{state.url}/{repo.full_name}/issues/{issue.number}",
+    }
+
+
+def pull_json(state: State, repo: Repo, pull: Pull) -> Json:
+    def end(branch: str) -> Json:
+        return {
+            "label": f"{repo.owner.login}:{branch}",
+            "ref": branch,
+            "sha": repo.branch(branch) or "0" * 40,
+            "user": user_json(state, repo.owner),
+            "repo": repo_json(state, repo),
+        }
+
+    return {
+        "id": pull.id,
+        "node_id": f"PR_{pull.id}",
+        "number": pull.number,
+        "title": pull.title,
+        "body": pull.body,
+        "state": pull.state,
+        "draft": pull.draft,
+        "merged": False,
+        "locked": False,
+        "user": user_json(state, pull.user),
+        "head": end(pull.head),
+        "base": end(pull.base),
+        "created_at": START,
+        "updated_at": START,
+        "url": f"{state.url}/repos/{repo.full_name}/pulls/{pull.number}",
+        "issue_url": f"{state.url}/repos/{repo.full_name}/issues/{pull.number}",
+        "html_url": f"{state.url}/{repo.full_name}/pull/{pull.number}",
+    }
