@@ -1,8 +1,5 @@
 """Commands: each in a session of its own, its output kept head and tail, and nothing of it left afterwards."""
 
-# pathlib would add to the start of every sandbox, and most of this is about descriptors anyway.
-# ruff: noqa: PTH
-
 from __future__ import annotations
 
 import ctypes
@@ -197,8 +194,11 @@ def _exit_code(raw: int) -> int:
 
 
 def _took(reader: int, ring: Ring) -> bool:
-    """Whether there was anything; False at the end of the stream."""
-    data = os.read(reader, 1 << 18)
+    """Whether there was anything; False at the end of the stream, or when a pipe that does not block is empty."""
+    try:
+        data = os.read(reader, 1 << 18)
+    except BlockingIOError:
+        return False
     ring.add(data)
     return bool(data)
 
@@ -207,12 +207,8 @@ def _drain(reader: int, ring: Ring) -> None:
     """Take what the dead left in the pipe."""
     os.set_blocking(reader, False)
     deadline = time.monotonic() + DRAIN_TIMEOUT_S
-    while time.monotonic() < deadline:
-        try:
-            if not _took(reader, ring):
-                return
-        except BlockingIOError:
-            return
+    while time.monotonic() < deadline and _took(reader, ring):
+        pass
 
 
 def _descendants(root: int) -> list[int]:

@@ -5,9 +5,6 @@ one: it has its own configuration, excludes, attributes and index files. Its fol
 hostile command can still spoil it; that only spoils the diff, which is a proposal that the host checks as text.
 """
 
-# pathlib would add to the start of every sandbox, and most of this is about descriptors anyway.
-# ruff: noqa: PTH
-
 from __future__ import annotations
 
 import os

@@ -1,8 +1,5 @@
 """The runner: answers the host's frames one after the other until the host hangs up."""
 
-# pathlib would add to the start of every sandbox, and most of this is about descriptors anyway.
-# ruff: noqa: PTH
-
 from __future__ import annotations
 
 import ctypes
