@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 
 from coder.trace.events import Answered, Entry, Prepared, ProblemRead, Published, Solved, Told, ToolFinished, Verified
 from coder.types import Evidence, RunResult
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 _COLOURS = {"proven": "green", "passing": "yellow", "no_change": "yellow"}
 _BRIEF = 100
@@ -26,7 +29,7 @@ class Watcher:
         self._step = self._tokens = self._cached = 0
         self._cost_usd = 0.0
 
-    def __enter__(self) -> "Watcher":
+    def __enter__(self) -> Self:
         if self._status:
             self._status.start()
         return self
@@ -48,10 +51,6 @@ class Watcher:
 
     def _line(self, entry: Entry) -> str:
         match entry.event:
-            case ProblemRead(problem=problem):
-                return f"[bold]{escape(brief(problem.title))}[/]"
-            case Prepared(setup_ok=False):
-                return "[yellow]the dependencies could not be installed; going on without them[/]"
             case Answered() as answered:
                 return self._answered(answered)
             case ToolFinished(name=name, output=output, duration_s=took):
@@ -59,14 +58,8 @@ class Watcher:
                 return f"      {mark} {name} [dim]{took:.1f} s  {escape(brief(_last_line(output.content)))}[/]"
             case Told(reason=reason):
                 return f"    [yellow]told: {reason.replace('_', ' ')}[/]"
-            case Solved(outcome=outcome):
-                return f"    {outcome.kind}{': ' + escape(outcome.reason) if outcome.reason else ''}"
-            case Verified(round=number, verdict=verdict):
-                return f"[bold]round {number}: {verdict.kind}[/] {escape(brief('; '.join(verdict.reasons)))}"
-            case Published(pull_request=pull_request):
-                return f"published: {escape(pull_request.url or pull_request.branch)}"
             case _:
-                return ""
+                return _milestone(entry)
 
     def _answered(self, answered: Answered) -> str:
         usage, message = answered.completion.usage, answered.completion.message
@@ -89,6 +82,23 @@ class Watcher:
             self._status.update(f"{escape(self._station)}  step {self._step}  {self._meter()}")
 
 
+def _milestone(entry: Entry) -> str:
+    """A line for the events that stand outside the conversation; empty for those that nobody waits for."""
+    match entry.event:
+        case ProblemRead(problem=problem):
+            return f"[bold]{escape(brief(problem.title))}[/]"
+        case Prepared(setup_ok=False):
+            return "[yellow]the dependencies could not be installed; going on without them[/]"
+        case Solved(outcome=outcome):
+            return f"    {outcome.kind}{': ' + escape(outcome.reason) if outcome.reason else ''}"
+        case Verified(round=number, verdict=verdict):
+            return f"[bold]round {number}: {verdict.kind}[/] {escape(brief('; '.join(verdict.reasons)))}"
+        case Published(pull_request=pull_request):
+            return f"published: {escape(pull_request.url or pull_request.branch)}"
+        case _:
+            return ""
+
+
 def show_result(console: Console, result: RunResult, evidence: Evidence | None) -> None:
     """The verdict and where the change is."""
     verdict, spent = result.verdict, result.spent
@@ -99,7 +109,9 @@ def show_result(console: Console, result: RunResult, evidence: Evidence | None) 
         console.print(f"  {escape(brief(reason, 300))}", highlight=False, soft_wrap=True)
     for cell in evidence.cells if evidence else ():
         report = cell.report
-        counts = f"{len(report.passed)} passed, {len(report.failed) + len(report.errored)} failed" if report.by_id else ""
+        counts = (
+            f"{len(report.passed)} passed, {len(report.failed) + len(report.errored)} failed" if report.by_id else ""
+        )
         ending = "timed out" if cell.exit_code is None else f"exit {cell.exit_code}"
         console.print(f"  {cell.name:<15} {ending:<10} {counts}  {cell.duration_s:.1f} s", highlight=False)
     if result.outcome.kind != "submitted":
@@ -113,7 +125,9 @@ def show_result(console: Console, result: RunResult, evidence: Evidence | None) 
     if result.pull_request is not None:
         where = result.pull_request.url or f"branch {result.pull_request.branch}"
         state = "draft" if result.pull_request.draft else "ready"
-        console.print(f"{state}: {escape(where)} at {result.pull_request.commit_sha[:12]}", highlight=False, soft_wrap=True)
+        console.print(
+            f"{state}: {escape(where)} at {result.pull_request.commit_sha[:12]}", highlight=False, soft_wrap=True
+        )
 
 
 def trace_lines(entries: Iterable[Entry], *, full: bool) -> Iterable[str]:

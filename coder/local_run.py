@@ -93,7 +93,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         raise InputError("say what to do: give one of owner/repo#12, --issue-file FILE, --prompt TEXT")
     if checkout.is_dirty() and not command.allow_dirty:
         raise InputError(
-            f"{checkout.root} has uncommitted changes: commit or stash them, or work from HEAD without them by --allow-dirty"
+            f"{checkout.path} has uncommitted changes: commit or stash them, or work from HEAD without them by --allow-dirty"
         )
     if command.issue:
         return _github_task(command, settings, app, checkout)
@@ -101,7 +101,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
     title, _, body = text.strip().partition("\n")
     task = Task(
         run_id=_run_id(),
-        repo=RepoRef(owner="local", name=checkout.root.name or "checkout"),
+        repo=RepoRef(owner="local", name=checkout.path.name or "checkout"),
         kind="prompt",
         prompt_title=title.lstrip("# ").strip()[:200],
         prompt=body.strip(),
@@ -164,8 +164,8 @@ def _apply(journal: Journal, result: RunResult, checkout: Checkout, console: Con
     if result.pull_request is None or not taken:
         console.print("nothing was applied: the change was not accepted")
         return
-    checkout.apply(journal.blob(taken[-1].diff_blob))
-    console.print(f"applied to the working files of {checkout.root}", highlight=False)
+    checkout.apply(journal.blob(taken[-1].diff_blob).decode("utf-8", "surrogateescape"))
+    console.print(f"applied to the working files of {checkout.path}", highlight=False)
 
 
 def _run_id() -> str:
