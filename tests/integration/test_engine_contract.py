@@ -2,13 +2,17 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from coder.errors import InputError
+from coder.types import JsonObject
 from webhooks.engine.dbos_engine import MAX_RESULT_BYTES, DbosEngine, EngineOptions
 from webhooks.engine.memory import MemoryEngine
+from webhooks.engine.port import Job, JobEngine
 from webhooks.errors import EngineError
 
 DEADLINE_S = 30
@@ -17,14 +21,14 @@ DEADLINE_S = 30
 class Recorder:
     """A runner that notes what it is given; behaves as the payload says."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.begun: list[str] = []
         self.most_at_once: dict[str, int] = {}
         self._now: dict[str, int] = {}
         self._guard = threading.Lock()
         self.go = threading.Event()
 
-    def __call__(self, payload):
+    def __call__(self, payload: JsonObject) -> JsonObject:
         repo = payload.get("repo", "")
         with self._guard:
             self.begun.append(payload["job"])
@@ -36,7 +40,7 @@ class Recorder:
             with self._guard:
                 self._now[repo] -= 1
 
-    def _behave(self, payload):
+    def _behave(self, payload: JsonObject) -> JsonObject:
         match payload.get("do"):
             case "hold":
                 assert self.go.wait(DEADLINE_S)
@@ -52,14 +56,14 @@ class Recorder:
 
 
 @pytest.fixture
-def runner():
+def runner() -> Iterator[Recorder]:
     recorder = Recorder()
     yield recorder
     recorder.go.set()
 
 
 @pytest.fixture(params=["dbos", "memory"])
-def engine(request, tmp_path, runner):
+def engine(request: pytest.FixtureRequest, tmp_path: Path, runner: Recorder) -> Iterator[JobEngine]:
     made = (
         DbosEngine(EngineOptions(state_dir=tmp_path, concurrency=4, poll_s=0.05), runner)
         if request.param == "dbos"
@@ -70,35 +74,49 @@ def engine(request, tmp_path, runner):
     made.close()
 
 
-def until(condition):
+def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         threading.Event().wait(0.02)
 
 
-def over(engine, *jobs):
-    until(lambda: all(engine.status(job).state in {"done", "failed", "cancelled"} for job in jobs))
+def seen(engine: JobEngine, job: str) -> Job:
+    found = engine.status(job)
+    assert found is not None
+    return found
 
 
-def submit(engine, job, repo="octo/tools", *, priority=100, delay_s=0.0, **payload):
+def over(engine: JobEngine, *jobs: str) -> None:
+    until(lambda: all(seen(engine, job).state in {"done", "failed", "cancelled"} for job in jobs))
+
+
+def submit(
+    engine: JobEngine,
+    job: str,
+    repo: str = "octo/tools",
+    *,
+    priority: int = 100,
+    delay_s: float = 0.0,
+    **payload: object,
+) -> Job:
     payload = {"job": job, "repo": repo} | payload
     return engine.submit(job, payload, repo=repo, priority=priority, delay_s=delay_s)
 
 
-def test_a_job_is_run_once_and_its_result_kept(engine, runner):
+def test_a_job_is_run_once_and_its_result_kept(engine: JobEngine, runner: Recorder) -> None:
     queued = submit(engine, "a")
     engine.run_worker()
     over(engine, "a")
 
-    done = engine.status("a")
+    done = seen(engine, "a")
     assert (queued.id, queued.repo, queued.state) == ("a", "octo/tools", "queued")
     assert (done.state, done.result) == ("done", {"ok": True, "job": "a"})
     assert done.created_ms > 0
     assert runner.begun == ["a"]
 
 
-def test_a_repeated_id_is_the_job_that_exists(engine, runner):
+def test_a_repeated_id_is_the_job_that_exists(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     submit(engine, "a")
     over(engine, "a")
@@ -110,7 +128,7 @@ def test_a_repeated_id_is_the_job_that_exists(engine, runner):
     assert runner.begun == ["a", "b"]
 
 
-def test_the_same_job_five_times_in_parallel_is_one(engine, runner):
+def test_the_same_job_five_times_in_parallel_is_one(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda _: submit(engine, "a"), range(5)))
@@ -121,7 +139,7 @@ def test_the_same_job_five_times_in_parallel_is_one(engine, runner):
     assert len(engine.list()) == 2
 
 
-def test_one_repository_never_has_two_running_jobs(engine, runner):
+def test_one_repository_never_has_two_running_jobs(engine: JobEngine, runner: Recorder) -> None:
     jobs = [f"{repo}-{number}" for repo in ("a/x", "b/y") for number in range(4)]
     for job in jobs:
         # GitHub's names ignore case, so one repository in another spelling is the same one.
@@ -134,7 +152,7 @@ def test_one_repository_never_has_two_running_jobs(engine, runner):
     assert {job.repo for job in engine.list()} == {"a/x", "b/y"}
 
 
-def test_repositories_do_not_wait_for_each_other(engine, runner):
+def test_repositories_do_not_wait_for_each_other(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     submit(engine, "held", "a/x", do="hold")
     until(lambda: runner.begun == ["held"])
@@ -142,13 +160,13 @@ def test_repositories_do_not_wait_for_each_other(engine, runner):
     submit(engine, "other", "b/y")
     over(engine, "other")
 
-    assert engine.status("held").state == "running"
-    assert engine.status("behind").state == "queued"
+    assert seen(engine, "held").state == "running"
+    assert seen(engine, "behind").state == "queued"
     runner.go.set()
     over(engine, "held", "behind")
 
 
-def test_low_priority_numbers_run_first(engine, runner):
+def test_low_priority_numbers_run_first(engine: JobEngine, runner: Recorder) -> None:
     submit(engine, "later", priority=200)
     submit(engine, "normal")
     submit(engine, "first", priority=1)
@@ -158,13 +176,13 @@ def test_low_priority_numbers_run_first(engine, runner):
     assert runner.begun == ["first", "normal", "later"]
 
 
-def test_a_delayed_job_is_queued_until_its_time(engine, runner):
+def test_a_delayed_job_is_queued_until_its_time(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     submit(engine, "later", delay_s=3600)
     submit(engine, "now")
     over(engine, "now")
 
-    assert engine.status("later").state == "queued"
+    assert seen(engine, "later").state == "queued"
     assert runner.begun == ["now"]
 
 
@@ -175,42 +193,45 @@ def test_a_delayed_job_is_queued_until_its_time(engine, runner):
         ("bug", {"ok": False, "error": "internal error: KeyError", "kind": "bug"}),
     ],
 )
-def test_a_failure_is_data_and_the_next_job_runs(engine, runner, do, error):
+def test_a_failure_is_data_and_the_next_job_runs(
+    engine: JobEngine, runner: Recorder, do: str, error: JsonObject
+) -> None:
     engine.run_worker()
     submit(engine, "bad", do=do)
     submit(engine, "good")
     over(engine, "bad", "good")
 
-    failed = engine.status("bad")
+    failed = seen(engine, "bad")
     assert (failed.state, failed.result) == ("failed", error)
-    assert engine.status("good").state == "done"
+    assert seen(engine, "good").state == "done"
 
 
-def test_results_are_small_json(engine):
+def test_results_are_small_json(engine: JobEngine) -> None:
     engine.run_worker()
     submit(engine, "large", do="large")
     submit(engine, "odd", do="odd")
     over(engine, "large", "odd")
 
-    large = engine.status("large")
+    large = seen(engine, "large")
     assert large.state == "done"
+    assert large.result is not None
     assert large.result["truncated"] is True
     assert len(str(large.result)) < MAX_RESULT_BYTES
-    assert engine.status("odd").state == "failed"
+    assert seen(engine, "odd").state == "failed"
 
 
-def test_a_queued_job_can_be_cancelled(engine, runner):
+def test_a_queued_job_can_be_cancelled(engine: JobEngine, runner: Recorder) -> None:
     submit(engine, "a")
     submit(engine, "b")
 
     assert engine.cancel("a") is True
     engine.run_worker()
     over(engine, "a", "b")
-    assert engine.status("a").state == "cancelled"
+    assert seen(engine, "a").state == "cancelled"
     assert runner.begun == ["b"]
 
 
-def test_what_is_over_or_unknown_cannot_be_cancelled(engine):
+def test_what_is_over_or_unknown_cannot_be_cancelled(engine: JobEngine) -> None:
     engine.run_worker()
     submit(engine, "a")
     over(engine, "a")
@@ -220,20 +241,20 @@ def test_what_is_over_or_unknown_cannot_be_cancelled(engine):
     assert engine.status("missing") is None
 
 
-def test_the_result_of_a_cancelled_job_is_not_recorded(engine, runner):
+def test_the_result_of_a_cancelled_job_is_not_recorded(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     submit(engine, "a", do="hold")
     until(lambda: runner.begun == ["a"])
 
     assert engine.cancel("a") is True
-    assert engine.status("a").state == "cancelled"
+    assert seen(engine, "a").state == "cancelled"
     runner.go.set()
     submit(engine, "b")
     over(engine, "b")
-    assert (engine.status("a").state, engine.status("a").result) == ("cancelled", None)
+    assert (seen(engine, "a").state, seen(engine, "a").result) == ("cancelled", None)
 
 
-def test_a_listing_is_bounded(engine):
+def test_a_listing_is_bounded(engine: JobEngine) -> None:
     for number in range(5):
         submit(engine, f"j{number}")
 
@@ -241,7 +262,7 @@ def test_a_listing_is_bounded(engine):
     assert len(engine.list(limit=2)) == 2
 
 
-def test_a_drain_waits_for_what_runs_and_takes_nothing_more(engine, runner):
+def test_a_drain_waits_for_what_runs_and_takes_nothing_more(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     submit(engine, "a", do="hold")
     until(lambda: runner.begun == ["a"])
@@ -251,11 +272,11 @@ def test_a_drain_waits_for_what_runs_and_takes_nothing_more(engine, runner):
     drained = engine.drain(timeout_s=20)
 
     assert drained.left == ()
-    assert (engine.status("a").state, engine.status("b").state) == ("done", "queued")
+    assert (seen(engine, "a").state, seen(engine, "b").state) == ("done", "queued")
     assert runner.begun == ["a"]
 
 
-def test_a_drain_that_runs_out_of_time_puts_the_job_back(engine, runner):
+def test_a_drain_that_runs_out_of_time_puts_the_job_back(engine: JobEngine, runner: Recorder) -> None:
     engine.run_worker()
     submit(engine, "a", do="hold")
     until(lambda: runner.begun == ["a"])
@@ -263,15 +284,15 @@ def test_a_drain_that_runs_out_of_time_puts_the_job_back(engine, runner):
     drained = engine.drain(timeout_s=0.1)
 
     assert drained.left == ("a",)
-    assert engine.status("a").state == "queued"
+    assert seen(engine, "a").state == "queued"
 
 
-def test_a_process_without_a_runner_only_submits(tmp_path):
+def test_a_process_without_a_runner_only_submits(tmp_path: Path) -> None:
     for made in (DbosEngine(EngineOptions(state_dir=tmp_path), None), MemoryEngine(None)):
         submit(made, "a")
         with pytest.raises(EngineError, match="only submit"):
             made.run_worker()
-        assert made.status("a").state == "queued"
+        assert seen(made, "a").state == "queued"
         assert made.drain(timeout_s=0).left == ()
         made.close()
         made.close()

@@ -7,18 +7,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from webhooks.engine.database import add_unixepoch, sqlite_engine, utc_now
 from webhooks.engine.dbos_engine import MAX_ATTEMPTS, DbosEngine, EngineOptions
+from webhooks.engine.port import Job
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60
 
 
-def until(condition):
+def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -28,12 +31,12 @@ def until(condition):
 class Workers:
     """Worker processes over one folder, and a client of the same database."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.client = DbosEngine(EngineOptions(state_dir=folder), None)
         self.processes: list[subprocess.Popen[str]] = []
 
-    def start(self, mode="quick", *, executor_id="local"):
+    def start(self, mode: str = "quick", *, executor_id: str = "local") -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.engine_process", str(self.folder), executor_id, mode],
             cwd=ROOT,
@@ -45,21 +48,26 @@ class Workers:
         self.processes.append(process)
         return process
 
-    def submit(self, *jobs, repo="octo/tools"):
+    def seen(self, job: str) -> Job:
+        found = self.client.status(job)
+        assert found is not None
+        return found
+
+    def submit(self, *jobs: str, repo: str = "octo/tools") -> None:
         for job in jobs:
             self.client.submit(job, {"job": job}, repo=repo)
 
-    def log(self):
+    def log(self) -> list[str]:
         path = self.folder / "log"
         return path.read_text().splitlines() if path.exists() else []
 
-    def go(self):
+    def go(self) -> None:
         (self.folder / "go").touch()
 
-    def over(self, *jobs):
-        until(lambda: all(self.client.status(job).state not in {"queued", "running"} for job in jobs))
+    def over(self, *jobs: str) -> None:
+        until(lambda: all(self.seen(job).state not in {"queued", "running"} for job in jobs))
 
-    def close(self):
+    def close(self) -> None:
         for process in self.processes:
             process.kill()
             process.communicate(timeout=DEADLINE_S)
@@ -67,19 +75,19 @@ class Workers:
 
 
 @pytest.fixture
-def workers(tmp_path):
+def workers(tmp_path: Path) -> Iterator[Workers]:
     made = Workers(tmp_path)
     yield made
     made.close()
 
 
-def test_a_worker_killed_in_the_middle_of_a_job_completes_it_once_when_started_again(workers):
+def test_a_worker_killed_in_the_middle_of_a_job_completes_it_once_when_started_again(workers: Workers) -> None:
     first = workers.start("hold")
     workers.submit("a", "b")
     until(lambda: workers.log() == ["begin a"])
     first.kill()
     first.wait(timeout=DEADLINE_S)
-    abandoned = workers.client.status("a").state
+    abandoned = workers.seen("a").state
 
     workers.go()
     workers.start("hold")
@@ -87,10 +95,10 @@ def test_a_worker_killed_in_the_middle_of_a_job_completes_it_once_when_started_a
 
     assert abandoned == "running"
     assert workers.log() == ["begin a", "begin a", "end a", "begin b", "end b"]
-    assert workers.client.status("a").result == {"ok": True, "job": "a"}
+    assert workers.seen("a").result == {"ok": True, "job": "a"}
 
 
-def test_a_finished_job_is_never_begun_again(workers):
+def test_a_finished_job_is_never_begun_again(workers: Workers) -> None:
     first = workers.start()
     workers.submit("a")
     workers.over("a")
@@ -104,7 +112,7 @@ def test_a_finished_job_is_never_begun_again(workers):
     assert workers.log() == ["begin a", "end a", "begin b", "end b"]
 
 
-def test_a_second_process_with_the_same_executor_id_refuses_to_start(workers):
+def test_a_second_process_with_the_same_executor_id_refuses_to_start(workers: Workers) -> None:
     workers.start("hold")
     workers.submit("a")
     until(lambda: workers.log() == ["begin a"])
@@ -117,7 +125,7 @@ def test_a_second_process_with_the_same_executor_id_refuses_to_start(workers):
     assert workers.log() == ["begin a"]
 
 
-def test_two_workers_share_the_jobs_and_keep_repositories_apart(workers):
+def test_two_workers_share_the_jobs_and_keep_repositories_apart(workers: Workers) -> None:
     workers.start(executor_id="one")
     workers.start(executor_id="two")
     jobs = [f"j{number}" for number in range(8)]
@@ -128,7 +136,7 @@ def test_two_workers_share_the_jobs_and_keep_repositories_apart(workers):
     assert sorted(workers.log()) == sorted(f"{word} {job}" for job in jobs for word in ("begin", "end"))
 
 
-def test_sigterm_lets_a_worker_finish_and_exit(workers):
+def test_sigterm_lets_a_worker_finish_and_exit(workers: Workers) -> None:
     worker = workers.start("hold")
     workers.submit("a")
     until(lambda: workers.log() == ["begin a"])
@@ -137,16 +145,16 @@ def test_sigterm_lets_a_worker_finish_and_exit(workers):
 
     assert worker.wait(timeout=DEADLINE_S) == 0
     assert workers.log() == ["begin a", "end a", "left 0"]
-    assert workers.client.status("a").state == "done"
+    assert workers.seen("a").state == "done"
 
 
-def test_sigterm_hands_back_a_job_that_does_not_end_in_time(workers):
+def test_sigterm_hands_back_a_job_that_does_not_end_in_time(workers: Workers) -> None:
     worker = workers.start("hold")
     workers.submit("a")
     until(lambda: workers.log() == ["begin a"])
     worker.send_signal(signal.SIGTERM)
     code = worker.wait(timeout=DEADLINE_S)
-    handed_back = workers.client.status("a").state
+    handed_back = workers.seen("a").state
 
     workers.go()
     workers.start("hold", executor_id="another")
@@ -156,35 +164,40 @@ def test_sigterm_hands_back_a_job_that_does_not_end_in_time(workers):
     assert workers.log() == ["begin a", "left 1", "begin a", "end a"]
 
 
-def test_a_job_that_kills_its_worker_every_time_is_given_up_and_the_next_one_runs(workers):
+def died_or_gave_up(workers: Workers, worker: "subprocess.Popen[str]") -> bool:
+    return worker.poll() is not None or workers.seen("poison").state == "failed"
+
+
+def test_a_job_that_kills_its_worker_every_time_is_given_up_and_the_next_one_runs(workers: Workers) -> None:
     workers.submit("poison")
     for _ in range(MAX_ATTEMPTS + 5):
         worker = workers.start("die")
-        until(lambda worker=worker: worker.poll() is not None or workers.client.status("poison").state == "failed")
+        until(partial(died_or_gave_up, workers, worker))
         if worker.poll() is None:
+            worker.kill()
+            worker.wait(timeout=DEADLINE_S)
             break
 
-    given_up = workers.client.status("poison")
-    worker.kill()
-    worker.wait(timeout=DEADLINE_S)
+    given_up = workers.seen("poison")
     workers.start()
     workers.submit("next")
     workers.over("next")
 
     assert given_up.state == "failed"
+    assert given_up.result is not None
     assert given_up.result["kind"] == "poison"
     assert MAX_ATTEMPTS <= workers.log().count("begin poison") <= MAX_ATTEMPTS + 1
-    assert workers.client.status("next").state == "done"
+    assert workers.seen("next").state == "done"
 
 
-def test_the_job_database_is_in_wal_mode_on_this_machines_sqlite(workers, tmp_path):
+def test_the_job_database_is_in_wal_mode_on_this_machines_sqlite(workers: Workers, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "jobs.db")
 
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
 
 
-def test_unixepoch_is_there_for_old_versions_of_sqlite(tmp_path):
+def test_unixepoch_is_there_for_old_versions_of_sqlite(tmp_path: Path) -> None:
     connection = sqlite3.connect(":memory:")
     add_unixepoch(connection, lambda: utc_now().replace(year=2026, month=1, day=2, microsecond=250_000))
 
@@ -194,11 +207,11 @@ def test_unixepoch_is_there_for_old_versions_of_sqlite(tmp_path):
     connection.close()
 
 
-def test_every_connection_of_the_pool_is_prepared(tmp_path):
+def test_every_connection_of_the_pool_is_prepared(tmp_path: Path) -> None:
     engine = sqlite_engine(tmp_path / "x.db")
     with engine.connect() as one, engine.connect() as two:
         for connection in (one, two):
             facts = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("busy_timeout", "foreign_keys")]
             assert facts == [30_000, 1]
-            assert connection.exec_driver_sql("SELECT unixepoch('subsec')").scalar() > 1_700_000_000
+            assert float(str(connection.exec_driver_sql("SELECT unixepoch('subsec')").scalar())) > 1_700_000_000
     engine.dispose()

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from coder.types import JsonObject
 from tests.unit.webhooks_payloads import commented, delivery, labeled
 from webhooks.app import MAX_BODY_BYTES
 
@@ -20,79 +22,81 @@ ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60
 
 
-def until(condition):
+def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         threading.Event().wait(0.03)
 
 
-def free_port():
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 class Running:
     """One service on one folder, which can be killed and started again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         self.web = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=DEADLINE_S, trust_env=False)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *options):
-        self.process = subprocess.Popen(
+    def start(self, *options: str) -> None:
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.service_process", str(self.folder), str(self.port), *options],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"PATH": os.defpath, "PYTHONPATH": str(ROOT)},
         )
+        self.processes.append(process)
         until(self.answers)
 
-    def answers(self):
-        assert self.process.poll() is None, "the service ended by itself"
+    def answers(self) -> bool:
+        assert self.processes[-1].poll() is None, "the service ended by itself"
         try:
             return self.web.get("/healthz").status_code == 200
         except httpx.TransportError:
             return False
 
-    def deliver(self, event, payload):
+    def deliver(self, event: str, payload: JsonObject) -> httpx.Response:
         headers, body = delivery(event, payload)
         return self.web.post("/webhooks/github", content=body, headers=headers)
 
-    def kill(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
-        return self.process.wait(timeout=DEADLINE_S)
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        self.processes[-1].send_signal(number)
+        return self.processes[-1].wait(timeout=DEADLINE_S)
 
-    def log(self):
+    def log(self) -> list[str]:
         path = self.folder / "log"
         return path.read_text().splitlines() if path.exists() else []
 
-    def go(self):
+    def go(self) -> None:
         (self.folder / "go").touch()
 
-    def over(self, run):
+    def over(self, run: str) -> JsonObject:
         until(lambda: self.web.get(f"/runs/{run}").json()["state"] in {"done", "failed"})
-        return self.web.get(f"/runs/{run}").json()
+        shown: JsonObject = self.web.get(f"/runs/{run}").json()
+        return shown
 
-    def close(self):
+    def close(self) -> None:
         self.web.close()
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(timeout=DEADLINE_S)
+        for process in self.processes:
+            process.kill()
+            process.wait(timeout=DEADLINE_S)
 
 
 @pytest.fixture
-def service(tmp_path):
+def service(tmp_path: Path) -> Iterator[Running]:
     made = Running(tmp_path)
     yield made
     made.close()
 
 
-def test_a_label_becomes_one_finished_run_though_the_service_is_killed_in_the_middle(service):
+def test_a_label_becomes_one_finished_run_though_the_service_is_killed_in_the_middle(service: Running) -> None:
     service.start()
     first = service.deliver("issues", labeled())
     until(lambda: service.log() == ["begin octo/tools#12"])
@@ -108,7 +112,7 @@ def test_a_label_becomes_one_finished_run_though_the_service_is_killed_in_the_mi
     assert len(service.web.get("/runs").json()["runs"]) == 1
 
 
-def test_one_delivery_five_times_in_parallel_is_one_run(service):
+def test_one_delivery_five_times_in_parallel_is_one_run(service: Running) -> None:
     service.go()
     service.start()
     with ThreadPoolExecutor(5) as pool:
@@ -121,7 +125,7 @@ def test_one_delivery_five_times_in_parallel_is_one_run(service):
     assert service.log() == ["begin octo/tools#12", "end octo/tools#12"]
 
 
-def test_sigterm_stops_the_web_and_drains_the_worker(service):
+def test_sigterm_stops_the_web_and_drains_the_worker(service: Running) -> None:
     service.start()
     service.deliver("issues", labeled())
     until(lambda: service.log() == ["begin octo/tools#12"])
@@ -132,7 +136,7 @@ def test_sigterm_stops_the_web_and_drains_the_worker(service):
     assert service.log() == ["begin octo/tools#12", "left 1"]
 
 
-def test_without_a_worker_it_only_takes_deliveries(service):
+def test_without_a_worker_it_only_takes_deliveries(service: Running) -> None:
     service.go()
     service.start("no-worker")
     run = service.deliver("issues", labeled()).json()["run"]
@@ -144,7 +148,7 @@ def test_without_a_worker_it_only_takes_deliveries(service):
     assert service.over(run)["state"] == "done"
 
 
-def raw(port, *chunks, hang_up=False):
+def raw(port: int, *chunks: bytes, hang_up: bool = False) -> bytes:
     """The first line of what comes back for bytes that no client library would send."""
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as connection:
         for chunk in chunks:
@@ -160,7 +164,7 @@ def raw(port, *chunks, hang_up=False):
             return b""
 
 
-def test_hostile_http_is_answered_and_the_service_lives_on(service):
+def test_hostile_http_is_answered_and_the_service_lives_on(service: Running) -> None:
     service.start("no-worker")
     head = b"POST /webhooks/github HTTP/1.1\r\nhost: x\r\n"
     large = b"%x\r\n" % (1 << 20) + b" " * (1 << 20) + b"\r\n"

@@ -35,7 +35,7 @@ HANDLES = ("coder",)
         ("@coder\tfix\tnow", "now"),
     ],
 )
-def test_a_request_is_understood(body, argument):
+def test_a_request_is_understood(body: str, argument: str) -> None:
     assert parse(body, HANDLES) == Command("fix", argument)
 
 
@@ -87,7 +87,7 @@ def test_a_request_is_understood(body, argument):
         "\uff20coder fix",
     ],
 )
-def test_what_is_not_said_to_us_is_no_command(body):
+def test_what_is_not_said_to_us_is_no_command(body: str) -> None:
     assert parse(body, HANDLES) is None
 
 
@@ -104,37 +104,37 @@ def test_what_is_not_said_to_us_is_no_command(body):
         ("@coder\nfix", ""),
     ],
 )
-def test_an_unknown_verb_is_named(body, verb):
+def test_an_unknown_verb_is_named(body: str, verb: str) -> None:
     assert parse(body, HANDLES) == UnknownVerb(verb)
 
 
-def test_every_handle_counts_and_is_taken_literally():
+def test_every_handle_counts_and_is_taken_literally() -> None:
     assert parse("@my-app fix", ("coder", "my-app")) == Command("fix")
     assert parse("@aab fix", ("a.b", "a+b")) is None
     assert parse("@coder fix", ()) is None
 
 
 @given(st.text(alphabet=st.sampled_from("@coder/ fix`~>\n\t-*<!-.()é1\r"), max_size=200))
-def test_any_text_gives_an_answer(body):
+def test_any_text_gives_an_answer(body: str) -> None:
     result = parse(body, HANDLES)
 
     assert result is None or isinstance(result, Command | UnknownVerb)
 
 
 @given(st.text(max_size=100))
-def test_a_quoted_request_never_counts(text):
+def test_a_quoted_request_never_counts(text: str) -> None:
     quoted = "\n".join("> " + line for line in (text + "\n@coder fix").splitlines())
 
     assert parse(quoted, HANDLES) is None
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="`~\r", exclude_categories=["Cs"]), max_size=100))
-def test_a_fenced_request_never_counts(text):
+def test_a_fenced_request_never_counts(text: str) -> None:
     assert parse(f"````\n{text}\n@coder fix\n````", HANDLES) is None
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="`~<>\r", exclude_categories=["Cs"]), max_size=100))
-def test_a_request_behind_a_blank_line_counts(text):
+def test_a_request_behind_a_blank_line_counts(text: str) -> None:
     assert isinstance(parse(f"{text}\n\n@coder fix", HANDLES), Command)
 
 
@@ -160,7 +160,7 @@ def test_a_request_behind_a_blank_line_counts(text):
         "\\`",
     ],
 )
-def test_the_largest_body_is_no_burden(unit):
+def test_the_largest_body_is_no_burden(unit: str) -> None:
     body = (unit * 70_000)[:65_536]
 
     parse(body, HANDLES)

@@ -13,7 +13,7 @@ BODY = b"Hello, World!"
 PUBLISHED = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 
 
-def test_the_published_vector_is_valid():
+def test_the_published_vector_is_valid() -> None:
     assert is_valid(SECRET, BODY, PUBLISHED)
     assert sign(SECRET, BODY) == PUBLISHED
 
@@ -38,14 +38,14 @@ def test_the_published_vector_is_valid():
         PUBLISHED + "," + PUBLISHED,
     ],
 )
-def test_anything_else_is_false_and_never_raises(header):
+def test_anything_else_is_false_and_never_raises(header: str | None) -> None:
     assert is_valid(SECRET, BODY, header) is False
 
 
-def test_one_changed_byte_is_noticed():
+def test_one_changed_byte_is_noticed() -> None:
     assert not is_valid(SECRET, BODY + b" ", PUBLISHED)
     assert not is_valid(SECRET, b"hello, World!", PUBLISHED)
 
 
-def test_an_empty_secret_proves_nothing():
+def test_an_empty_secret_proves_nothing() -> None:
     assert not is_valid(b"", BODY, sign(b"", BODY))

@@ -1,28 +1,35 @@
 """Event and rules to task or reasoned refusal."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from coder.types import Task
+from coder.types import JsonObject, Task
 from tests.unit.webhooks_payloads import BOT_ID, changed, commented, config, labeled, repository, user
 from webhooks.events import Labeled, Malformed, read
-from webhooks.triggers import RUN_ID, Refusal, decide, is_allowed
+from webhooks.triggers import RUN_ID, Refusal, Rules, decide, is_allowed
 
 RULES = config(Path("unused")).rules()
 
 
-def outcome(event, payload, rules=RULES):
+def outcome(event: str, payload: JsonObject, rules: Rules = RULES) -> Task | Refusal:
     return decide(read(event, payload), rules)
 
 
-def refusal(event, payload, rules=RULES):
+def run_id(event: str, payload: JsonObject) -> str:
+    task = outcome(event, payload)
+    assert isinstance(task, Task), task
+    return task.run_id
+
+
+def refusal(event: str, payload: JsonObject, rules: Rules = RULES) -> str:
     result = outcome(event, payload, rules)
     assert isinstance(result, Refusal), result
     return result.reason
 
 
-def test_the_label_starts_a_run():
+def test_the_label_starts_a_run() -> None:
     task = outcome("issues", labeled())
 
     assert isinstance(task, Task)
@@ -33,7 +40,7 @@ def test_the_label_starts_a_run():
     assert RUN_ID.fullmatch(task.run_id)
 
 
-def test_the_command_starts_a_run():
+def test_the_command_starts_a_run() -> None:
     task = outcome("issue_comment", commented("Please @coder fix this"))
 
     assert isinstance(task, Task)
@@ -42,17 +49,17 @@ def test_the_command_starts_a_run():
     assert RUN_ID.fullmatch(task.run_id)
 
 
-def test_our_own_login_is_a_handle():
+def test_our_own_login_is_a_handle() -> None:
     assert isinstance(outcome("issue_comment", commented("@coder-app fix")), Task)
 
 
 @pytest.mark.parametrize("label", ["Coder", "CODER"])
-def test_labels_ignore_case_as_at_github(label):
+def test_labels_ignore_case_as_at_github(label: str) -> None:
     assert isinstance(outcome("issues", labeled(label=label)), Task)
 
 
 @pytest.mark.parametrize("label", ["bug", "coder ", "\u0441oder", "coder\u200b", "coder:plan", "c\u00f6der"])
-def test_look_alike_labels_start_nothing(label):
+def test_look_alike_labels_start_nothing(label: str) -> None:
     assert "is not 'coder'" in refusal("issues", labeled(label=label))
 
 
@@ -77,20 +84,22 @@ def test_look_alike_labels_start_nothing(label):
         ),
     ],
 )
-def test_the_gate_refuses_with_a_reason(event, make, changes, reason):
+def test_the_gate_refuses_with_a_reason(
+    event: str, make: Callable[..., JsonObject], changes: JsonObject, reason: str
+) -> None:
     payload = make(**changes)
     payload.get("comment", {}).pop("issue_url", None)
 
     assert reason in refusal(event, payload)
 
 
-def test_an_allowed_bot_may_ask():
+def test_an_allowed_bot_may_ask() -> None:
     rules = config(Path("unused"), allowed_bots=(8,)).rules()
 
     assert isinstance(outcome("issues", labeled(sender=user("x[bot]", 8, "Bot")), rules), Task)
 
 
-def test_no_allowed_repository_is_none():
+def test_no_allowed_repository_is_none() -> None:
     rules = config(Path("unused"), allowed_repos=()).rules()
 
     assert "is not allowed" in refusal("issues", labeled(), rules)
@@ -109,29 +118,29 @@ def test_no_allowed_repository_is_none():
         ((), False),
     ],
 )
-def test_the_allow_list(patterns, allowed):
+def test_the_allow_list(patterns: tuple[str, ...], *, allowed: bool) -> None:
     assert is_allowed("Octo/tools", patterns) is allowed
 
 
-def test_a_comment_without_a_command_starts_nothing():
+def test_a_comment_without_a_command_starts_nothing() -> None:
     assert refusal("issue_comment", commented("I agree")) == "no command in the comment"
     assert refusal("issue_comment", commented("@coder deploy")) == "unknown verb 'deploy'; known: fix"
     assert refusal("issue_comment", commented("@coder")) == "no verb; known: fix"
 
 
-def test_a_comment_sent_by_somebody_else_starts_nothing():
+def test_a_comment_sent_by_somebody_else_starts_nothing() -> None:
     payload = changed(commented(), "comment.user", user("stranger", 66))
 
     assert "author did not send" in refusal("issue_comment", payload)
 
 
-def test_the_run_id_is_the_same_for_a_redelivery():
+def test_the_run_id_is_the_same_for_a_redelivery() -> None:
     assert outcome("issues", labeled()) == outcome("issues", labeled())
     assert outcome("issue_comment", commented()) == outcome("issue_comment", commented())
 
 
 @pytest.mark.parametrize("envelope", ["installation", "organization", "enterprise"])
-def test_what_surrounds_the_issue_does_not_change_the_run(envelope):
+def test_what_surrounds_the_issue_does_not_change_the_run(envelope: str) -> None:
     payload = labeled() | {envelope: {"id": 1}}
 
     assert outcome("issues", payload) == outcome("issues", labeled())
@@ -147,22 +156,19 @@ def test_what_surrounds_the_issue_does_not_change_the_run(envelope):
         labeled(repo=repository(ident=43)),
     ],
 )
-def test_another_labelling_is_another_run(payload):
-    assert outcome("issues", payload).run_id != outcome("issues", labeled()).run_id
+def test_another_labelling_is_another_run(payload: JsonObject) -> None:
+    assert run_id("issues", payload) != run_id("issues", labeled())
 
 
-def test_another_comment_is_another_run():
-    assert (
-        outcome("issue_comment", commented(comment_id=78)).run_id
-        != outcome("issue_comment", commented(comment_id=77)).run_id
-    )
+def test_another_comment_is_another_run() -> None:
+    assert run_id("issue_comment", commented(comment_id=78)) != run_id("issue_comment", commented(comment_id=77))
 
 
 @pytest.mark.parametrize(
     ("event", "action"),
     [("issues", "opened"), ("issues", None), ("issue_comment", "edited"), ("push", "x"), ("issues", ["labeled"])],
 )
-def test_other_events_are_named(event, action):
+def test_other_events_are_named(event: str, action: object) -> None:
     assert f"nothing reacts to {event}" in refusal(event, labeled() | {"action": action})
 
 
@@ -170,7 +176,7 @@ def test_other_events_are_named(event, action):
     "path",
     ["issue", "issue.number", "issue.updated_at", "repository", "repository.id", "repository.owner", "sender", "label"],
 )
-def test_a_label_event_without_a_needed_field_is_malformed(path):
+def test_a_label_event_without_a_needed_field_is_malformed(path: str) -> None:
     event = read("issues", changed(labeled(), path))
 
     assert isinstance(event, Malformed)
@@ -201,11 +207,11 @@ def test_a_label_event_without_a_needed_field_is_malformed(path):
         ("sender", []),
     ],
 )
-def test_an_odd_field_is_malformed(path, value):
+def test_an_odd_field_is_malformed(path: str, value: object) -> None:
     assert isinstance(read("issues", changed(labeled(), path, value)), Malformed)
 
 
-def test_a_comment_of_another_issue_is_malformed():
+def test_a_comment_of_another_issue_is_malformed() -> None:
     payload = changed(commented(), "comment.issue_url", "https://api.github.com/repos/octo/tools/issues/13")
 
     assert read("issue_comment", payload) == Malformed("the comment belongs to another issue")
@@ -215,16 +221,16 @@ def test_a_comment_of_another_issue_is_malformed():
     ("name", "payload"),
     [("issues", commented() | {"action": "labeled"}), ("issue_comment", labeled() | {"action": "created"})],
 )
-def test_a_body_under_another_events_name_is_malformed(name, payload):
+def test_a_body_under_another_events_name_is_malformed(name: str, payload: JsonObject) -> None:
     assert isinstance(read(name, payload), Malformed)
 
 
 @pytest.mark.parametrize("payload", [None, [], "text", 1, True])
-def test_a_body_that_is_no_object_is_malformed(payload):
+def test_a_body_that_is_no_object_is_malformed(payload: object) -> None:
     assert isinstance(read("issues", payload), Malformed)
 
 
-def test_text_that_no_database_takes_is_made_harmless():
+def test_text_that_no_database_takes_is_made_harmless() -> None:
     event = read("issues", labeled(label="a\ud800\0b"))
 
     assert isinstance(event, Labeled)

@@ -2,7 +2,10 @@
 
 import copy
 import json
+from pathlib import Path
+from typing import Any
 
+from coder.types import JsonObject
 from webhooks.config import ServiceConfig
 from webhooks.signature import sign
 
@@ -10,16 +13,16 @@ SECRET = "correct horse battery"
 BOT_ID = 990
 
 
-def user(login="mona", ident=7, kind="User"):
+def user(login: str = "mona", ident: int = 7, kind: str = "User") -> JsonObject:
     return {"login": login, "id": ident, "type": kind}
 
 
-def repository(full_name="octo/tools", ident=42):
+def repository(full_name: str = "octo/tools", ident: int = 42) -> JsonObject:
     owner, _, name = full_name.partition("/")
     return {"id": ident, "name": name, "full_name": full_name, "owner": user(owner, 1, "Organization")}
 
 
-def issue(number=12, **changes):
+def issue(number: int = 12, **changes: Any) -> JsonObject:
     facts = {
         "id": 5000 + number,
         "number": number,
@@ -35,7 +38,9 @@ def issue(number=12, **changes):
     return facts | changes
 
 
-def labeled(*, label="coder", sender=None, repo=None, **changes):
+def labeled(
+    *, label: str = "coder", sender: JsonObject | None = None, repo: JsonObject | None = None, **changes: Any
+) -> JsonObject:
     return {
         "action": "labeled",
         "label": {"id": 3, "name": label},
@@ -45,7 +50,14 @@ def labeled(*, label="coder", sender=None, repo=None, **changes):
     }
 
 
-def commented(body="@coder fix", *, sender=None, comment_id=77, repo=None, **changes):
+def commented(
+    body: str | None = "@coder fix",
+    *,
+    sender: JsonObject | None = None,
+    comment_id: int = 77,
+    repo: JsonObject | None = None,
+    **changes: Any,
+) -> JsonObject:
     author = sender or user()
     facts = issue(**changes)
     return {
@@ -63,7 +75,7 @@ def commented(body="@coder fix", *, sender=None, comment_id=77, repo=None, **cha
     }
 
 
-def changed(payload, path, value=...):
+def changed(payload: JsonObject, path: str, value: object = ...) -> JsonObject:
     """A deep copy of `payload` with the field at dotted `path` set, or removed."""
     result = copy.deepcopy(payload)
     *parents, last = path.split(".")
@@ -77,7 +89,9 @@ def changed(payload, path, value=...):
     return result
 
 
-def delivery(event, payload, *, secret=SECRET, guid="0-0"):
+def delivery(
+    event: str, payload: JsonObject | bytes, *, secret: str = SECRET, guid: str = "0-0"
+) -> tuple[dict[str, str], bytes]:
     """Headers and body, signed."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     headers = {
@@ -89,7 +103,7 @@ def delivery(event, payload, *, secret=SECRET, guid="0-0"):
     return headers, body
 
 
-def config(state_dir, **changes):
+def config(state_dir: Path, **changes: Any) -> ServiceConfig:
     values = {
         "webhook_secret": SECRET,
         "state_dir": state_dir,
