@@ -64,6 +64,7 @@ def _document(tokens: list[bytes], name: str) -> str:
     if name:
         for word in words(name):
             capped[word] = capped.get(word, 0) + NAME_WEIGHT
-        if not any(char.isspace() for char in name):
-            capped["=" + name.lower()] = 1
+        short = name.rsplit(".", 1)[-1]
+        if IDENTIFIER.fullmatch(short.encode("utf-8", "replace")):
+            capped["=" + short.lower()] = 1
     return " ".join(" ".join([word] * count) if count > 1 else word for word, count in capped.items())

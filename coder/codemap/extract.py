@@ -1,6 +1,7 @@
 """Definitions and search words of one source text. Runs in the parser processes only: it may crash on hostile input."""
 
 import importlib
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -18,6 +19,10 @@ MAX_PARSE_S: Final = 2.0
 _MATCH_LIMIT: Final = 1 << 16
 _CHUNK: Final = 1 << 16
 _MAX_NAME: Final = 200
+
+# A signature over several lines, joined, must not cost tokens for its line breaks.
+_AFTER_OPEN = re.compile(r"([(\[]) ")
+_BEFORE_CLOSE = re.compile(r",? ([)\]])")
 
 _Found = tuple[int, int, Definition]
 """Start byte, end byte (outside), definition (its depth not yet known)."""
@@ -38,7 +43,7 @@ class Extractor:
         return _assembled(source, spans)
 
     def _spans(self, source: bytes, language: str) -> list[_Found] | None:
-        """Definitions in order of their start, outer before inner; None when the time was up."""
+        """Definitions in order of their start, outer before inner; None when the time was up, or errors hid them all."""
         parser, query = self._tool(language)
         deadline = self._clock() + MAX_PARSE_S
         # The time limit is heeded only when the source is a callable (py-tree-sitter 0.26).
@@ -51,7 +56,10 @@ class Extractor:
             parser.reset()
             return None
         # A query takes no progress callback: py-tree-sitter 0.26.1 dies of a segmentation fault when given one.
-        return _ordered(source, tree_sitter.QueryCursor(query, match_limit=_MATCH_LIMIT).matches(tree.root_node))
+        found = tree_sitter.QueryCursor(query, match_limit=_MATCH_LIMIT).matches(tree.root_node)
+        if not found and tree.root_node.has_error:
+            return None
+        return _ordered(source, found)
 
     def _tool(self, language: str) -> tuple[tree_sitter.Parser, tree_sitter.Query]:
         tool = self._tools.get(language)
@@ -74,7 +82,7 @@ def _ordered(source: bytes, matches: Iterable[tuple[int, dict[str, list[tree_sit
                 node, kind = nodes[0], capture.removeprefix("definition.")
         if node is None or not names:
             continue
-        name = source[names[0].start_byte : names[0].end_byte].decode("utf-8", "replace")[:_MAX_NAME]
+        name = source[names[0].start_byte : names[0].end_byte].decode("utf-8", "replace").strip("#\"'")[:_MAX_NAME]
         key = (node.start_byte, node.end_byte, name)
         if key not in best or best[key][0] > pattern:
             line, last = names[0].start_point[0] + 1, node.end_point[0] + 1
@@ -94,20 +102,24 @@ def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node) ->
     start = max(node.start_byte, source.rfind(b"\n", 0, name.start_byte) + 1)
     end = min(body.start_byte if body is not None else node.end_byte, start + 4 * MAX_SIGNATURE)
     text = source[start:end].decode("utf-8", "replace")
-    if body is None:
-        text = text.split("\n", 1)[0]
-    text = " ".join(text.split()).rstrip(" {:=")
-    return text[:MAX_SIGNATURE]
+    if body is None and not (first := text.split("\n", 1)[0].rstrip()).endswith(("(", ",")):
+        text = first
+    text = _AFTER_OPEN.sub(r"\1", _BEFORE_CLOSE.sub(r"\1", " ".join(text.split())))
+    return text.removesuffix("=>").rstrip(" {:=;")[:MAX_SIGNATURE]
 
 
 def _assembled(source: bytes, spans: list[_Found]) -> Parsed:
     """Definitions with their nesting, and their words."""
     definitions: list[Definition] = []
     open_ends: list[int] = []
+    before: tuple[int, int] | None = None
     for start, end, one in spans:
         while open_ends and open_ends[-1] <= start:
             open_ends.pop()
+        if (start, end) == before:  # `x, y = 1, 2`: two names, one place
+            open_ends.pop()
         definitions.append(replace(one, depth=len(open_ends)))
         open_ends.append(end)
+        before = start, end
     named = [(start, end, one.name) for start, end, one in spans]
     return Parsed("parsed", tuple(definitions), documents(source, named))

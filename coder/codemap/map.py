@@ -137,7 +137,7 @@ class CodeMap:
         found: list[tuple[str, int, str]] = []
         for document in set(self._index.places("=" + name.lower())):
             one = self._definition(document) if blob_of(document) in blobs else None
-            if one is not None and one.name == name:
+            if one is not None and one.name.rsplit(".", 1)[-1] == name:
                 text = f"{one.kind} {printable(one.signature)}"
                 found.extend((file.path, one.line, text) for file in blobs[blob_of(document)])
         return [f"  {printable(path)}:{line}: {text}" for path, line, text in sorted(found)]

@@ -43,7 +43,7 @@ class Query:
         counts = Counter(word for token in identifiers(text.encode("utf-8", "replace")) for word in words(token))
         weights = {word: 1.0 + log(count) for word, count in counts.items()}
         for word in {word for token in identifiers(title.encode("utf-8", "replace")) for word in words(token)}:
-            weights[word] += _TITLE_WEIGHT
+            weights[word] = weights.get(word, 1.0) + _TITLE_WEIGHT
         return cls(weights, _names(text), _paths(text), _TESTS.search(title) is not None)
 
 

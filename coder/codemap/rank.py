@@ -111,7 +111,11 @@ def _named(index: Index, query: Query, blobs: dict[int, list[File]]) -> dict[int
         documents = sorted({document for document in index.places("=" + name.lower()) if blob_of(document) in blobs})
         if len(documents) > _MANY_NAMED:
             continue
-        exact = [one for one in documents if index.definitions(blob_of(one))[place_of(one) - 1].name == name]
+        exact = [
+            one
+            for one in documents
+            if index.definitions(blob_of(one))[place_of(one) - 1].name.rsplit(".", 1)[-1] == name
+        ]
         for document in exact:
             found[document] = max(found.get(document, 0.0), _NAME_BONUS / len(exact) ** 0.5)
     return found

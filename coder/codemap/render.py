@@ -10,6 +10,8 @@ from coder.codemap.tokens import line_tokens
 
 HEAD_SHARE: Final = 0.7
 """The part of the budget for files with definitions; the rest is for bare paths."""
+MAX_LINE: Final = 90
+"""Characters of a signature that a map shows; symbol look-up shows all."""
 _QUOTAS: Final = ((1, 10), (3, 6))
 _LEAST: Final = 4
 _HEAD_FILES: Final = 24
@@ -45,8 +47,11 @@ def printable(text: str) -> str:
 
 
 def line_of(one: Definition) -> str:
-    """A definition as a line: where it begins and how it is declared."""
-    return f"  {one.line}: {printable(one.signature or one.name)}"
+    """A definition as a line: where it begins and how it is declared, cut where only parameters' types would follow."""
+    text = one.signature or one.name
+    if len(text) > MAX_LINE:
+        text = text[: MAX_LINE - 1].rstrip() + "…"
+    return f"  {one.line}: {printable(text)}"
 
 
 def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Definition]], *, max_tokens: int) -> str:

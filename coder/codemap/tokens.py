@@ -6,7 +6,8 @@ from typing import Final
 
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+|[^\sA-Za-z0-9]+|[^\S\n]+|\n+")
 
-_LETTERS: Final = 6
+_LETTERS: Final = 8
+_CAPITALS: Final = 4
 _DIGITS: Final = 3
 
 
@@ -27,7 +28,7 @@ def line_tokens(line: str) -> int:
         if first.isspace():
             continue
         if first.isascii() and first.isalpha():
-            count += ceil(len(piece) / _LETTERS)
+            count += ceil(len(piece) / (_CAPITALS if piece.isupper() else _LETTERS))
         elif first.isdigit():
             count += ceil(len(piece) / _DIGITS)
         elif piece.isascii():
