@@ -1,6 +1,7 @@
 """Changing files: exact replacements, insertions, whole files. All edits of a call happen, or none does."""
 
 import difflib
+import posixpath
 
 from pydantic import Field
 
@@ -47,6 +48,8 @@ class EditTool:
         """What was changed; an error leaves the file as it was."""
         if (arguments.content is None) == (not arguments.edits):
             return ToolOutput(content="Give either `edits` or `content`; nothing was changed.", is_error=True)
+        if posixpath.normpath(arguments.path).partition("/")[0].lower() == ".git":
+            return ToolOutput(content="`.git` is not part of the change; nothing was changed.", is_error=True)
         try:
             if arguments.content is not None:
                 return self._create(arguments.path, arguments.content)

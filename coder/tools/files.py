@@ -1,6 +1,7 @@
 """Looking at files: read, list, search."""
 
 import fnmatch
+import posixpath
 import shlex
 from collections import Counter
 
@@ -119,7 +120,9 @@ class Search:
         command += ["--glob=!.git", f"--context={arguments.context}"]
         if arguments.glob:
             command.append(f"--glob={arguments.glob}")
-        command += ["--regexp", arguments.pattern, "--", arguments.path]
+        command += ["--regexp", arguments.pattern, "--"]
+        if (path := posixpath.normpath(arguments.path)) != ".":  # named, it would stand before every hit
+            command.append(path)
         result = self._sandbox.exec(shlex.join(command), timeout_s=_SEARCH_TIMEOUT_S)
         if result.exit_code is None:
             return ToolOutput(content="The search took too long; name a narrower path or glob.", is_error=True)

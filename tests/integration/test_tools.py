@@ -1,0 +1,208 @@
+"""The model's tools on a real work tree, through the real runner."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coder.sandbox.protocol import Sandbox
+from coder.tools.base import MAX_OUTPUT_CHARS, Toolbox
+from coder.tools.edit import EditTool
+from coder.tools.files import List, Read, Search
+from coder.tools.plan import Plan, Submit
+from coder.tools.run import Run, RunTests
+from coder.types import Cell, TestReport, ToolCall, ToolOutput
+from tests.contract.sandbox_support import committed, local_backend
+
+FILES = {
+    "app/money.py": b"def half(n):\n    return n / 2\n\n\ndef twice(n):\n    return n + n\n",
+    "app/deep/er/leaf.txt": b"needle in a leaf\n",
+    "win.txt": b"one\r\ntwo\r\n",
+    "latin.txt": "caf\u00e9 au lait\n".encode("latin-1"),
+    "data.bin": b"\0\1\2",
+    "long.txt": b"".join(b"line %d\n" % n for n in range(1, 1001)),
+}
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    pack = committed(tmp_path, FILES)
+    with local_backend() as (provider, image), provider.open(image, pack, labels={}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def toolbox(sandbox: Sandbox) -> Toolbox:
+    reports = iter(
+        [
+            TestReport(by_id=True, passed=("a",), failed=("b", "c")),
+            TestReport(by_id=True, passed=("a", "b"), failed=("d",)),
+        ]
+    )
+
+    def suite(_sandbox: Sandbox, select: list[str], _timeout_s: float) -> Cell:
+        return Cell(
+            name="head",
+            tree_sha="",
+            command="pytest " + " ".join(select),
+            exit_code=1,
+            duration_s=0.1,
+            report=next(reports),
+            output_tail="tail",
+        )
+
+    tools = [EditTool(sandbox), List(sandbox), Plan(), Read(sandbox), Run(sandbox), RunTests(sandbox, suite)]
+    return Toolbox([*tools, Search(sandbox), Submit(sandbox)])
+
+
+def call(toolbox: Toolbox, name: str, **arguments: object) -> ToolOutput:
+    return toolbox.call(ToolCall(id="1", name=name, arguments=json.dumps(arguments))).output
+
+
+def test_reading_numbers_the_lines_and_says_how_to_go_on(toolbox: Toolbox) -> None:
+    output = call(toolbox, "read", path="long.txt", start=10, lines=2)
+
+    assert output.content == "    10  line 10\n    11  line 11\n(989 more lines; go on with start=12)"
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("nope.py", "no such file"),
+        ("app", "folder"),
+        ("data.bin", "binary"),
+        ("../../etc/passwd", ""),
+        ("/etc/passwd", ""),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_with_its_reason(toolbox: Toolbox, path: str, why: str) -> None:
+    output = call(toolbox, "read", path=path)
+
+    assert output.is_error
+    assert why in output.content
+    assert "root:" not in output.content
+
+
+def test_listing_counts_what_lies_deeper(toolbox: Toolbox) -> None:
+    assert "app/deep/ (1 files)" in call(toolbox, "list").content.splitlines()
+    assert call(toolbox, "list", path="app", depth=9).content.splitlines() == ["deep/er/leaf.txt", "money.py"]
+    assert call(toolbox, "list", pattern="*.py").content == "app/money.py"
+    assert call(toolbox, "list", path="nowhere").is_error
+
+
+def test_searching_finds_lines_and_takes_patterns_literally_as_arguments(toolbox: Toolbox) -> None:
+    assert call(toolbox, "search", pattern=r"return n \+").content.strip() == "app/money.py:6:    return n + n"
+    assert "No line matches" in call(toolbox, "search", pattern="'; touch hacked; '").content
+    assert call(toolbox, "search", pattern="(").is_error
+    assert "hacked" not in call(toolbox, "list").content
+
+
+def test_several_edits_of_a_file_happen_together_or_not_at_all(toolbox: Toolbox, sandbox: Sandbox) -> None:
+    good = {"old": "n / 2", "new": "n // 2"}
+    refused = call(toolbox, "edit", path="app/money.py", edits=[good, {"old": "no such text", "new": "x"}])
+
+    assert refused.is_error
+    assert sandbox.read("app/money.py") == FILES["app/money.py"]
+
+    done = call(toolbox, "edit", path="app/money.py", edits=[good, {"after_line": 0, "new": '"""Money."""'}])
+
+    assert "+    return n // 2" in done.content
+    assert sandbox.read("app/money.py").startswith(b'"""Money."""\ndef half(n):\n    return n // 2\n')
+
+
+def test_a_text_that_occurs_twice_is_refused_with_its_lines(toolbox: Toolbox) -> None:
+    output = call(toolbox, "edit", path="app/money.py", edits=[{"old": "return n", "new": "return m"}])
+
+    assert output.is_error
+    assert "2 times (lines 2, 6)" in output.content
+
+
+def test_a_near_miss_is_shown(toolbox: Toolbox) -> None:
+    output = call(toolbox, "edit", path="app/money.py", edits=[{"old": "return  n + n", "new": "return 2 * n"}])
+
+    assert "Did you mean" in output.content
+    assert "6      return n + n" in output.content
+
+
+def test_line_ends_and_foreign_bytes_stay_as_they_are(toolbox: Toolbox, sandbox: Sandbox) -> None:
+    call(toolbox, "edit", path="win.txt", edits=[{"old": "one\ntwo", "new": "1\n2"}])
+    call(toolbox, "edit", path="latin.txt", edits=[{"old": "au lait", "new": "noir"}])
+
+    assert sandbox.read("win.txt") == b"1\r\n2\r\n"
+    assert sandbox.read("latin.txt") == "caf\u00e9 noir\n".encode("latin-1")
+
+
+def test_a_new_file_is_created_with_its_folders(toolbox: Toolbox, sandbox: Sandbox) -> None:
+    assert "Created" in call(toolbox, "edit", path="new/folder/file.txt", content="hi\n").content
+    assert "Overwrote" in call(toolbox, "edit", path="new/folder/file.txt", content="ho\n").content
+    assert sandbox.read("new/folder/file.txt") == b"ho\n"
+
+
+@pytest.mark.parametrize("path", ["../outside.txt", "/tmp/outside.txt", ".git/config"])
+def test_nothing_is_written_outside_the_work_tree(toolbox: Toolbox, path: str) -> None:
+    assert call(toolbox, "edit", path=path, content="x").is_error
+
+
+def test_a_command_tells_its_exit_code_and_its_time_out(toolbox: Toolbox) -> None:
+    assert call(toolbox, "run", command="echo hi; exit 3").content == "hi\n[exit code 3]"
+    assert "killed after 1 s" in call(toolbox, "run", command="sleep 60", timeout_s=1).content
+    assert call(toolbox, "run", command="pwd", cwd="app").content.splitlines()[0].endswith("/app")
+
+
+def test_long_output_keeps_head_and_tail_and_the_whole_is_kept(toolbox: Toolbox) -> None:
+    carried = toolbox.call(ToolCall(id="1", name="run", arguments='{"command": "seq 1 9000"}'))
+
+    assert len(carried.output.content) < MAX_OUTPUT_CHARS + 200
+    assert carried.output.content.startswith("1\n2\n")
+    assert "9000" in carried.output.content
+    assert carried.full is not None
+    assert "characters left out" in carried.output.content
+
+
+def test_test_results_name_what_changed_since_the_last_run(toolbox: Toolbox) -> None:
+    first = call(toolbox, "run_tests", select=["tests/x.py"]).content
+    second = call(toolbox, "run_tests").content
+
+    assert "1 passed, 2 failed" in first
+    assert "newly failing since the last run:\n  d" in second
+    assert "no longer failing:\n  b\n  c" in second
+
+
+def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:
+    call(toolbox, "edit", path="win.txt", content="")
+    words = {"title": "t", "summary": "s", "rationale": [{"path": "win.txt", "reason": "r"}]}
+
+    look = call(toolbox, "submit", **words)
+    final = call(toolbox, "submit", **words, confirm=True)
+
+    assert look.submission is None
+    assert "diff --git a/win.txt b/win.txt" in look.content
+    assert final.submission is not None
+    assert final.submission.rationale[0].path == "win.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("raed", "{}", "There is no tool 'raed'. The tools are: edit, list"),
+        ("read", "{", "not valid JSON"),
+        ("read", "{}", "path: Field required"),
+        ("read", '{"path": "x", "lines": "many"}', "lines"),
+        ("read", '{"file": "x"}', "Extra inputs"),
+        ("read", '["x"]', "the arguments"),
+        ("read", '"x', "not valid JSON"),
+        ("read", '{"path": "\\ud800"}', "not valid JSON"),
+        ("edit", '{"path": "x"}', "either `edits` or `content`"),
+    ],
+)
+def test_a_bad_call_says_what_to_change(toolbox: Toolbox, name: str, arguments: str, says: str) -> None:
+    output = toolbox.call(ToolCall(id="1", name=name, arguments=arguments)).output
+
+    assert output.is_error
+    assert says in output.content
+
+
+@pytest.mark.parametrize("arguments", ['{"path": "win.txt"}', '"{\\"path\\": \\"win.txt\\"}"', '{"path":\n"win.txt"}'])
+def test_arguments_that_models_write_oddly_are_understood(toolbox: Toolbox, arguments: str) -> None:
+    assert "one" in toolbox.call(ToolCall(id="1", name="read", arguments=arguments)).output.content
