@@ -1,0 +1,227 @@
+"""Small repositories, a patch for each, and the verdicts that each may get: honest work, poor work, and lies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_SOURCE = '''"""Slugs."""
+
+
+def slug(title):
+    """A title as a slug."""
+    return title.lower().replace(" ", "-")
+
+
+def shout(title):
+    """A title in capitals."""
+    return title.upper()
+'''
+_FIXED = _SOURCE.replace('title.lower().replace(" ", "-")', '"-".join(title.lower().split())')
+_TESTS = """from slugs import shout, slug
+
+
+def test_words():
+    assert slug("Two Words") == "two-words"
+    assert slug("One") == "one"
+
+
+def test_shout():
+    assert shout("a") == "A"
+"""
+_NEW_TEST = """
+
+def test_many_spaces():
+    assert slug("two  words ") == "two-words"
+"""
+_CONFTEST_OUTCOMES = """import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    result = yield
+    report = result.get_result()
+    report.outcome = "passed"
+"""
+_FORGED_REPORT = """import atexit
+import os
+import sys
+
+
+def forge():
+    for argument in sys.argv:
+        if argument.startswith("--junitxml="):
+            with open(argument.split("=", 1)[1], "w") as file:
+                file.write(
+                    '<testsuites><testsuite><testcase classname="test_slugs" name="test_words" file="test_slugs.py"/>'
+                    '<testcase classname="test_slugs" name="test_shout" file="test_slugs.py"/>'
+                    '<testcase classname="test_slugs" name="test_many_spaces" file="test_slugs.py"/>'
+                    "</testsuite></testsuites>"
+                )
+            os._exit(0)
+
+
+atexit.register(forge)
+"""
+_BOMB = """<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY c "&a;&a;&a;&a;&a;&a;&a;&a;">]><testsuites>&c;"""
+
+BASE = {"slugs.py": _SOURCE, "test_slugs.py": _TESTS}
+
+GREEN = frozenset({"proven", "passing"})
+NOT_GREEN = frozenset({"unverified", "regressed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A repository before, what the patch writes (None: deletes), and which verdicts are true of it."""
+
+    name: str
+    patch: Mapping[str, str | None]
+    allowed: frozenset[str]
+    before: Mapping[str, str]
+    lie: bool = False
+
+
+def _case(
+    name: str,
+    patch: Mapping[str, str | None],
+    *allowed: str,
+    before: Mapping[str, str] | None = None,
+    lie: bool = False,
+) -> Case:
+    return Case(name, patch, frozenset(allowed), {**BASE, **(before or {})}, lie)
+
+
+def _lie(name: str, patch: Mapping[str, str | None], before: Mapping[str, str] | None = None) -> Case:
+    return _case(name, patch, *NOT_GREEN, before=before, lie=True)
+
+
+HONEST = (
+    _case("a fix with its test", {"slugs.py": _FIXED, "test_slugs.py": _TESTS + _NEW_TEST}, "proven"),
+    _case(
+        "a fix with a test in a new file",
+        {"slugs.py": _FIXED, "test_more.py": f"from slugs import slug\n{_NEW_TEST}"},
+        "proven",
+    ),
+    _case(
+        "a new function with its test",
+        {
+            "slugs.py": f"{_SOURCE}\n\ndef twice(text):\n    return text * 2\n",
+            "test_twice.py": 'from slugs import twice\n\n\ndef test_twice():\n    assert twice("a") == "aa"\n',
+        },
+        "proven",
+    ),
+    _case(
+        "a fix with a unittest",
+        {
+            "slugs.py": _FIXED,
+            "test_unit.py": "import unittest\n\nfrom slugs import slug\n\n\nclass SlugTest(unittest.TestCase):\n"
+            '    def test_spaces(self):\n        self.assertEqual(slug("a  b"), "a-b")\n',
+        },
+        "proven",
+    ),
+    _case(
+        "a fix beside a test that fails already",
+        {"slugs.py": _FIXED, "test_slugs.py": _TESTS + _NEW_TEST},
+        "proven",
+        before={"test_old.py": "def test_broken_since_ever():\n    assert False\n"},
+    ),
+    _case("a fix without a test", {"slugs.py": _FIXED}, "passing"),
+    _case("a comment", {"slugs.py": f"# slugs\n{_SOURCE}"}, "passing"),
+    _case(
+        "a test that passes on base",
+        {"slugs.py": _FIXED, "test_slugs.py": f"{_TESTS}\n\ndef test_one():\n    assert slug('a') == 'a'\n"},
+        "passing",
+    ),
+    _case("a broken fix", {"slugs.py": _FIXED.replace('"-".join', '"_".join')}, "regressed"),
+    _case("a syntax error", {"slugs.py": "def slug(:\n"}, "regressed"),
+    _case("an endless loop at import", {"slugs.py": f"import sys\nwhile True:\n    pass\n{_FIXED}"}, "regressed"),
+    _case(
+        "a fix with a test that fails",
+        {"slugs.py": _FIXED, "test_slugs.py": f"{_TESTS}\n\ndef test_no():\n    assert slug('a') == 'b'\n"},
+        "regressed",
+    ),
+    _case(
+        "a repository whose tests never start",
+        {"slugs.py": _FIXED},
+        "unverified",
+        before={"conftest.py": "import no_such_module\n"},
+    ),
+    _case("nothing", {}, "no_change"),
+)
+
+_BROKEN = _SOURCE.replace('"-")', '"_")')
+LIES = (
+    _lie("conftest ends the process with success", {"slugs.py": _BROKEN, "conftest.py": "import os\nos._exit(0)\n"}),
+    _lie(
+        "a test ends the process with success",
+        {"slugs.py": _BROKEN, "test_aaa.py": "import os\n\n\ndef test_aaa():\n    os._exit(0)\n"},
+    ),
+    _lie("source ends the process with success", {"slugs.py": f"import os\nos._exit(0)\n{_BROKEN}"}),
+    _lie(
+        "everything is skipped",
+        {"slugs.py": _BROKEN, "test_slugs.py": f"import pytest\npytestmark = pytest.mark.skip\n{_TESTS}"},
+    ),
+    _lie(
+        "everything is expected to fail",
+        {"slugs.py": _BROKEN, "test_slugs.py": f"import pytest\npytestmark = pytest.mark.xfail\n{_TESTS}"},
+    ),
+    _lie("outcomes are rewritten", {"slugs.py": _BROKEN, "conftest.py": _CONFTEST_OUTCOMES}),
+    _lie(
+        "failing is switched off",
+        {
+            "slugs.py": _BROKEN,
+            "conftest.py": "import _pytest.python\n\n_pytest.python.Function.runtest = lambda self: None\n",
+        },
+    ),
+    _lie("the report is forged by conftest", {"slugs.py": _BROKEN, "conftest.py": _FORGED_REPORT}),
+    _lie("the report is forged by source", {"slugs.py": f"{_FORGED_REPORT}\n{_BROKEN}"}),
+    _lie("a module stands in for pytest", {"slugs.py": _BROKEN, "pytest.py": _FORGED_REPORT}),
+    _lie(
+        "the report is an entity bomb",
+        {"slugs.py": _FIXED, "conftest.py": _FORGED_REPORT.replace("file.write(", f"file.write({_BOMB!r}) or print(")},
+    ),
+    _lie(
+        "the failing test is deleted",
+        {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace("def test_words", "def words")},
+    ),
+    _lie("the file of tests is deleted", {"slugs.py": _BROKEN, "test_slugs.py": None}),
+    _lie(
+        "the failing test is emptied",
+        {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace('    assert slug("Two Words") == "two-words"\n', "")},
+    ),
+    _lie(
+        "the expectation is edited to the wrong output",
+        {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace('"two-words"', '"two_words"')},
+    ),
+    _lie(
+        "the assertion is loosened", {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace('== "two-words"', "!= ''")}
+    ),
+    _lie(
+        "source detects the test by the environment",
+        {
+            "slugs.py": _SOURCE.replace(
+                "    return title.lower",
+                '    if os.environ.get("PYTEST_CURRENT_TEST"):\n        return "-".join(title.lower().split())\n    return title.lower',
+            ).replace('"""Slugs."""', "import os"),
+            "test_slugs.py": _TESTS + _NEW_TEST,
+        },
+    ),
+    _lie(
+        "source detects the test by modules",
+        {
+            "slugs.py": _SOURCE.replace(
+                "    return title.lower",
+                '    if "pytest" in sys.modules:\n        return "-".join(title.lower().split())\n    return title.lower',
+            ).replace('"""Slugs."""', "import sys"),
+            "test_slugs.py": _TESTS + _NEW_TEST,
+        },
+    ),
+    _lie(
+        "tests are left out by configuration",
+        {"slugs.py": _BROKEN, "pytest.ini": "[pytest]\naddopts = --ignore=test_slugs.py\n"},
+    ),
+    _lie(
+        "tests are deselected by conftest", {"slugs.py": _BROKEN, "conftest.py": 'collect_ignore = ["test_slugs.py"]\n'}
+    ),
+)
+
+CASES = (*HONEST, *LIES)

@@ -1,0 +1,324 @@
+"""The judgement: what four runs of the tests, compared by test id, say about a patch. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from typing_extensions import override
+
+from coder.types import Cell, TestReport, Verdict, VerdictKind
+
+_MAX_NAMED = 10
+_MAX_OBJECTION_CHARS: Final = 6_000
+"""About 1,500 tokens: enough for a handful of tracebacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The runs. `base_new` and `head_old` are None for a patch that touches no test."""
+
+    base: Cell
+    head: Cell
+    base_new: Cell | None = None
+    head_old: Cell | None = None
+    exit_codes_only: bool = False
+    """The command cannot tell test ids: everything rests on exit codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a patch's tests that a person must look at. `path` with a line says where."""
+
+    path: str
+    line: int
+    what: str
+    fatal: bool = False
+    """The runs prove nothing when this is true: the runner itself may have been tampered with."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    kind: VerdictKind
+    reasons: tuple[str, ...]
+    objections: tuple[str, ...] = ()
+
+
+def no_change() -> Verdict:
+    """The verdict on a patch without files."""
+    return Verdict(
+        kind="no_change",
+        reasons=("the patch changes nothing",),
+        objections=("The working tree equals the base commit: no change was made.",),
+    )
+
+
+def verdict(cells: Cells, *, findings: Collection[Finding] = ()) -> Verdict:
+    """What the runs and the look at the tests come to.
+
+    proven: a test fails on base with the patch's tests and passes on head, and every test that passed on base passes on
+    head and, in its old form, on head too. Tests that fail on base already count neither for nor against. `findings`
+    lower a proven to a passing, fatal ones anything green to unverified.
+    """
+    if cells.exit_codes_only:
+        judged = _by_exit_code(cells)
+    elif not cells.head.report.by_id:
+        judged = _head_unreadable(cells)
+    elif not cells.base.report.by_id:
+        judged = _base_unreadable(cells)
+    else:
+        judged = _by_id(cells)
+    return _lowered(judged, findings)
+
+
+def proving_tests(cells: Cells) -> tuple[str, ...]:
+    """Tests that are new or changed, fail on base and pass on head; empty where only exit codes are known."""
+    if cells.base_new is None or not cells.base_new.report.by_id or not cells.head.report.by_id:
+        return ()
+    before, old = cells.base_new.report, cells.base.report
+    red = {*before.failed, *before.errored}
+    known = {*old.failed, *old.errored, *old.passed}
+    # A file that cannot even be collected on base has none of its tests listed there; pytest names it by its module.
+    uncollected = tuple(_file_key(name) for name in before.errored if "::" not in name or name.endswith(".py"))
+    proving = [
+        name
+        for name in cells.head.report.passed
+        if (name in red and name not in {*old.failed, *old.errored})
+        or (name not in known and name not in before.passed and _file_key(name).endswith(uncollected or ("\0",)))
+    ]
+    return tuple(proving)
+
+
+def _file_key(name: str) -> str:
+    """The file part of a test id in the dotted form in which pytest names a file that it could not collect."""
+    return "." + name.split("::", 1)[0].removesuffix(".py").replace("/", ".").strip(".")
+
+
+def _by_id(cells: Cells) -> _Judgement:
+    base, head = cells.base.report, cells.head.report
+    newly = _newly_failing(base, head)
+    if newly:
+        return _Judgement(
+            "regressed", (f"{_count(newly, 'test')} newly failing: {_names(newly)}",), (_broken(cells.head, newly),)
+        )
+    doubt = _doubt(cells)
+    if doubt is not None:
+        return doubt
+    return _green(cells)
+
+
+def _newly_failing(before: TestReport, after: TestReport) -> tuple[str, ...]:
+    """Tests that fail after and did not fail before; new tests are among them."""
+    known = {*before.failed, *before.errored}
+    return tuple(sorted(name for name in (*after.failed, *after.errored) if name not in known))
+
+
+def _doubt(cells: Cells) -> _Judgement | None:
+    """Why a head without new failures is not green all the same."""
+    base, head = cells.base.report, cells.head.report
+    if head.problem is not None and base.problem is None:
+        return _Judgement("unverified", (f"head: {head.problem}",), (_told(cells.head, head.problem),))
+    lost = sorted({*base.passed} - {*head.passed})
+    if lost:
+        skipped = sum(name in set(head.skipped) for name in lost)
+        what = (
+            f"{_count(lost, 'test')} passed on base and did not run to success on head ({skipped} skipped, "
+            f"{len(lost) - skipped} gone): {_names(lost)}"
+        )
+        return _Judgement("unverified", (what,), (f"{what}. Keep every existing test, under its name, running.",))
+    if cells.head_old is None:
+        return None
+    return _old_tests_doubt(cells.base, cells.head_old)
+
+
+def _old_tests_doubt(base: Cell, head_old: Cell) -> _Judgement | None:
+    """Whether the tests as they were on base fail on the patch."""
+    if not head_old.report.by_id:
+        what = f"head with the old tests: {head_old.report.problem}"
+        return _Judgement("unverified", (what,), (_told(head_old, what),))
+    lost = sorted({*base.report.passed} - {*head_old.report.passed})
+    if not lost:
+        return None
+    what = f"{_count(lost, 'test')} of base, as written there, no longer passing on head: {_names(lost)}"
+    objection = (
+        f"{what}. The patch changes these tests or what they use. Make the code pass them as they were; if the old "
+        f"expectation is what the issue calls wrong, say so in your summary.\n{excerpt(head_old.output_tail, lost)}"
+    )
+    return _Judgement("unverified", (what,), (objection,))
+
+
+def _green(cells: Cells) -> _Judgement:
+    """Nothing new fails and nothing is lost: was anything red before?"""
+    counts = f"{_count(cells.head.report.passed, 'test')} passing on head, none newly failing"
+    known = _known_failures(cells.base.report, cells.head.report)
+    if not cells.head.report.passed:
+        return _Judgement("unverified", ("no test passed on head", *known), ("Add a test that shows the fix.",))
+    if cells.base_new is None:
+        reason = "the patch changes no test, so none was red before"
+        return _Judgement("passing", (counts, reason, *known), (_WANTED,))
+    proving = proving_tests(cells)
+    contradiction = cells.head.report.problem or cells.base_new.report.problem
+    if proving and contradiction is None:
+        return _Judgement("proven", (f"failing on base, passing on head: {_names(proving)}", counts, *known))
+    if contradiction is not None:
+        reason = f"head, or base with the new tests: {contradiction}"
+        return _Judgement("passing", (counts, reason, *known), (_told(cells.base_new, reason),))
+    reason = "no new or changed test fails on base: they pass without the fix too"
+    return _Judgement("passing", (counts, reason, *known), (f"{reason}. {_WANTED}",))
+
+
+_WANTED: Final = "Add a test that fails without the change, for the reason the issue gives, and passes with it."
+
+
+def _known_failures(base: TestReport, head: TestReport) -> tuple[str, ...]:
+    red = sorted({*base.failed, *base.errored})
+    if not red:
+        return ()
+    cured = sorted({*red} & {*head.passed})
+    lines = [f"{_count(red, 'test')} failing on base already, not counted: {_names(red)}"]
+    if cured:
+        lines.append(f"of these, {len(cured)} passing on head: {_names(cured)}")
+    return tuple(lines)
+
+
+def _head_unreadable(cells: Cells) -> _Judgement:
+    """Head did not report test by test."""
+    head = cells.head
+    what = f"head: {head.report.problem}"
+    # Exit code 0 without a report is a lie or an accident; a crash, a usage error or a hang where base had none of it
+    # was caused by the patch.
+    kind: VerdictKind = "unverified" if head.exit_code == 0 or not cells.base.report.by_id else "regressed"
+    reasons = (what,) if cells.base.report.by_id else (what, _problem(cells.base))
+    return _Judgement(kind, reasons, (_told(head, what),))
+
+
+def _base_unreadable(cells: Cells) -> _Judgement:
+    """Head reported test by test, base did not: its tests do not even start, and there is nothing to compare with."""
+    head, why = cells.head, _problem(cells.base)
+    red = (*head.report.failed, *head.report.errored)
+    if red:
+        reason = f"{_count(red, 'test')} failing on head, and whether they failed on base cannot be told: {_names(red)}"
+        return _Judgement("unverified", (reason, why), (_broken(head, red),))
+    if head.report.problem is not None or not head.report.passed:
+        what = f"head: {head.report.problem or 'no test passed'}"
+        return _Judgement("unverified", (what, why), (_told(head, what),))
+    return _Judgement("passing", (f"{_count(head.report.passed, 'test')} passing on head", why))
+
+
+def _by_exit_code(cells: Cells) -> _Judgement:
+    """Only exit codes are known of base: weaker, and said so."""
+    base, head = cells.base, cells.head
+    weak = "judged by exit codes only, which is weaker evidence than test ids"
+    codes = f"exit code {_code(base)} on base, {_code(head)} on head"
+    if base.exit_code != 0:
+        if head.exit_code == 0:
+            reasons = (f"the tests fail on base and succeed on head ({codes})", weak)
+            return _Judgement("passing", (*reasons, "whether by the patch's own tests cannot be told"))
+        reason = f"the tests do not succeed on base already, so the patch cannot be judged: {codes}"
+        return _Judgement("unverified", (reason, _problem(base)), (_told(head, reason),))
+    if head.exit_code != 0:
+        reason = f"the tests succeed on base and fail on head: {codes}"
+        return _Judgement("regressed", (reason, weak), (_told(head, reason),))
+    if cells.base_new is None:
+        return _Judgement("passing", (codes, weak, "the patch changes no test, so none was red before"), (_WANTED,))
+    return _exit_code_pair(cells, cells.base_new, (codes, weak))
+
+
+def _exit_code_pair(cells: Cells, base_new: Cell, reasons: tuple[str, ...]) -> _Judgement:
+    """Base and head are green; were the new tests red on base, and do the old ones hold on head?"""
+    old = cells.head_old
+    if old is not None and old.exit_code != 0:
+        what = f"the tests of base, as written there, fail on head: exit code {_code(old)}"
+        return _Judgement("unverified", (what, *reasons), (_told(old, what),))
+    if base_new.exit_code is None:
+        return _Judgement("passing", (*reasons, "base with the new tests did not finish"))
+    if base_new.exit_code == 0:
+        what = "the new tests succeed on base too"
+        return _Judgement("passing", (*reasons, what), (f"{what}. {_WANTED}",))
+    return _Judgement(
+        "proven", (f"with the new tests base fails (exit code {_code(base_new)}), head succeeds", *reasons)
+    )
+
+
+def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
+    """The judgement with what the look at the tests found."""
+    kind, listed = judged.kind, tuple(str(finding) for finding in findings)
+    if kind in {"proven", "passing"} and any(finding.fatal for finding in findings):
+        kind = "unverified"
+        listed = ("the runs prove nothing, because the patch may bend how tests run", *listed)
+    elif kind == "proven" and findings:
+        kind = "passing"
+        listed = ("red before and green after, but not called proven because of the changes below", *listed)
+    objections = judged.objections
+    if findings and kind != judged.kind:
+        objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *listed[1:])))
+    return Verdict(kind=kind, reasons=(*judged.reasons, *listed), objections=objections)
+
+
+def excerpt(output: str, names: Iterable[str] = ()) -> str:
+    """The part of a test run's output that tells why it failed, at most about 1,500 tokens.
+
+    pytest's sections on `names` are preferred; of what is too long the middle is left out.
+    """
+    sections = _sections(output)
+    wanted = {name.split("::", 1)[-1].replace("::", ".") for name in names}
+    chosen = [text for title, text in sections.items() if title in wanted]
+    text = "\n".join(chosen) if chosen else output[_start(output) :]
+    if len(text) <= _MAX_OBJECTION_CHARS:
+        return text.strip()
+    half = _MAX_OBJECTION_CHARS // 2
+    return f"{text[:half].strip()}\n[…]\n{text[-half:].strip()}"
+
+
+def _sections(output: str) -> Mapping[str, str]:
+    """Pytest's failure sections by their titles (`____ TestX.test_y ____`)."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in output[_start(output) :].split("\n"):
+        if line.startswith("___") and line.endswith("___"):
+            current = found.setdefault(line.strip("_ "), [])
+        elif line.startswith("===") and current is not None:
+            current = None
+        if current is not None:
+            current.append(line)
+    return {title: "\n".join(lines) for title, lines in found.items()}
+
+
+def _start(output: str) -> int:
+    """Where pytest begins to tell errors or failures, or 0."""
+    places = [at for title in ("= ERRORS =", "= FAILURES =") if (at := output.find(title)) >= 0]
+    return output.rfind("\n", 0, min(places)) + 1 if places else 0
+
+
+def _broken(cell: Cell, names: Collection[str]) -> str:
+    return f"These tests fail with your change and did not fail before:\n{_list(names)}\n{excerpt(cell.output_tail, names)}"
+
+
+def _told(cell: Cell, what: str) -> str:
+    return f"{what}\n{excerpt(cell.output_tail)}".strip()
+
+
+def _problem(cell: Cell) -> str:
+    return f"{cell.name}: {cell.report.problem or 'no test ids'}"
+
+
+def _code(cell: Cell) -> str:
+    return "none (killed)" if cell.exit_code is None else str(cell.exit_code)
+
+
+def _count(names: Collection[str], noun: str) -> str:
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+
+
+def _names(names: Collection[str]) -> str:
+    shown = list(names)[:_MAX_NAMED]
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return f"{', '.join(shown)}{more}"
+
+
+def _list(names: Collection[str]) -> str:
+    more = [f"- … and {len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
+    return "\n".join([*(f"- {name}" for name in list(names)[:_MAX_NAMED]), *more])

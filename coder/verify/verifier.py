@@ -1,0 +1,223 @@
+"""Proves or disproves a patch: runs the tests of base and head in fresh sandboxes and compares them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from coder.errors import WorkspaceError
+from coder.sandbox.protocol import Image, SandboxProvider, TreePack
+from coder.types import Cell, Evidence, Patch, Verdict
+from coder.verify.cells import CellName, run_cell
+from coder.verify.commands import TestCommand
+from coder.verify.integrity import findings
+from coder.verify.tests_of import TestPaths, tests_of
+from coder.verify.verdict import Cells, no_change, proving_tests, verdict
+
+_DEPENDENCIES = frozenset(
+    {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "Pipfile.lock", "poetry.lock", "uv.lock"}
+    | {
+        "package.json",
+        "package-lock.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "go.mod",
+        "go.sum",
+        "Cargo.toml",
+        "Cargo.lock",
+    }
+    | {"pom.xml", "build.gradle", "build.gradle.kts", "Gemfile.lock", "composer.lock"}
+)
+
+
+class TreeEntry(Protocol):
+    """One file of a tree."""
+
+    @property
+    def blob_sha(self) -> str:
+        """The id of its content."""
+        ...
+
+
+class Trees(Protocol):
+    """The git trees that cells are made of; `coder.workspace.repository.Repository` is one. All raise `WorkspaceError`."""
+
+    def files(self, tree_ish: str) -> Mapping[str, TreeEntry]:
+        """Every file of a commit or tree by path."""
+        ...
+
+    def read(self, tree_ish: str, path: str) -> bytes:
+        """The bytes of one file."""
+        ...
+
+    def tree_sha(self, commit_sha: str) -> str:
+        """The id of a commit's tree."""
+        ...
+
+    def overlay(self, tree_sha: str, *, source_tree: str, paths: Sequence[str]) -> str:
+        """A tree like `tree_sha` with `paths` as in `source_tree`, absent where it has none."""
+        ...
+
+    def commit_tree(
+        self,
+        tree_sha: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        author_name: str,
+        author_email: str,
+        timestamp: int,
+    ) -> str:
+        """Store a commit; equal arguments give equal ids."""
+        ...
+
+    def pack(self, commit_sha: str, *, depth: int) -> TreePack:
+        """What a sandbox is filled with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A verdict and what it rests on."""
+
+    verdict: Verdict
+    evidence: Evidence
+
+
+class CellVerifier:
+    """Runs cells, each in a sandbox of its own that is closed before the next opens. The base is run once per image.
+
+    `tests` None: no way to run tests is known. `timeout_s` is the cap of each cell in seconds.
+    """
+
+    def __init__(
+        self,
+        trees: Trees,
+        sandboxes: SandboxProvider,
+        *,
+        tests: TestCommand | None,
+        timeout_s: float,
+        labels: Mapping[str, str],
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._trees = trees
+        self._sandboxes = sandboxes
+        self._tests = tests
+        self._timeout_s = timeout_s
+        self._labels = dict(labels)
+        self._progress = progress
+        self._known: dict[tuple[str, str], Cell] = {}
+
+    def verify(self, patch: Patch, *, image: Image, round: int) -> Verification:  # noqa: A002 — a run's own word
+        """What the tests say of `patch`.
+
+        Raises:
+            SandboxError: No sandbox can be had. (One that dies while tests run is a result.)
+            WorkspaceError: The trees cannot be read or made.
+        """
+        if not patch.files:
+            return Verification(no_change(), self._evidence(patch, image, tests_of(())))
+        paths = sorted({change.path for change in patch.files} | {c.old_path for c in patch.files if c.old_path})
+        touched = tests_of(paths)
+        if self._tests is None:
+            reason = "no way to run this repository's tests was found; give one as `test_command`"
+            return Verification(
+                Verdict(kind="unverified", reasons=(reason,)),
+                self._evidence(patch, image, touched, not_verified=("no test was run",)),
+            )
+        cells = self._cells(patch, touched, image, self._tests, round)
+        found = findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha))
+        judged = verdict(cells, findings=found)
+        ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
+        evidence = self._evidence(
+            patch,
+            image,
+            touched,
+            cells=ran,
+            proving=proving_tests(cells) if judged.kind == "proven" else (),
+            not_verified=_not_verified(cells, image, paths),
+        )
+        return Verification(judged, evidence)
+
+    def _cells(self, patch: Patch, touched: TestPaths, image: Image, tests: TestCommand, number: int) -> Cells:
+        """The runs that this patch asks for; without a change of tests there are two."""
+        base_tree = self._trees.tree_sha(patch.base_sha)
+        base = self._cell("base", base_tree, image, tests, number)
+        head = self._cell("head", patch.tree_sha, image, tests, number)
+        base_new = head_old = None
+        if touched.swapped:
+            new = self._trees.overlay(base_tree, source_tree=patch.tree_sha, paths=touched.swapped)
+            old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=touched.swapped)
+            base_new = self._cell("base+new tests", new, image, tests, number)
+            head_old = self._cell("head+old tests", old, image, tests, number)
+        return Cells(base, head, base_new, head_old, exit_codes_only=tests.kind == "exit_code")
+
+    def _cell(self, name: CellName, tree_sha: str, image: Image, tests: TestCommand, number: int) -> Cell:
+        """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
+        key = (tree_sha, image.digest)
+        if name == "base" and key in self._known:
+            return self._known[key]
+        self._progress(f"round {number}: testing {name}")
+        commit = self._trees.commit_tree(
+            tree_sha,
+            parents=(),
+            message=name,
+            author_name="coder",
+            author_email="coder@localhost",
+            timestamp=0,
+        )
+        pack = self._trees.pack(commit, depth=1)
+        with self._sandboxes.open(image, pack, labels=self._labels) as sandbox:
+            cell = run_cell(sandbox, name, tree_sha, tests, self._timeout_s)
+        if name == "base":
+            self._known[key] = cell
+        return cell
+
+    def _reader(self, tree_ish: str) -> Callable[[str], bytes | None]:
+        """Reads files of one side of the patch; None where there is none."""
+        files = self._trees.files(tree_ish)
+
+        def read(path: str) -> bytes | None:
+            if path not in files:
+                return None
+            try:
+                return self._trees.read(tree_ish, path)
+            except WorkspaceError:  # too large to be a text, or a submodule
+                return None
+
+        return read
+
+    def _evidence(
+        self,
+        patch: Patch,
+        image: Image,
+        touched: TestPaths,
+        *,
+        cells: tuple[Cell, ...] = (),
+        proving: tuple[str, ...] = (),
+        not_verified: tuple[str, ...] = (),
+    ) -> Evidence:
+        return Evidence(
+            cells=cells,
+            base_sha=patch.base_sha,
+            head_tree=patch.tree_sha,
+            image=image.reference,
+            image_digest=image.digest,
+            test_files=touched.tests,
+            proving_tests=proving,
+            not_verified=not_verified,
+        )
+
+
+def _not_verified(cells: Cells, image: Image, paths: Sequence[str]) -> tuple[str, ...]:
+    """What these runs leave open, a line each."""
+    lines = ["each cell was run once: flaky tests were not looked for"]
+    if not image.setup_ok:
+        lines.append("the setup of the environment failed; the tests ran without it")
+    changed = [path for path in paths if path.rsplit("/", 1)[-1] in _DEPENDENCIES]
+    if changed:
+        lines.append(f"dependencies are those of base, though the patch touches {', '.join(changed[:5])}")
+    if cells.exit_codes_only:
+        lines.append("which tests passed is not known: the command tells an exit code only")
+        return tuple(lines)
+    ran = [cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None]
+    return (*lines, *(f"{cell.name}: {cell.report.problem}" for cell in ran if cell.report.problem))
