@@ -1,0 +1,160 @@
+"""Who we are at GitHub: a personal token, or an App whose tokens are minted for one repository and last an hour."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import github
+from github.Auth import AppAuth
+
+from coder.errors import ConfigError, ForgeError
+from coder.forge.config import GitHubSettings
+from coder.forge.github_client import API_VERSION, retry, translated
+from coder.types import RepoRef
+
+JWT_LIFETIME_S = 540  # GitHub allows 600 and clocks differ
+JWT_BACKDATE_S = -60
+REFRESH_BEFORE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Our own account: what a comment must be from to be ours."""
+
+    login: str
+    id: int
+
+
+class Tokens(Protocol):
+    """Where tokens come from."""
+
+    def token(self, repo: RepoRef) -> str:
+        """A token that is valid now and for the next minutes, for this repository."""
+        ...
+
+    def identity(self) -> Identity:
+        """Our own account."""
+        ...
+
+
+class PersonalToken:
+    """One token for all repositories."""
+
+    def __init__(self, settings: GitHubSettings, connect: Callable[[str], github.Github]) -> None:
+        if settings.token is None:
+            raise ConfigError(
+                "GitHub needs a token or an App: set github.token, or github.app_id and github.private_key"
+            )
+        self._token = settings.token.get_secret_value()
+        self._settings = settings
+        self._connect = connect
+        self._identity: Identity | None = None
+
+    def token(self, repo: RepoRef) -> str:  # noqa: ARG002 - one token fits all
+        """The token."""
+        return self._token
+
+    def identity(self) -> Identity:
+        """Our own account, asked of GitHub once."""
+        if self._identity is None:
+            if self._settings.bot_login is not None and self._settings.bot_id is not None:
+                self._identity = Identity(self._settings.bot_login, self._settings.bot_id)
+            else:
+                with translated("find out whose token it is"):
+                    user = self._connect(self._token).get_user()
+                    self._identity = Identity(user.login, user.id)
+        return self._identity
+
+
+class AppTokens:
+    """Installation tokens, narrowed to one repository and few permissions, kept until shortly before they end."""
+
+    def __init__(self, settings: GitHubSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        if settings.app_id is None or settings.private_key is None:
+            raise ConfigError("a GitHub App needs github.app_id and github.private_key")
+        self._settings = settings
+        self._now = now
+        self._lock = threading.Lock()
+        self._cache: dict[str, tuple[str, datetime]] = {}
+        self._identity: Identity | None = None
+        auth = AppAuth(
+            settings.app_id,
+            settings.private_key.get_secret_value(),
+            jwt_expiry=JWT_LIFETIME_S,
+            jwt_issued_at=JWT_BACKDATE_S,
+        )
+        self._integration = github.GithubIntegration(
+            auth=auth,
+            base_url=settings.api_url,
+            timeout=settings.timeout_s,
+            user_agent="coder",
+            verify=settings.ca_bundle or True,
+            retry=retry(settings),
+            seconds_between_requests=settings.seconds_between_requests,
+            seconds_between_writes=settings.seconds_between_writes,
+            api_version=API_VERSION,
+        )
+
+    def token(self, repo: RepoRef) -> str:
+        """A token for `repo`, minted anew when the last one ends soon.
+
+        Raises:
+            ForgeError: The App is not installed there, its key is wrong, or GitHub does not answer.
+        """
+        with self._lock:
+            known = self._cache.get(repo.full_name)
+            if known is None or known[1] - REFRESH_BEFORE <= self._now():
+                known = self._mint(repo)
+                self._cache[repo.full_name] = known
+            return known[0]
+
+    def identity(self) -> Identity:
+        """The App's bot account, asked of GitHub once."""
+        if self._identity is None:
+            if self._settings.bot_login is not None and self._settings.bot_id is not None:
+                self._identity = Identity(self._settings.bot_login, self._settings.bot_id)
+            else:
+                with translated("find out which App it is"):
+                    slug = str(self._get("/app")["slug"])
+                login = f"{slug}[bot]"
+                with translated(f"find the account {login}"):
+                    self._identity = Identity(login, int(self._get_public(f"/users/{slug}%5Bbot%5D")["id"]))
+        return self._identity
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._integration.close()
+
+    def _mint(self, repo: RepoRef) -> tuple[str, datetime]:
+        with translated(f"get an installation token for {repo.full_name}"):
+            installation = int(self._get(f"/repos/{repo.full_name}/installation")["id"])
+            # A token is not a thing that must exist once: a second POST after a lost answer does no harm, but is not made.
+            _, data = self._integration.requester.requestJsonAndCheck(
+                "POST",
+                f"/app/installations/{installation}/access_tokens",
+                input={"repositories": [repo.name], "permissions": self._settings.permissions},
+            )
+            token, expires = str(data["token"]), datetime.fromisoformat(str(data["expires_at"]))
+        if not token:
+            raise ForgeError(f"GitHub gave an empty installation token for {repo.full_name}")
+        return token, expires
+
+    def _get(self, path: str) -> dict[str, Any]:
+        _, data = self._integration.requester.requestJsonAndCheck("GET", path)
+        return dict(data)
+
+    def _get_public(self, path: str) -> dict[str, Any]:
+        """`/users/…` takes no JWT; some account of the App's own does, and so does nobody at all."""
+        with github.Github(
+            base_url=self._settings.api_url,
+            timeout=self._settings.timeout_s,
+            user_agent="coder",
+            verify=self._settings.ca_bundle or True,
+            retry=retry(self._settings),
+            seconds_between_requests=self._settings.seconds_between_requests,
+            api_version=API_VERSION,
+        ) as anonymous:
+            _, data = anonymous.requester.requestJsonAndCheck("GET", path)
+            return dict(data)

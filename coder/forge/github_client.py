@@ -1,0 +1,161 @@
+"""PyGithub as we need it: no repeated POSTs, bounded waits, errors of ours without secrets."""
+
+import base64
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar, cast
+
+import github
+import requests
+from github.Auth import Auth
+from github.GithubRetry import GithubRetry
+from github.Issue import Issue
+from github.IssueComment import IssueComment
+from github.NamedUser import NamedUser
+from typing_extensions import override
+from urllib3.response import BaseHTTPResponse
+
+from coder.errors import ForgeError
+from coder.forge.config import GitHubSettings
+
+logger = logging.getLogger(__name__)
+
+API_VERSION = "2022-11-28"  # 2026-03-10 drops fields that PyGithub reads
+NOT_FOUND = 404
+UNPROCESSABLE = 422
+FORBIDDEN = 403
+SERVER_ERROR = 500
+UNKNOWN = 0
+ATTEMPTS = 3
+T = TypeVar("T")
+
+# PyGithub and requests raise these, and nothing else, for what GitHub or the network does.
+FAILURES = (github.GithubException, requests.RequestException)
+
+
+class CarefulRetry(GithubRetry):
+    """Repeats reads and nothing that could be done twice; PyGithub's own also repeats POST.
+
+    A pause that GitHub asks for is obeyed up to `max_rate_limit_wait` seconds and refused beyond.
+    """
+
+    def __init__(self, *, longest_wait_s: float = 120.0, **kwargs: Any) -> None:
+        self.longest_wait_s = longest_wait_s
+        kwargs.setdefault("allowed_methods", frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"}))
+        kwargs.setdefault("max_rate_limit_wait", longest_wait_s)
+        super().__init__(**kwargs)
+
+    @override
+    def new(self, **kw: Any) -> Self:
+        return super().new(longest_wait_s=self.longest_wait_s, **kw)
+
+    @override
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        wait_s = super().get_retry_after(response)
+        if wait_s is not None and wait_s > self.longest_wait_s:
+            raise github.RateLimitExceededException(response.status, {"message": f"asked to wait {wait_s:.0f} s"}, {})
+        return wait_s
+
+
+def connect(settings: GitHubSettings, auth: Auth) -> github.Github:
+    """A client for `auth`, whose objects ask GitHub only for what is looked at; the caller closes it."""
+    return github.Github(
+        auth=auth,
+        base_url=settings.api_url,
+        timeout=settings.timeout_s,
+        user_agent="coder",
+        per_page=100,
+        verify=settings.ca_bundle or True,
+        retry=retry(settings),
+        seconds_between_requests=settings.seconds_between_requests,
+        seconds_between_writes=settings.seconds_between_writes,
+        api_version=API_VERSION,
+        lazy=True,
+    )
+
+
+def retry(settings: GitHubSettings) -> CarefulRetry:
+    """How reads are repeated."""
+    return CarefulRetry(
+        longest_wait_s=settings.max_wait_s,
+        total=settings.max_retries,
+        backoff_factor=settings.retry_backoff_s,
+        backoff_max=settings.max_wait_s,
+        secondary_rate_wait=min(60.0, settings.max_wait_s),
+    )
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turns failures of the libraries into `ForgeError`: `what` is the clause after "cannot"."""
+    try:
+        yield
+    except FAILURES as exc:
+        raise ForgeError(f"cannot {what}: {reason(exc)}") from None
+    except (AssertionError, KeyError, TypeError, ValueError, AttributeError, github.BadAttributeException) as exc:
+        # PyGithub checks what GitHub answers with assert and attribute access.
+        raise ForgeError(
+            f"cannot {what}: GitHub's answer is not what its documentation says ({type(exc).__name__})"
+        ) from exc
+
+
+def status_of(exc: BaseException) -> int:
+    """The HTTP status of a failure; `UNKNOWN` when no answer came."""
+    return exc.status if isinstance(exc, github.GithubException) else UNKNOWN
+
+
+def reason(exc: BaseException) -> str:
+    """One line for a user's eyes, without anything that looks like a credential."""
+    if isinstance(exc, github.GithubException):
+        data = exc.data
+        message = str(data.get("message", "")) if isinstance(data, dict) else str(data or "")
+        details = [str(item.get("message") or item.get("code") or "") for item in _errors(data)]
+        text = f"GitHub says {exc.status} {message}" + (
+            f" ({'; '.join(filter(None, details))})" if any(details) else ""
+        )
+    else:
+        text = f"GitHub did not answer ({type(exc).__name__})"
+    text = re.sub(r"\b(?:gh[a-z]_|github_pat_)[A-Za-z0-9_.\-]+", "[redacted]", text)
+    return " ".join(text.split())[:300]
+
+
+def _errors(data: object) -> list[dict[str, Any]]:
+    errors = data.get("errors") if isinstance(data, dict) else None
+    return [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+
+
+def once(
+    *, look: Callable[[], T | None], write: Callable[[], T], pause: Callable[[float], None], backoff_s: float
+) -> T:
+    """Do `write` unless `look` finds it done, and look again after each failure: the answer may be all that was lost."""
+    for attempt in range(1, ATTEMPTS + 1):
+        found = look()
+        if found is not None:
+            return found
+        try:
+            return write()
+        except FAILURES as exc:
+            status = status_of(exc)
+            limited = isinstance(exc, github.RateLimitExceededException)
+            logger.warning("write to GitHub failed", extra={"status": status, "attempt": attempt})
+            repeatable = limited or status in {UNKNOWN, UNPROCESSABLE} or status >= SERVER_ERROR
+            if not repeatable or attempt == ATTEMPTS:
+                found = look()
+                if found is not None:
+                    return found
+                raise
+            # What exists already is found at the next look; all else gets a moment.
+            pause(0.0 if status == UNPROCESSABLE else backoff_s * 2 ** (attempt - 1))
+    raise AssertionError("unreachable")
+
+
+def author(thing: Issue | IssueComment) -> NamedUser | None:
+    """Who wrote it; None for an account that is gone, which PyGithub's types do not know of."""
+    return cast("NamedUser | None", thing.user)
+
+
+def basic(token: str) -> str:
+    """The one form of credential that GitHub's git endpoint takes; it refuses Bearer."""
+    return "Basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")

@@ -1,0 +1,160 @@
+"""One repository at GitHub: looks before it writes, so that whatever is done twice is done once."""
+
+import logging
+import re
+from collections.abc import Callable
+
+import github
+from github.Issue import Issue
+from github.IssueComment import IssueComment
+from github.PullRequest import PullRequest
+
+from coder.errors import ForgeError
+from coder.forge.config import GitHubSettings
+from coder.forge.github_client import FAILURES, NOT_FOUND, author, once, reason, status_of
+from coder.types import Base, Proposal, RepoRef, Task
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 65_536  # GitHub's limit, in characters
+MAX_TITLE = 256
+SHA = re.compile(r"[0-9a-f]{40}\Z")
+MAY_WRITE = frozenset({"admin", "maintain", "write"})
+_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
+_LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
+
+
+class RepositoryAccess:
+    """What the forge does in one repository. Failures of PyGithub pass through; the forge translates them."""
+
+    def __init__(
+        self, client: github.Github, ref: RepoRef, settings: GitHubSettings, *, pause: Callable[[float], None]
+    ) -> None:
+        self._ref = checked(ref)
+        self._repo = client.get_repo(ref.full_name)
+        self._settings = settings
+        self._pause = pause
+
+    def writes(self, login: str) -> bool:
+        """Whether `login` may write, asked now; somebody whom GitHub does not know may not."""
+        if not _LOGIN.match(login):
+            return False
+        try:
+            return self._repo.get_collaborator_permission(login) in MAY_WRITE
+        except github.UnknownObjectException:
+            return False
+
+    def base(self, ref: str | None) -> Base:
+        """The branch `ref`, or the default branch; a full commit id stands for itself, on the default branch."""
+        name = ref
+        if ref is None or SHA.match(ref):
+            name = self._repo.default_branch
+        if ref is not None and SHA.match(ref):
+            return Base(ref=str(name), sha=self._repo.get_commit(ref).complete().sha)
+        sha = self._repo.get_git_ref(f"heads/{name}").object.sha
+        if not SHA.match(sha):
+            raise ForgeError(f"GitHub gave no commit for branch {name!r} of {self._ref.full_name}")
+        return Base(ref=str(name), sha=sha)
+
+    def react(self, task: Task, content: str) -> None:
+        """React to the comment that asked, or to the issue; what is gone needs no reaction. GitHub keeps one of a kind."""
+        if task.number is None:
+            return
+        if task.comment_id is not None:
+            try:
+                self._issue(task.number).get_comment(task.comment_id).create_reaction(content)
+            except github.UnknownObjectException:
+                logger.info("the comment that asked is gone", extra={"comment_id": task.comment_id})
+            else:
+                return
+        self._issue(task.number).create_reaction(content)
+
+    def status(self, number: int, marker: str, text: str, *, own_id: int, known: int | None) -> int:
+        """Create or edit the one comment that has `marker` and is ours; its id. `known` is its id if known."""
+        comment = self._known(number, known)
+        if comment is None:
+            comment = once(
+                look=lambda: self._marked(number, marker, own_id),
+                write=lambda: self._issue(number).create_comment(text),
+                pause=self._pause,
+                backoff_s=self._settings.retry_backoff_s,
+            )
+        if comment.body != text:
+            comment.edit(text)
+        return comment.id
+
+    def pull(self, proposal: Proposal, commit_sha: str) -> PullRequest:
+        """The pull request of the proposal's branch: found, else opened; then made to say what the proposal says."""
+        pull = once(
+            look=lambda: self._pull(proposal.branch, commit_sha),
+            write=lambda: self._repo.create_pull(
+                base=proposal.base_ref,
+                head=proposal.branch,
+                title=proposal.title[:MAX_TITLE],
+                body=proposal.body[:MAX_BODY],
+                draft=proposal.draft,
+            ),
+            pause=self._pause,
+            backoff_s=self._settings.retry_backoff_s,
+        )
+        if pull.state == "open":
+            if (pull.title, pull.body or "") != (proposal.title[:MAX_TITLE], proposal.body[:MAX_BODY]):
+                pull.edit(title=proposal.title[:MAX_TITLE], body=proposal.body[:MAX_BODY])
+            if pull.draft and not proposal.draft:
+                pull.mark_ready_for_review()
+            elif proposal.draft and not pull.draft:
+                pull.convert_to_draft()
+        return pull
+
+    def swap_labels(self, number: int, *, remove: tuple[str, ...], add: str) -> None:
+        """Change labels as far as we may; a label is not worth a failed run."""
+        issue = self._issue(number)
+        for label in remove:
+            try:
+                issue.remove_from_labels(label)
+            except FAILURES as exc:
+                if status_of(exc) != NOT_FOUND:
+                    logger.warning("cannot remove label", extra={"label": label, "reason": reason(exc)})
+        if add:
+            try:
+                issue.add_to_labels(add)
+            except FAILURES as exc:
+                logger.warning("cannot add label", extra={"label": add, "reason": reason(exc)})
+
+    def _issue(self, number: int) -> Issue:
+        return self._repo.get_issue(number)
+
+    def _known(self, number: int, comment_id: int | None) -> IssueComment | None:
+        if comment_id is None:
+            return None
+        try:
+            return self._issue(number).get_comment(comment_id).complete()
+        except github.UnknownObjectException:
+            return None
+
+    def _marked(self, number: int, marker: str, own_id: int) -> IssueComment | None:
+        """Marker and author both: anybody can copy a marker."""
+        for comment in self._issue(number).get_comments():
+            by = author(comment)
+            if by is not None and by.id == own_id and marker in (comment.body or ""):
+                return comment
+        return None
+
+    def _pull(self, branch: str, commit_sha: str) -> PullRequest | None:
+        """The open pull request of the branch, or a closed one that had just this commit: a person closed it."""
+        pulls = list(self._repo.get_pulls(state="all", head=f"{self._ref.owner}:{branch}"))
+        ours = [pull for pull in pulls if pull.head.ref == branch]
+        open_ones = [pull for pull in ours if pull.state == "open"]
+        same = [pull for pull in ours if pull.head.sha == commit_sha]
+        return next(iter([*open_ones, *same]), None)
+
+
+def checked(ref: RepoRef) -> RepoRef:
+    """`ref`, whose names are safe to put into a URL.
+
+    Raises:
+        ForgeError: They are not.
+    """
+    if not (_NAME.match(ref.owner) and _NAME.match(ref.name)):
+        raise ForgeError(f"not a repository: {ref.full_name[:100]!r}")
+    return ref

@@ -1,0 +1,169 @@
+"""A forge in memory, for tests and rehearsals. Passes the same contract as the real one."""
+
+from dataclasses import dataclass, field
+
+from typing_extensions import override
+
+from coder.errors import ForgeError
+from coder.forge.hidden import strip_hidden, strip_line
+from coder.forge.protocol import Forge
+from coder.types import Base, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
+
+
+@dataclass
+class MemoryComment:
+    """A comment with its time, as RFC 3339 in UTC."""
+
+    author: str
+    body: str
+    created_at: str
+
+
+@dataclass
+class MemoryIssue:
+    """An issue and what was done to it."""
+
+    number: int
+    title: str
+    body: str
+    author: str
+    created_at: str = "2026-01-01T00:00:00Z"
+    edited_at: str | None = None
+    comments: list[MemoryComment] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)
+    reactions: set[str] = field(default_factory=set)
+
+
+class InMemoryForge(Forge):
+    """Issues by number, branches by name, writers by login.
+
+    `statuses` (run id to text), `proposals` (by pull request number) and the issues' reactions and labels are for tests to look at.
+    `failure`, when set, is raised by the next call and cleared, as a real forge fails.
+    """
+
+    def __init__(
+        self,
+        *,
+        issues: tuple[MemoryIssue, ...] = (),
+        writers: frozenset[str] = frozenset(),
+        branches: dict[str, str] | None = None,
+        default_branch: str = "main",
+        remote: Remote | None = None,
+    ) -> None:
+        self.issues = {issue.number: issue for issue in issues}
+        self.writers = writers
+        self.branches = dict(branches or {})
+        self.statuses: dict[str, str] = {}
+        self.pull_requests: list[PullRequest] = []
+        self.proposals: dict[int, Proposal] = {}
+        self.results: dict[str, RunResult] = {}
+        self.failure: str | None = None
+        self._default_branch = default_branch
+        self._remote = remote or Remote(url="https://forge.invalid/repository.git")
+
+    @override
+    def may_write(self, task: Task) -> bool:
+        self._fail()
+        return task.requested_by in self.writers
+
+    @override
+    def problem(self, task: Task) -> Problem:
+        self._fail()
+        if task.number is None:
+            body = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=True)
+            return Problem(kind=task.kind, title=strip_line(task.prompt_title), body=body)
+        issue = self._issue(task)
+        withheld: list[str] = []
+        text = strip_hidden(issue.body)
+        if text.removed:
+            withheld.append(f"hidden parts of the text of #{issue.number}: {', '.join(text.removed)}")
+        shown = text.text
+        if issue.edited_at is not None and issue.edited_at > task.requested_at:
+            withheld.append(f"the text of #{issue.number}: edited after the request; ask again to include it")
+            shown = ""
+        comments: list[Note] = []
+        for comment in issue.comments:
+            if comment.created_at > task.requested_at:
+                withheld.append("1 comments made after the request")
+            elif comment.author not in self.writers:
+                withheld.append(f"a comment by {comment.author} ({comment.created_at}): no write permission")
+            else:
+                clean = strip_hidden(comment.body).text
+                comments.append(Note(author=comment.author, body=clean, created_at=comment.created_at, trusted=True))
+        body = Note(author=issue.author, body=shown, created_at=issue.created_at, trusted=issue.author in self.writers)
+        return Problem(
+            kind=task.kind,
+            title=strip_line(issue.title),
+            body=body,
+            comments=tuple(comments),
+            number=issue.number,
+            withheld=tuple(withheld),
+        )
+
+    @override
+    def base(self, task: Task) -> Base:
+        self._fail()
+        ref = task.base_ref or self._default_branch
+        if ref in self.branches.values():
+            return Base(ref=self._default_branch, sha=ref)
+        if ref not in self.branches:
+            raise ForgeError(f"cannot find {ref} of {task.repo.full_name}: no such branch")
+        return Base(ref=ref, sha=self.branches[ref])
+
+    @override
+    def remote(self, task: Task) -> Remote:
+        self._fail()
+        return self._remote
+
+    @override
+    def acknowledge(self, task: Task) -> None:
+        self._fail()
+        if task.number is not None:
+            self._issue(task).reactions.add("eyes")
+
+    @override
+    def status(self, task: Task, body: str) -> None:
+        self._fail()
+        if task.number is not None:
+            self._issue(task)
+            self.statuses[task.run_id] = body
+
+    @override
+    def publish(self, task: Task, proposal: Proposal, commit_sha: str) -> PullRequest:
+        self._fail()
+        known = next((pull for pull in self.pull_requests if pull.branch == proposal.branch), None)
+        number = known.number if known is not None and known.number is not None else self._next_number()
+        pull = PullRequest(
+            branch=proposal.branch,
+            commit_sha=commit_sha,
+            draft=proposal.draft,
+            number=number,
+            url=f"https://forge.invalid/{task.repo.full_name}/pull/{number}",
+        )
+        self.pull_requests = [other for other in self.pull_requests if other.branch != proposal.branch] + [pull]
+        self.proposals[number] = proposal
+        return pull
+
+    @override
+    def finish(self, task: Task, result: RunResult) -> None:
+        self._fail()
+        self.results[task.run_id] = result
+        if task.number is not None:
+            issue = self._issue(task)
+            good = result.pull_request is not None and result.verdict.kind in {"proven", "passing"}
+            issue.reactions.add("hooray" if good else "confused")
+            issue.labels.discard("coder")
+            issue.labels.add("coder:pr-open" if result.pull_request is not None else "coder:failed")
+
+    def _issue(self, task: Task) -> MemoryIssue:
+        if task.number not in self.issues:
+            raise ForgeError(f"cannot read {task.repo.full_name}#{task.number}: there is no such issue")
+        return self.issues[task.number]
+
+    def _next_number(self) -> int:
+        return max([*self.issues, *self.proposals, 0]) + 1
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            message, self.failure = self.failure, None
+            raise ForgeError(message)
