@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
+from typing_extensions import override
 
 from coder.app import Application, Options
 from coder.display import Watcher, show_result
@@ -19,7 +20,7 @@ from coder.run import resolve
 from coder.settings import Settings
 from coder.trace.events import Answered, PatchTaken, RunStarted, Verified
 from coder.trace.journal import Journal, utc_now
-from coder.types import Completion, Note, Problem, RepoRef, RunResult, Task
+from coder.types import Completion, Problem, RepoRef, RunResult, Task
 from coder.workspace.checkout import Checkout
 
 _ISSUE = re.compile(r"(?:https?://[^/\s]+/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(?:#|/issues/)([0-9]{1,9})/?")
@@ -86,8 +87,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         task = next((e.task for e in events if isinstance(e, RunStarted)), None)
         if task is None:
             raise InputError(f"there is no run {command.resume!r} to go on with; `coder trace` lists the runs")
-        forge = app.github() if command.pull_request else LocalForge(checkout, _problem_of(task))
-        return task, forge
+        return task, app.github() if task.number and command.pull_request else _here(checkout, task)
     given = [bool(command.issue), command.issue_file is not None, bool(command.prompt)]
     if sum(given) != 1:
         raise InputError("say what to do: give one of owner/repo#12, --issue-file FILE, --prompt TEXT")
@@ -110,7 +110,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         model=settings.model.profile,
         limits=settings.limits,
     )
-    return task, LocalForge(checkout, _problem_of(task))
+    return task, _here(checkout, task)
 
 
 def _github_task(command: RunCommand, settings: Settings, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
@@ -129,12 +129,25 @@ def _github_task(command: RunCommand, settings: Settings, app: Application, chec
         model=settings.model.profile,
         limits=settings.limits,
     )
-    return task, github if command.pull_request else LocalForge(checkout, github.problem(task))
+    return task, github if command.pull_request else _IssueHere(checkout, github.problem(task))
 
 
-def _problem_of(task: Task) -> Problem:
-    note = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=True)
-    return Problem(kind=task.kind, title=task.prompt_title, body=note, number=task.number)
+class _IssueHere(LocalForge):
+    """An issue of GitHub that is worked on in a checkout."""
+
+    def __init__(self, checkout: Checkout, problem: Problem) -> None:
+        super().__init__(checkout.path, head=checkout.head, branch=checkout.branch, title="", body="")
+        self._problem = problem
+
+    @override
+    def problem(self, task: Task) -> Problem:
+        return self._problem
+
+
+def _here(checkout: Checkout, task: Task) -> LocalForge:
+    """The checkout as the place where a prompt comes from and its branch goes to."""
+    title, body = task.prompt_title, task.prompt
+    return LocalForge(checkout.path, head=checkout.head, branch=checkout.branch, title=title, body=body)
 
 
 def _issue_text(path: Path) -> str:

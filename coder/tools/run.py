@@ -52,7 +52,7 @@ class RunTestsArguments(Arguments):
 class SuiteRunner(Protocol):
     """Runs the repository's tests in the given sandbox."""
 
-    def __call__(self, sandbox: Sandbox, select: list[str], timeout_s: float) -> Cell | None:
+    def __call__(self, sandbox: Sandbox, select: list[str], timeout_s: float, /) -> Cell | None:
         """How they went; None when no way to run tests is known."""
         ...
 

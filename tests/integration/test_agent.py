@@ -1,7 +1,7 @@
 """The loop with a scripted model, a real runner and a real journal; killed at any instant and continued."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from coder.tools.run import Run
 from coder.trace.events import Answered, Entry, Event, Opened, Reduced, Resumed, Told, ToolFinished
 from coder.trace.journal import Journal, JournalStore
 from coder.trace.state import conversation, state_of
-from coder.types import Completion, Limits, Message, Outcome, ToolCall, Usage
+from coder.types import Completion, Limits, Message, Outcome, ToolCall, ToolSpec, Usage
 from tests.contract.sandbox_support import committed, local_backend
 
 PROFILE = ModelProfile(
@@ -60,7 +60,7 @@ class World:
             journal.append(opened)
         return journal
 
-    def toolbox_specs(self) -> tuple[object, ...]:
+    def toolbox_specs(self) -> tuple[ToolSpec, ...]:
         with self._provider.open(self._image, self._pack, labels={}) as sandbox:
             return self.toolbox(sandbox).specs
 
@@ -102,7 +102,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         world.store.close()
 
 
-def does(*calls: tuple[str, dict[str, object]], reasoning: str = "hm") -> Message:
+def does(*calls: tuple[str, Mapping[str, object]], reasoning: str = "hm") -> Message:
     made = tuple(
         ToolCall(id=f"functions.{name}:{n}", name=name, arguments=json.dumps(arguments))
         for n, (name, arguments) in enumerate(calls)

@@ -52,8 +52,18 @@ def toolbox(sandbox: Sandbox) -> Toolbox:
             output_tail="tail",
         )
 
-    tools = [EditTool(sandbox), List(sandbox), Plan(), Read(sandbox), Run(sandbox), RunTests(sandbox, suite)]
-    return Toolbox([*tools, Search(sandbox), Submit(sandbox)])
+    return Toolbox(
+        [
+            EditTool(sandbox),
+            List(sandbox),
+            Plan(),
+            Read(sandbox),
+            Run(sandbox),
+            RunTests(sandbox, suite),
+            Search(sandbox),
+            Submit(sandbox),
+        ]
+    )
 
 
 def call(toolbox: Toolbox, name: str, **arguments: object) -> ToolOutput:

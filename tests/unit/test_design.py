@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coder import errors
-from coder.tools.base import schema
+from coder.tools.base import Arguments, schema
 from coder.tools.codemap import CodeMapArguments
 from coder.tools.edit import EditArguments
 from coder.tools.files import ListArguments, ReadArguments, SearchArguments
@@ -23,7 +23,7 @@ from coder.tools.run import RunArguments, RunTestsArguments
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for name in ("coder", "webhooks", "tests", "benchmarks") for p in (ROOT / name).rglob("*.py"))
 PRODUCT = [p for p in SOURCES if p.relative_to(ROOT).parts[0] in {"coder", "webhooks"}]
-TOOLS = {
+TOOLS: dict[str, type[Arguments]] = {
     "code_map": CodeMapArguments,
     "edit": EditArguments,
     "list": ListArguments,
@@ -110,10 +110,11 @@ def test_the_system_prompt_and_the_tools_fit_into_16_kb() -> None:
 
 
 def test_every_error_is_ours_and_has_a_code_of_its_own() -> None:
-    found = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
+    classes = [v for v in vars(errors).values() if isinstance(v, type) and issubclass(v, Exception)]
+    found = [e for e in classes if issubclass(e, errors.CoderError)]
     codes = [e.exit_code for e in found if e is not errors.ContextOverflowError]
 
-    assert all(issubclass(e, errors.CoderError) for e in found)
+    assert found == classes
     assert len(set(codes)) == len(codes)
     assert all(64 <= code <= 79 for code in codes)
 

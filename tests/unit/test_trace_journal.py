@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from coder.errors import JournalError
-from coder.trace.events import Answered, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
+from coder.trace.events import Answered, Event, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
 from coder.trace.journal import JournalStore
 from coder.trace.state import STUB, Turn, conversation, last_turn, spent, state_of
 from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Submission, Task, ToolCall, ToolOutput, Usage
@@ -141,7 +141,7 @@ def test_listeners_hear_each_line(path: Path) -> None:
 
 
 def test_the_conversation_is_rebuilt_without_an_answer_that_was_replaced() -> None:
-    events = [
+    events: list[Event] = [
         OPENED,
         answer(1, "a", "b"),
         result(1, "a"),
@@ -179,12 +179,12 @@ def test_an_objection_reopens_the_agents_part() -> None:
     checkpoint = Checkpoint(step=1, tree_sha="t", diff_blob="d")
     changed = result(1, "a").model_copy(update={"checkpoint": checkpoint})
 
-    state = state_of([OPENED, changed, result(1, "b"), solved])
-    assert state.solved == solved
+    before = state_of([OPENED, changed, result(1, "b"), solved])
+    after = state_of([OPENED, changed, result(1, "b"), solved, told(replaces=False, reason="objection")])
 
-    state.take(told(replaces=False, reason="objection"))
-    assert state.solved is None
-    assert state.checkpoint == checkpoint
+    assert before.solved == solved
+    assert after.solved is None
+    assert after.checkpoint == checkpoint
 
 
 def test_time_between_a_crash_and_the_resume_is_not_counted(path: Path) -> None:
@@ -205,7 +205,7 @@ def test_time_between_a_crash_and_the_resume_is_not_counted(path: Path) -> None:
 
 def test_a_reduction_hides_outputs_of_earlier_steps_only() -> None:
     long = ToolOutput(content="x" * 500)
-    events = [
+    events: list[Event] = [
         OPENED,
         answer(1, "a"),
         result(1, "a").model_copy(update={"output": long}),
