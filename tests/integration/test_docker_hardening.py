@@ -1,0 +1,106 @@
+"""What the real container is allowed: seen from the engine, and tried from inside."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import pytest
+
+from coder.sandbox.docker_backend import DockerSandbox
+from tests.contract.sandbox_support import committed, docker_backend, settings
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerSandbox]:
+    pack = committed(tmp_path_factory.mktemp("origin"))
+    with docker_backend() as (provider, image), provider.open(image, pack, labels={"run": "hardening"}) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def seen(sandbox: DockerSandbox) -> dict[str, Any]:
+    client = docker.APIClient(version="auto")
+    try:
+        found: dict[str, Any] = client.inspect_container(sandbox.container)
+    finally:
+        client.close()
+    return found
+
+
+def test_the_engine_was_asked_for_isolation(seen: dict[str, Any]) -> None:
+    host = seen["HostConfig"]
+
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["Privileged"] is False
+    assert host["NetworkMode"] == "none"
+    assert host["IpcMode"] == "private"
+    assert host["PidMode"] == ""
+    assert host["LogConfig"]["Type"] == "none"
+    assert host["AutoRemove"] is True
+    assert seen["Mounts"] == []
+    assert not host["Binds"]
+    assert not host["Devices"]
+    assert seen["Config"]["User"] == "1000:1000"
+    assert seen["Config"]["StdinOnce"] is True
+
+
+def test_the_engine_was_asked_for_limits(seen: dict[str, Any]) -> None:
+    host = seen["HostConfig"]
+    expected = settings()
+
+    assert host["Memory"] == host["MemorySwap"] == expected.memory_mb << 20
+    assert host["PidsLimit"] == expected.pids
+    assert host["NanoCpus"] == int(expected.cpus * 1e9)
+    assert [(limit["Name"], limit["Hard"]) for limit in host["Ulimits"]] == [("core", 0)]
+    assert set(host["Tmpfs"]) == {"/workspace", "/tmp", "/home/coder", "/run/coder"}
+    assert all("size=" in options and "nr_inodes=" in options for options in host["Tmpfs"].values())
+
+
+def test_the_container_is_named_for_the_sweep(seen: dict[str, Any]) -> None:
+    labels = seen["Config"]["Labels"]
+
+    assert labels["coder.run"] == "hardening"
+    assert labels["coder.installation"] == "coder-tests"
+    assert labels["coder.owner"]
+
+
+def test_nothing_of_the_host_is_in_the_environment(sandbox: DockerSandbox, seen: dict[str, Any]) -> None:
+    inside = sandbox.exec("env | cut -d= -f1 | sort", timeout_s=10).output.split()
+
+    assert not {name for name in inside if "PROXY" in name.upper() or "TOKEN" in name or "KEY" in name}
+    assert not [entry for entry in seen["Config"]["Env"] or [] if not entry.startswith("PATH=")]
+
+
+PROBES = {
+    "user": ("id -u; id -g; whoami; grep -c Groups: /proc/self/status", "1000\n1000\ncoder\n1\n"),
+    "capabilities": ("grep -E '^Cap(Prm|Eff|Bnd|Amb)' /proc/self/status | grep -vc 0000000000000000", "0\n"),
+    "no new privileges": ("grep NoNewPrivs /proc/self/status | tr -d '\\t'", "NoNewPrivs:1\n"),
+    "seccomp": ("grep '^Seccomp:' /proc/self/status | tr -d '\\t'", "Seccomp:2\n"),
+    "writable places": (
+        "for d in / /etc /usr /opt /opt/coder /var/tmp /root /run /home; do touch $d/x 2>/dev/null && echo $d; done; true",
+        "",
+    ),
+    "places that must be writable": ("touch ~/x /tmp/x /workspace/x && rm ~/x /tmp/x /workspace/x", ""),
+    "programs run from the workspace": ("printf '#!/bin/sh\\necho ran\\n' > p && chmod +x p && ./p && rm p", "ran\n"),
+    "mount": ("mount -t tmpfs x /tmp 2>/dev/null; test $? -ne 0", ""),
+    "namespaces": ("unshare -Ur true 2>/dev/null; test $? -ne 0", ""),
+    "docker socket": ("ls /var/run/docker.sock /run/docker.sock 2>/dev/null | wc -l", "0\n"),
+    "set-user-id programs": ("su -c id root </dev/null >/dev/null 2>&1; test $? -ne 0", ""),
+    "core dumps": ("ulimit -c", "0\n"),
+    "devices": ("mknod d b 8 0 2>/dev/null; test ! -e d && test ! -e /dev/sda && test ! -e /dev/vda", ""),
+    "kernel settings": ("echo 1 2>/dev/null > /proc/sys/kernel/core_pattern; test $? -ne 0", ""),
+}
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_from_inside(sandbox: DockerSandbox, name: str) -> None:
+    command, expected = PROBES[name]
+
+    result = sandbox.exec(command, timeout_s=20)
+
+    assert (result.output, result.exit_code) == (expected, 1 if expected == "0\n" and "grep -vc" in command else 0)

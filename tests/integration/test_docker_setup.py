@@ -1,0 +1,155 @@
+"""Images and setup phases on a real engine, with the network that they need."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from coder.errors import EngineUnavailableError
+from coder.sandbox.docker_backend import DockerSandboxProvider
+from coder.sandbox.docker_base import import_debootstrapped
+from coder.sandbox.protocol import TreePack
+from tests.contract.sandbox_support import committed, settings
+
+pytestmark = pytest.mark.docker
+
+PACKAGE = {
+    "pyproject.toml": (
+        b'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        b'[project]\nname = "sample-for-setup"\nversion = "1.0"\n'
+        b'[tool.setuptools.packages.find]\nwhere = ["src"]\n'
+    ),
+    "src/sample_for_setup/__init__.py": b"ANSWER = 42\n",
+    "tests/test_it.py": b"from sample_for_setup import ANSWER\n\n\ndef test_it():\n    assert ANSWER == 42\n",
+}
+
+
+@pytest.fixture
+def engine() -> Iterator[docker.APIClient]:
+    client = docker.APIClient(version="auto")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def provider() -> Iterator[DockerSandboxProvider]:
+    with DockerSandboxProvider(settings(memory_mb=1024)) as made:
+        yield made
+
+
+def test_an_installed_package_is_there_offline(
+    provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    pack = committed(tmp_path, PACKAGE)
+    said: list[str] = []
+
+    image = provider.image_for(PACKAGE, pack=pack, setup=None, progress=said.append)
+    again = provider.image_for(PACKAGE, pack=pack, setup=None, progress=said.append)
+
+    try:
+        assert image.setup_ok, image.setup_log
+        assert "pip install" in image.setup_log
+        assert (again.reference, again.digest, again.setup_ok) == (image.reference, image.digest, True)
+        assert again.setup_log.endswith(image.setup_log[-500:])
+        with provider.open(image, pack, labels={"run": "setup"}) as sandbox:
+            assert sandbox.exec("cd /tmp && python -m pytest -q /workspace", timeout_s=60).exit_code == 0
+            assert sandbox.exec("ls src", timeout_s=10).output.split() == [
+                "sample_for_setup",
+                "sample_for_setup.egg-info",
+            ]
+            assert sandbox.diff() == ""
+            assert sandbox.exec("git status --porcelain", timeout_s=10).output == ""
+    finally:
+        engine.remove_image(image.reference, force=True)
+
+
+def test_commands_given_have_the_network_and_what_they_left_is_kept(
+    provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    files = {"requirements.txt": b"tomli-w==1.0.0\n", "app.py": b"import tomli_w\n"}
+    pack = committed(tmp_path, files)
+
+    image = provider.image_for(files, pack=pack, setup=None, progress=lambda _: None)
+
+    try:
+        assert image.setup_ok, image.setup_log
+        with provider.open(image, pack, labels={"run": "setup"}) as sandbox:
+            assert sandbox.exec("python app.py", timeout_s=60).exit_code == 0
+            assert sandbox.exec("pip download tomli-w", timeout_s=20).exit_code not in (0, None)
+    finally:
+        engine.remove_image(image.reference, force=True)
+
+
+def test_a_failed_setup_is_loud_and_kept_nowhere(
+    provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    pack = committed(tmp_path, {"app.py": b""})
+    said: list[str] = []
+    commands = ("echo first > kept.txt", "echo it broke >&2; exit 3", "echo never")
+
+    image = provider.image_for({"app.py": b""}, pack=pack, setup=commands, progress=said.append)
+
+    assert not image.setup_ok
+    assert "it broke" in image.setup_log
+    assert "exit code 3" in image.setup_log
+    assert "never" not in image.setup_log
+    assert any("setup failed" in line for line in said)
+    with provider.open(image, pack, labels={"run": "failed"}) as sandbox:
+        assert sandbox.list_files() == ("app.py", "link")
+
+
+def test_no_markers_and_no_code_is_the_base_image(provider: DockerSandboxProvider, tmp_path: Path) -> None:
+    pack = committed(tmp_path, {"notes.txt": b"hello\n"})
+
+    image = provider.image_for({"notes.txt": b""}, pack=pack, setup=None, progress=lambda _: None)
+
+    assert image.reference.startswith("coder-sandbox-base:")
+    with provider.open(image, pack, labels={}) as sandbox:
+        assert sandbox.exec("rg hello", timeout_s=10).output == "notes.txt:hello\n"
+
+
+def test_images_carry_their_content_hash(provider: DockerSandboxProvider, engine: docker.APIClient) -> None:
+    image = provider.image_for({"a.py": b""}, pack=TreePack("", b""), setup=None, progress=lambda _: None)
+
+    labels = engine.inspect_image(image.reference)["Config"]["Labels"]  # type: ignore[no-untyped-call]  # open stubs
+
+    assert labels["coder.content"].startswith(image.reference.rpartition(":")[2])
+
+
+def test_the_sweep_removes_what_the_dead_left(
+    provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    pack = committed(tmp_path, {"a.py": b""})
+    image = provider.image_for({"a.py": b""}, pack=pack, setup=None, progress=lambda _: None)
+    labels = {"coder.installation": "coder-tests", "coder.run": "dead", "coder.owner": "elsewhere:1:1"}
+    dead = engine.create_container(image.digest, command=["true"], labels=labels)["Id"]
+    with provider.open(image, pack, labels={"run": "living"}) as living:
+        removed = provider.sweep()
+
+        assert removed >= 1
+        assert not engine.containers(all=True, filters={"id": dead})
+        assert living.exec("echo on", timeout_s=10).output == "on\n"
+        assert provider.sweep(run_id="another") == 0
+        assert provider.sweep(run_id="living") == 1
+
+
+def test_no_engine_says_what_to_do(tmp_path: Path) -> None:
+    nowhere = DockerSandboxProvider(settings(docker_host=f"unix://{tmp_path}/none.sock"))
+
+    with nowhere, pytest.raises(EngineUnavailableError, match="ensure-docker"):
+        nowhere.sweep()
+
+
+def test_the_base_image_can_be_made_without_a_registry(engine: docker.APIClient) -> None:
+    name = "coder-tests-base:made"
+    try:
+        import_debootstrapped(engine, name, lambda _: None)
+
+        shown = subprocess.run(
+            ["docker", "run", "--rm", "--network=none", name, "cat", "/etc/os-release"], check=True, capture_output=True
+        )
+        assert b"bookworm" in shown.stdout
+    finally:
+        engine.remove_image(name, force=True)
