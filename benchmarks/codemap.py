@@ -58,18 +58,25 @@ class CheckoutTree:
             self._files[edited] = f"edited-{time.time_ns()}"
 
     def files(self) -> Mapping[str, str]:
+        """Path → blob id."""
         return self._files
 
     def read(self, path: str) -> bytes:
+        """The file's bytes, with the edit."""
         with (self._root / path).open("rb") as file:
             return file.read(READ_LIMIT) + (EDIT if path == self._edited else b"")
+
+
+def sources(tree: CheckoutTree) -> list[str]:
+    """The files that a grammar reads."""
+    return [path for path in sorted(tree.files()) if language_of(path) != TEXT and is_worth_reading(path)]
 
 
 def one_map(repo: Path, index: Path, *, edit: bool) -> None:
     """Map once and say what it took: the body of a measured process."""
     edited = None
     if edit:
-        edited = next(path for path in sorted(CheckoutTree(repo).files()) if language_of(path) != TEXT)
+        edited = sources(CheckoutTree(repo))[0]
     with CodeMap(index) as codemap:
         text = codemap.map(CheckoutTree(repo, edited=edited), focus=FOCUS, max_tokens=1000)
     own = resource.getrusage(resource.RUSAGE_SELF)
@@ -106,13 +113,17 @@ def floor_s(repo: Path, paths: list[str]) -> float:
 def measure(repo: Path, rounds: int) -> dict[str, float]:
     """All figures, medians over alternating rounds."""
     files = sorted(CheckoutTree(repo).files())
-    sources = [path for path in files if language_of(path) != TEXT and is_worth_reading(path)]
-    floors, colds, warms, edits, peaks, cpus = [], [], [], [], [], []
+    parsed = sources(CheckoutTree(repo))
+    if not parsed:
+        raise SystemExit(f"{repo} has no source file in a language that is parsed")
+    floors, colds, peaks, cpus = [], [], [], []
+    warms: list[float] = []
+    edits: list[float] = []
     used = 0.0
     for number in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             index = Path(folder) / "index.db"
-            floors.append(floor_s(repo, sources))
+            floors.append(floor_s(repo, parsed))
             seconds, said = measured(repo, index)
             colds.append(seconds)
             cpus.append(said["cpu_s"])
@@ -125,7 +136,7 @@ def measure(repo: Path, rounds: int) -> dict[str, float]:
         )
     return {
         "files": len(files),
-        "source_files": len(sources),
+        "source_files": len(parsed),
         "cold_s": round(statistics.median(colds), 3),
         "cold_cpu_s": round(statistics.median(cpus), 3),
         "parse_floor_s": round(statistics.median(floors), 3),
