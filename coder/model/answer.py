@@ -4,6 +4,7 @@ Everything here is pure. `finish_reason` is what the provider said; where it sai
 """
 
 import json
+import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from coder.model.arguments import parse_arguments
 from coder.model.leaks import recover_calls
 from coder.model.profile import ModelProfile
+from coder.model.text import sound
 from coder.types import JsonObject, Message, ToolCall, Usage
 
 FinishReason = Literal["stop", "tool_calls", "length", "content_filter", "cut"]
@@ -30,6 +32,7 @@ _FINISH: dict[str, FinishReason] = {
     "content_filter": "content_filter",
     "refusal": "content_filter",
 }
+_NO_NAME_LETTERS = re.compile(r"[^A-Za-z0-9_-]")
 _BYTES_PER_TOKEN = 3
 """Fewer than tokenizers reach on code and prose (about 4), so that an estimate errs on the dear side."""
 
@@ -251,10 +254,10 @@ def judge(
         calls = [call for call in calls if call.arguments.strip()]
     message = Message(
         role="assistant",
-        content=content or None,
-        reasoning_content=reasoning or None,
+        content=sound(content) or None,
+        reasoning_content=sound(reasoning) or None,
         thinking_blocks=raw.thinking_blocks,
-        tool_calls=_with_ids(calls, profile, taken_ids, calls_before),
+        tool_calls=_named(calls, profile, tool_names=tool_names, taken_ids=taken_ids, calls_before=calls_before),
     )
     return Judged(message, finish)
 
@@ -279,20 +282,32 @@ def _split_thinking(content: str, reasoning: str) -> tuple[str, str]:
     return rest.lstrip(), reasoning + thought
 
 
-def _with_ids(
-    calls: Iterable[RawCall], profile: ModelProfile, taken_ids: AbstractSet[str], calls_before: int
+def _named(
+    calls: Iterable[RawCall],
+    profile: ModelProfile,
+    *,
+    tool_names: AbstractSet[str],
+    taken_ids: AbstractSet[str],
+    calls_before: int,
 ) -> tuple[ToolCall, ...]:
     used = set(taken_ids)
     named: list[ToolCall] = []
     for number, call in enumerate(calls, start=calls_before):
-        call_id = call.id
+        name = _tool_name(call.name, tool_names)
+        call_id = sound(call.id)
         serial = number
         while not call_id or call_id in used:
-            call_id = f"functions.{call.name}:{serial}" if profile.call_ids == "functions" else f"call_{serial}"
+            call_id = f"functions.{name}:{serial}" if profile.call_ids == "functions" else f"call_{serial}"
             serial += 1
         used.add(call_id)
-        named.append(ToolCall(id=call_id, name=call.name, arguments=call.arguments))
+        named.append(ToolCall(id=call_id, name=name, arguments=sound(call.arguments)))
     return tuple(named)
+
+
+def _tool_name(name: str, tool_names: AbstractSet[str]) -> str:
+    """The tool that is meant, else the name in the letters that providers take back in a history."""
+    meant = name.strip().removeprefix("functions.").partition(":")[0]
+    return meant if meant in tool_names else _NO_NAME_LETTERS.sub("_", name)[:64] or "unknown"
 
 
 # --- usage ------------------------------------------------------------------------------------------------------------
@@ -347,7 +362,7 @@ def _details(raw: JsonObject, key: str) -> JsonObject:
 
 def _count(raw: JsonObject, key: str) -> int:
     value = raw.get(key)
-    return max(0, int(value)) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    return max(0, value) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _first(items: Any) -> JsonObject:

@@ -1,0 +1,113 @@
+"""Profiles: every file in configs/models loads; bad ones are refused with file and field."""
+
+from pathlib import Path
+
+import pytest
+
+from coder.errors import ConfigError, ModelError
+from coder.model.profile import Prices
+from coder.model.profiles import load_profile, profile_names, read_profile, with_overrides
+from coder.types import Usage
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "models"
+GOOD = """
+model = "m"
+route = "hosted_vllm"
+api_base = "http://127.0.0.1:1/v1"
+api_key_env = "KEY"
+window_tokens = 1000
+max_output_tokens = 100
+[prices]
+input = 1
+cached_input = 0.5
+output = 2
+"""
+
+
+def test_every_shipped_profile_loads_or_says_why_it_is_retired() -> None:
+    for name in profile_names([SHIPPED]):
+        profile = read_profile(SHIPPED / f"{name}.toml")
+        assert profile.name == name
+        if profile.retired is None:
+            assert load_profile(name, [SHIPPED]) == profile
+        else:
+            with pytest.raises(ModelError, match=r"is retired.*use "):
+                load_profile(name, [SHIPPED])
+
+
+def test_the_promised_profiles_are_there_and_usable() -> None:
+    for name in (
+        "kimi-k2-thinking",
+        "kimi-k2-thinking-turbo",
+        "kimi-k2-thinking-cometapi",
+        "kimi-k2-thinking-turbo-cometapi",
+        "kimi-k2-thinking-vllm",
+        "kimi-k2-thinking-sglang",
+        "kimi-k2.6",
+        "kimi-k2.7-code",
+        "gpt-5",
+        "claude-sonnet-4-5",
+        "deepseek-v3.2",
+        "openai-compatible",
+    ):
+        load_profile(name, [SHIPPED])
+
+
+def test_a_successor_that_a_retired_profile_names_is_a_profile() -> None:
+    retired = [read_profile(SHIPPED / f"{name}.toml").retired for name in profile_names([SHIPPED])]
+
+    named = [
+        word for text in retired if text for word in text.replace(",", " ").split() if word in profile_names([SHIPPED])
+    ]
+    assert "kimi-k2.7-code" in named
+
+
+def test_the_first_folder_wins(tmp_path: Path) -> None:
+    (tmp_path / "gpt-5.toml").write_text(GOOD)
+
+    assert load_profile("gpt-5", [tmp_path, SHIPPED]).model == "m"
+
+
+@pytest.mark.parametrize("name", ["nothing", "../models/gpt-5", "", "gpt-5.toml"])
+def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"there are: .*gpt-5"):
+        load_profile(name, [SHIPPED])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD.replace("model = ", "modle = "), r"bad\.toml: mod"),
+        (GOOD + "outputs = 3\n", r"bad\.toml: prices\.outputs"),
+        (GOOD.replace('"hosted_vllm"', '"bedrock"'), r"bad\.toml: route"),
+        (GOOD.replace("input = 1", "input = -1", 1), r"bad\.toml: prices\.input"),
+        (GOOD.replace("http://", "ftp://"), r"bad\.toml: api_base"),
+        (GOOD.replace("= 100\n", "= 1000\n"), r"bad\.toml: max_output_tokens"),
+        ("thinking_budget_tokens = 100\n" + GOOD, r"bad\.toml: thinking_budget_tokens"),
+        ('name = "x"\n' + GOOD, r"bad\.toml: name"),
+        ("model = ", r"bad\.toml: "),
+        ("\udcff", r"bad\.toml: "),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(ConfigError, match=words):
+        load_profile("bad", [tmp_path])
+
+
+def test_overrides_change_what_they_name_and_are_checked() -> None:
+    profile = load_profile("kimi-k2-thinking", [SHIPPED])
+
+    changed = with_overrides(profile, api_base="http://10.0.0.1/v1", model="mine")
+
+    assert (changed.api_base, changed.model, changed.prices) == ("http://10.0.0.1/v1", "mine", profile.prices)
+    with pytest.raises(ConfigError, match="api_base"):
+        with_overrides(profile, api_base="10.0.0.1")
+
+
+def test_cost_counts_cached_written_and_output_tokens_at_their_own_prices() -> None:
+    prices = Prices(input=3, cached_input=0.3, cache_write=3.75, output=15)
+    usage = Usage(prompt_tokens=1000, cached_tokens=600, cache_write_tokens=300, completion_tokens=10)
+
+    assert prices.cost_usd(usage) == pytest.approx((100 * 3 + 600 * 0.3 + 300 * 3.75 + 10 * 15) / 1e6)
