@@ -1,9 +1,10 @@
 """A worker in a process of its own, for tests that kill it.
 
-    python -m tests.integration.engine_process STATE_DIR EXECUTOR_ID MODE
+    python -m tests.integration.engine_process STATE_DIR EXECUTOR_ID MODE [fast]
 
 The runner appends `begin JOB` to STATE_DIR/log, then does what MODE says, then appends `end JOB`:
-`quick` ends at once · `hold` waits for STATE_DIR/go · `die` kills its own process.
+`quick` ends at once · `hold` waits for STATE_DIR/go · `die` kills its own process. `fast` gives up on silent workers after
+1.5 s. A job that is to be stopped is noted as `stop JOB`.
 """
 
 import logging
@@ -17,6 +18,7 @@ from pathlib import Path
 from coder.errors import ConfigError
 from coder.types import JsonObject
 from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
+from webhooks.engine.recovery import Pace
 from webhooks.service import work_until_stopped
 
 
@@ -28,7 +30,7 @@ def note(folder: Path, line: str) -> None:
         os.fsync(file.fileno())
 
 
-def runner_for(folder: Path, mode: str) -> Callable[[JsonObject], JsonObject]:
+def runner_for(folder: Path, mode: str, executor_id: str) -> Callable[[JsonObject], JsonObject]:
     """A runner that behaves as `mode` says."""
 
     def run(payload: JsonObject) -> JsonObject:
@@ -39,7 +41,7 @@ def runner_for(folder: Path, mode: str) -> Callable[[JsonObject], JsonObject]:
         while mode == "hold" and not (folder / "go").exists():
             threading.Event().wait(0.02)
         note(folder, f"end {job}")
-        return {"ok": True, "job": job}
+        return {"ok": True, "job": job, "by": executor_id}
 
     return run
 
@@ -48,8 +50,11 @@ def main() -> int:
     """Work until told to stop; 64 when another process has our executor id."""
     logging.basicConfig(level="INFO")
     folder, executor_id, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    options = EngineOptions(state_dir=folder, executor_id=executor_id, concurrency=4, poll_s=0.05)
-    engine = DbosEngine(options, runner_for(folder, mode))
+    pace = Pace(beat_s=0.1, lease_s=1.5, audit_s=1.0) if "fast" in sys.argv else Pace()
+    options = EngineOptions(state_dir=folder, executor_id=executor_id, concurrency=4, poll_s=0.05, pace=pace)
+    engine = DbosEngine(
+        options, runner_for(folder, mode, executor_id), stop_job=lambda job: note(folder, f"stop {job}")
+    )
     try:
         drained = work_until_stopped(engine, drain_s=1)
     except ConfigError as exc:

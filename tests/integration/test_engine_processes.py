@@ -36,9 +36,9 @@ class Workers:
         self.client = DbosEngine(EngineOptions(state_dir=folder), None)
         self.processes: list[subprocess.Popen[str]] = []
 
-    def start(self, mode: str = "quick", *, executor_id: str = "local") -> subprocess.Popen[str]:
+    def start(self, mode: str = "quick", *options: str, executor_id: str = "local") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.engine_process", str(self.folder), executor_id, mode],
+            [sys.executable, "-m", "tests.integration.engine_process", str(self.folder), executor_id, mode, *options],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -95,7 +95,7 @@ def test_a_worker_killed_in_the_middle_of_a_job_completes_it_once_when_started_a
 
     assert abandoned == "running"
     assert workers.log() == ["begin a", "begin a", "end a", "begin b", "end b"]
-    assert workers.seen("a").result == {"ok": True, "job": "a"}
+    assert workers.seen("a").result == {"ok": True, "job": "a", "by": "local"}
 
 
 def test_a_finished_job_is_never_begun_again(workers: Workers) -> None:
@@ -162,6 +162,50 @@ def test_sigterm_hands_back_a_job_that_does_not_end_in_time(workers: Workers) ->
 
     assert (code, handed_back) == (0, "queued")
     assert workers.log() == ["begin a", "left 1", "begin a", "end a"]
+
+
+def test_the_jobs_of_a_dead_worker_go_to_a_living_one_and_do_not_block_their_repository(workers: Workers) -> None:
+    first = workers.start("hold", "fast", executor_id="one")
+    workers.submit("a", "b")
+    until(lambda: workers.log() == ["begin a"])
+    workers.start("hold", "fast", executor_id="two")
+    first.kill()
+    first.wait(timeout=DEADLINE_S)
+    until(lambda: workers.log() == ["begin a", "begin a"])
+    workers.go()
+    workers.over("a", "b")
+
+    assert workers.log() == ["begin a", "begin a", "end a", "begin b", "end b"]
+    assert workers.seen("a").result == {"ok": True, "job": "a", "by": "two"}
+
+
+def test_a_zombie_is_told_to_stop_and_its_result_is_refused(workers: Workers) -> None:
+    zombie = workers.start("hold", "fast", executor_id="one")
+    workers.submit("a")
+    until(lambda: workers.log() == ["begin a"])
+    workers.start("hold", "fast", executor_id="two")
+    zombie.send_signal(signal.SIGSTOP)
+    until(lambda: workers.log() == ["begin a", "begin a"])
+    zombie.send_signal(signal.SIGCONT)
+    until(lambda: "stop a" in workers.log())
+    workers.go()
+    until(lambda: workers.log().count("end a") == 2)
+    workers.over("a")
+
+    assert workers.seen("a").result == {"ok": True, "job": "a", "by": "two"}
+    assert workers.log().count("begin a") == 2
+
+
+def test_a_cancelled_job_is_stopped_where_it_runs(workers: Workers) -> None:
+    workers.start("hold", "fast")
+    workers.submit("a", "b")
+    until(lambda: workers.log() == ["begin a"])
+    workers.client.cancel("a")
+    until(lambda: "stop a" in workers.log())
+    workers.go()
+    workers.over("b")
+
+    assert workers.seen("a").state == "cancelled"
 
 
 def died_or_gave_up(workers: Workers, worker: "subprocess.Popen[str]") -> bool:

@@ -9,9 +9,9 @@ import logging
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus
@@ -21,8 +21,10 @@ from typing_extensions import override
 from coder.errors import CoderError
 from coder.types import JsonObject
 from webhooks.engine.database import sqlite_engine, sqlite_url
+from webhooks.engine.leases import Leases
 from webhooks.engine.lock import ExecutorLock
 from webhooks.engine.port import NORMAL_PRIORITY, Drained, Job, JobEngine, JobState, Runner
+from webhooks.engine.recovery import Pace, Recovery
 from webhooks.errors import EngineError
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,6 @@ _STATES: dict[str, JobState] = {
     "CANCELLED": "cancelled",
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
 }
-_LIVE = ["PENDING", "ENQUEUED", "DELAYED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +64,34 @@ class EngineOptions:
     concurrency: int = 2
     """Jobs at the same time in this process."""
     poll_s: float = 0.5
+    pace: Pace = field(default_factory=Pace)
 
 
 class DbosEngine(JobEngine):
-    """The jobs of one database. `runner` may be None in a process that only submits."""
+    """The jobs of one database. `runner` may be None in a process that only submits.
 
-    def __init__(self, options: EngineOptions, runner: Runner | None) -> None:
+    `stop_job` ends, by its id, a job that runs here and has been cancelled or given to another worker; it is called from
+    another thread, every few seconds until the job is over.
+    """
+
+    def __init__(
+        self, options: EngineOptions, runner: Runner | None, *, stop_job: Callable[[str], None] | None = None
+    ) -> None:
         self._options = options
         self._runner = runner
+        self._stop_job = stop_job or _let_it_run
+        self._recovery: Recovery | None = None
         self._lock: ExecutorLock | None = None
         self._worker = False
         self._running: set[str] = set()
         self._guard = threading.Lock()
         quiet_logging()
-        self._database, url = _database(options)
-        self._client = _reach(lambda: self._connect(url))
+        self._database, self._leases_database, url = _databases(options)
+        try:
+            self._client = _reach(lambda: self._connect(url))
+        except EngineError:
+            self._leases_database.dispose()
+            raise
 
     def _connect(self, url: str) -> DBOSClient:
         if self._database is not None:
@@ -144,7 +158,6 @@ class DbosEngine(JobEngine):
         except EngineError:
             self.close()
             raise
-        self._report_stranded()
 
     def _launch(self) -> None:
         config: DBOSConfig = {
@@ -160,6 +173,17 @@ class DbosEngine(JobEngine):
             config["system_database_engine"] = self._database
         else:
             config["system_database_url"] = self._options.database_url
+        self._recovery = Recovery(
+            self._client,
+            Leases(self._leases_database, self._options.state_dir),
+            executor_id=self._options.executor_id,
+            queue=QUEUE,
+            running=self._running_now,
+            stop_job=self._stop_job,
+            pace=self._options.pace,
+        )
+        # Alive before the first job is taken, or a reaper could take it away again.
+        self._recovery.start()
         DBOS(config=config)
         self._worker = True
         DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MAX_ATTEMPTS)(self._workflow())
@@ -172,6 +196,7 @@ class DbosEngine(JobEngine):
             polling_interval_sec=self._options.poll_s,
             on_conflict="always_update",
         )
+        self._recovery.report_stranded(SHAPE)
 
     def _workflow(self) -> Callable[[JsonObject], JsonObject]:
         def run(payload: JsonObject) -> JsonObject:
@@ -189,48 +214,34 @@ class DbosEngine(JobEngine):
             with self._guard:
                 self._running.discard(job_id)
 
-    def _report_stranded(self) -> None:
-        live = _reach(lambda: self._client.list_workflows(status=_LIVE, load_input=False, load_output=False))
-        foreign = [status.workflow_id for status in live if status.app_version not in {None, SHAPE}]
-        if foreign:
-            logger.error(
-                "jobs of another workflow shape will never run", extra={"count": len(foreign), "ids": foreign[:20]}
-            )
+    def _running_now(self) -> frozenset[str]:
+        with self._guard:
+            return frozenset(self._running)
 
     @override
     def drain(self, *, timeout_s: float) -> Drained:
         if not self._worker:
             return Drained()
-        with self._guard:
-            busy = bool(self._running)
+        busy = bool(self._running_now())
         # DBOS looks once a second; with nothing to wait for it should not look at all.
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=math.ceil(timeout_s) if busy else 0)
         self._worker = False
-        with self._guard:
-            left = tuple(sorted(self._running))
-        self._requeue()
+        left = tuple(sorted(self._running_now()))
+        if self._recovery is not None:
+            self._recovery.stop()
+            _reach(self._recovery.hand_back)
         self._release_lock()
         return Drained(left=left)
-
-    def _requeue(self) -> None:
-        """Hand back what this executor held, on the same queue: another one would ignore every limit."""
-        mine = _reach(
-            lambda: self._client.list_workflows(
-                status="PENDING", executor_id=self._options.executor_id, load_input=False, load_output=False
-            )
-        )
-        ids = [status.workflow_id for status in mine if status.queue_name == QUEUE]
-        if ids:
-            _reach(lambda: self._client.resume_workflows(ids, queue_name=QUEUE))
 
     @override
     def close(self) -> None:
         if self._worker:
             DBOS.destroy(destroy_registry=True)
             self._worker = False
+        if self._recovery is not None:
+            self._recovery.stop()
         self._client.destroy()
-        if self._database is not None:
-            self._database.dispose()
+        self._leases_database.dispose()
         self._release_lock()
 
     def _release_lock(self) -> None:
@@ -269,11 +280,25 @@ def quiet_logging() -> None:
         dbos_logger.addHandler(logging.NullHandler())
 
 
-def _database(options: EngineOptions) -> tuple[sa.Engine | None, str]:
+class _Databases(NamedTuple):
+    """`for_dbos` is None where DBOS is to open `url` by itself."""
+
+    for_dbos: sa.Engine | None
+    for_leases: sa.Engine
+    url: str
+
+
+def _databases(options: EngineOptions) -> _Databases:
     if options.database_url is not None:
-        return None, options.database_url
+        ours = _reach(lambda: sa.make_url(str(options.database_url)).set(drivername="postgresql+psycopg"))
+        return _Databases(None, sa.create_engine(ours, pool_pre_ping=True, pool_size=2), options.database_url)
     path = options.state_dir / "jobs.db"
-    return sqlite_engine(path), sqlite_url(path)
+    engine = sqlite_engine(path)
+    return _Databases(engine, engine, sqlite_url(path))
+
+
+def _let_it_run(job_id: str) -> None:
+    logger.warning("nothing here can stop a running job", extra={"job": job_id})
 
 
 def _job(status: WorkflowStatus) -> Job:
