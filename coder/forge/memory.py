@@ -81,11 +81,12 @@ class InMemoryForge(Forge):
         if issue.edited_at is not None and issue.edited_at > task.requested_at:
             withheld.append(f"the text of #{issue.number}: edited after the request; ask again to include it")
             shown = ""
+        later = sum(comment.created_at > task.requested_at for comment in issue.comments)
+        if later:
+            withheld.append(f"{later} comments made after the request")
         comments: list[Note] = []
-        for comment in issue.comments:
-            if comment.created_at > task.requested_at:
-                withheld.append("1 comments made after the request")
-            elif comment.author not in self.writers:
+        for comment in issue.comments[: len(issue.comments) - later]:
+            if comment.author not in self.writers:
                 withheld.append(f"a comment by {comment.author} ({comment.created_at}): no write permission")
             else:
                 clean = strip_hidden(comment.body).text

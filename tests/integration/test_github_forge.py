@@ -1,0 +1,359 @@
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from coder.errors import ForgeError
+from coder.forge.config import GitHubSettings
+from coder.forge.github import GitHubForge
+from coder.forge.github_app import AppTokens
+from coder.types import Proposal, RepoRef, Task
+from coder.workspace.workspace import Workspace
+from tests.contract.test_forge import result
+from tests.servers.github import Fault, GitHubServer
+from tests.servers.github_state import Issue, Repo
+
+ASKED = "2026-01-02T00:00:00Z"
+LATER = "2026-01-03T00:00:00Z"
+PAT = "github_pat_0123456789abcdef"
+REF = RepoRef(owner="octo", name="calc")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitHubServer]:
+    with GitHubServer(tmp_path / "github") as running:
+        repo = running.add_repository("octo/calc", {"a.py": "1\n"}, installation=77)
+        running.add_user("maintainer", repo=repo, permission="write")
+        running.add_user("coder-bot", repo=repo, permission="write")
+        running.add_token(PAT, "coder-bot")
+        running.add_issue(repo, title="Wrong", body="text", author="maintainer")
+        running.commit(repo, {"a.py": "2\n"}, branch="coder/issue-1")
+        running.state.now = LATER
+        yield running
+
+
+@pytest.fixture
+def forge(server: GitHubServer) -> Iterator[GitHubForge]:
+    with GitHubForge(settings(server), sleep=lambda _: None) as made:
+        yield made
+
+
+def settings(server: GitHubServer, **changes: object) -> GitHubSettings:
+    fields: dict[str, object] = {
+        "api_url": server.url,
+        "git_url": server.url,
+        "http_hosts": frozenset({server.host}),
+        "token": SecretStr(PAT),
+        "seconds_between_requests": 0,
+        "seconds_between_writes": 0,
+        "retry_backoff_s": 0,
+        "max_wait_s": 0.2,
+        "max_retries": 2,
+    }
+    return GitHubSettings.model_validate(fields | changes)
+
+
+def repo_of(server: GitHubServer) -> Repo:
+    return server.state.repos["octo/calc"]
+
+
+def issue_of(server: GitHubServer) -> Issue:
+    return repo_of(server).issues[1]
+
+
+def task(**changes: object) -> Task:
+    fields: dict[str, object] = {
+        "run_id": "run-1",
+        "repo": REF,
+        "kind": "issue",
+        "number": 1,
+        "requested_by": "maintainer",
+        "requested_at": ASKED,
+        "model": "m",
+    }
+    return Task.model_validate(fields | changes)
+
+
+PROPOSAL = Proposal(branch="coder/issue-1", base_ref="main", title="Fix", body="Because", draft=True)
+
+
+def work(server: GitHubServer) -> str:
+    sha = repo_of(server).branch("coder/issue-1")
+    assert sha is not None
+    return sha
+
+
+# --- what is lost on the way, is not done twice -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
+def test_a_comment_whose_answer_is_lost_is_one_comment(server: GitHubServer, forge: GitHubForge, kind: str) -> None:
+    server.faults.append(Fault(kind, path="/issues/1/comments", status=502))
+
+    forge.status(task(), "working")
+    forge.status(task(), "done")
+
+    assert [comment.body.split("\n")[0] for comment in issue_of(server).comments] == ["done"]
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
+def test_a_pull_request_whose_answer_is_lost_is_one(server: GitHubServer, forge: GitHubForge, kind: str) -> None:
+    server.faults.append(Fault(kind, path="/pulls$", status=503))
+
+    pull = forge.publish(task(), PROPOSAL, work(server))
+
+    assert list(repo_of(server).pulls) == [pull.number]
+
+
+def test_a_pull_request_that_another_process_opened_meanwhile_is_taken(
+    server: GitHubServer, forge: GitHubForge
+) -> None:
+    with GitHubForge(settings(server), sleep=lambda _: None) as other:
+        theirs = other.publish(task(), PROPOSAL, work(server))
+    # The first look finds nothing, as if it had come a moment earlier; the creation is then refused with 422.
+    repo_of(server).pulls[theirs.number or 0].state = "hidden"
+    state = repo_of(server).pulls[theirs.number or 0]
+    server.faults.append(Fault("status", path="/pulls$", status=422, message="Validation Failed"))
+
+    def appear(_: float) -> None:
+        state.state = "open"
+
+    with GitHubForge(settings(server), sleep=appear) as racing:
+        pull = racing.publish(task(run_id="run-2"), PROPOSAL.model_copy(update={"branch": "coder/issue-1"}), "f" * 40)
+
+    assert pull.number == theirs.number
+    assert len(repo_of(server).pulls) == 1
+
+
+def test_a_closed_pull_request_of_the_same_commit_stays_closed(server: GitHubServer, forge: GitHubForge) -> None:
+    first = forge.publish(task(), PROPOSAL, work(server))
+    repo_of(server).pulls[first.number or 0].state = "closed"
+
+    again = forge.publish(task(), PROPOSAL, work(server))
+
+    assert again.number == first.number
+    assert repo_of(server).pulls[first.number or 0].state == "closed"
+
+
+def test_a_fresh_process_finds_its_comment_among_hundreds_and_no_forgery(server: GitHubServer) -> None:
+    with GitHubForge(settings(server)) as first:
+        for number in range(150):
+            server.add_comment(issue_of(server), author="maintainer", body=f"noise {number}")
+        first.status(task(), "one")
+    marked = issue_of(server).comments[-1]
+    server.add_comment(issue_of(server), author="stranger", body=marked.body)
+    issue_of(server).comments.insert(0, server.add_comment(issue_of(server), author="stranger", body=marked.body))
+
+    with GitHubForge(settings(server)) as second:
+        second.status(task(), "two")
+
+    assert [
+        comment.body.split("\n")[0] for comment in issue_of(server).comments if comment.user.login == "coder-bot"
+    ] == ["two"]
+
+
+def test_a_status_comment_that_somebody_deleted_is_written_anew(server: GitHubServer, forge: GitHubForge) -> None:
+    forge.status(task(), "one")
+    issue_of(server).comments.clear()
+
+    forge.status(task(), "two")
+
+    assert [comment.body.split("\n")[0] for comment in issue_of(server).comments] == ["two"]
+
+
+# --- limits and failures ------------------------------------------------------------------------------------------------
+
+
+def test_reads_are_repeated_and_slow_servers_waited_for(server: GitHubServer, forge: GitHubForge) -> None:
+    server.faults.append(Fault("status", method="GET", path="/permission", status=502))
+    server.faults.append(Fault("drop_before", method="GET", path="/permission"))
+    server.faults.append(Fault("slow", method="GET", path="/permission", delay_s=0.05))
+
+    assert forge.may_write(task())
+
+
+def test_a_secondary_limit_is_waited_out(server: GitHubServer, forge: GitHubForge) -> None:
+    limit = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+    server.faults.append(Fault("status", path="/comments", status=403, message=limit))
+    server.faults.append(
+        Fault("status", method="GET", path="/comments", status=403, message=limit, headers={"Retry-After": "0"})
+    )
+
+    forge.status(task(), "working")
+
+    assert len(issue_of(server).comments) == 1
+
+
+def test_a_day_long_pause_is_refused(server: GitHubServer, forge: GitHubForge) -> None:
+    server.faults.append(
+        Fault("status", method="GET", path="/permission", status=403, headers={"Retry-After": "86400"}, times=9)
+    )
+
+    with pytest.raises(ForgeError, match="asked to wait"):
+        forge.may_write(task())
+
+
+@pytest.mark.parametrize("status", [403, 500, 502])
+def test_permission_that_cannot_be_read_is_no_permission(server: GitHubServer, forge: GitHubForge, status: int) -> None:
+    server.faults.append(Fault("status", method="GET", path="/permission", status=status, times=99))
+
+    with pytest.raises(ForgeError, match=r"maintainer.*octo/calc|octo/calc"):
+        forge.may_write(task())
+
+
+def test_a_bad_token_is_an_error_that_does_not_show_it(server: GitHubServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    config = settings(server, token=SecretStr("ghp_wrong0123456789"))
+    with GitHubForge(config) as forge, pytest.raises(ForgeError, match="401") as caught:
+        forge.problem(task())
+
+    assert "wrong0123" not in str(caught.value)
+    assert "wrong0123" not in caplog.text
+    assert "wrong0123" not in repr(settings(server, token=SecretStr("ghp_wrong0123456789")))
+
+
+def test_labels_that_may_not_be_changed_fail_no_run(server: GitHubServer, forge: GitHubForge) -> None:
+    server.faults.append(Fault("status", path="/labels", status=403, message="Resource not accessible", times=9))
+    server.faults.append(
+        Fault("status", method="DELETE", path="/labels", status=403, message="Resource not accessible", times=9)
+    )
+
+    forge.finish(task(), result(None, "regressed"))
+
+    assert issue_of(server).reactions == [("coder-bot", "confused")]
+
+
+@pytest.mark.parametrize("owner", ["..", "a/b", "a b", "", "%2e%2e", "x?y"])
+def test_names_that_would_bend_the_url_are_refused(server: GitHubServer, forge: GitHubForge, owner: str) -> None:
+    with pytest.raises(ForgeError, match="not a repository"):
+        forge.may_write(task(repo=RepoRef(owner=owner, name="calc")))
+
+    assert not [made for made in server.requests if made.path != "/user"]
+
+
+# --- the snapshot -------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_edited_after_the_request_is_withheld(server: GitHubServer, forge: GitHubForge) -> None:
+    issue = issue_of(server)
+    issue.body, issue.title = "now with orders", "New title"
+    issue.last_edited_at = issue.updated_at = LATER
+    issue.renamed.append((LATER, "Wrong"))
+
+    problem = forge.problem(task())
+
+    assert (problem.title, problem.body.body) == ("Wrong", "")
+    assert any("edited after" in line for line in problem.withheld)
+    assert any("title" in line for line in problem.withheld)
+
+
+def test_an_edit_before_the_request_and_a_later_label_are_fine(server: GitHubServer, forge: GitHubForge) -> None:
+    issue = issue_of(server)
+    issue.last_edited_at, issue.updated_at = "2026-01-01T12:00:00Z", LATER
+
+    assert forge.problem(task()).body.body == "text"
+
+
+def test_a_comment_edited_after_the_request_is_withheld(server: GitHubServer, forge: GitHubForge) -> None:
+    comment = server.add_comment(
+        issue_of(server), author="maintainer", body="orders", created_at="2026-01-01T01:00:00Z"
+    )
+    comment.updated_at = LATER
+
+    problem = forge.problem(task())
+
+    assert problem.comments == ()
+    assert "edited after" in problem.withheld[0]
+
+
+def test_a_flood_of_commenters_costs_a_bounded_number_of_lookups(server: GitHubServer) -> None:
+    for number in range(60):
+        server.add_comment(issue_of(server), author=f"person{number}", body="hi", created_at="2026-01-01T01:00:00Z")
+
+    with GitHubForge(settings(server, max_people=5)) as forge:
+        problem = forge.problem(task())
+
+    assert problem.comments == ()
+    assert len([made for made in server.requests if "/permission" in made.path]) <= 6
+    assert len(problem.withheld) == 60
+
+
+def test_our_own_comments_are_no_part_of_the_problem(server: GitHubServer, forge: GitHubForge) -> None:
+    server.add_comment(issue_of(server), author="coder-bot", body="status", created_at="2026-01-01T01:00:00Z")
+
+    problem = forge.problem(task())
+
+    assert problem.comments == ()
+    assert problem.withheld == ()
+
+
+# --- the App ------------------------------------------------------------------------------------------------------------
+
+
+def app_settings(server: GitHubServer) -> GitHubSettings:
+    return settings(server, token=None, app_id=server.state.app_id, private_key=SecretStr(server.add_app()))
+
+
+def test_an_app_gets_a_narrow_token_keeps_it_and_renews_it(server: GitHubServer) -> None:
+    clock = [datetime.now(UTC)]
+    config = app_settings(server)
+    tokens = AppTokens(config, now=lambda: clock[0])
+    with GitHubForge(config, tokens=tokens, sleep=lambda _: None) as forge:
+        first = forge.remote(task())
+        assert forge.remote(task()) == first
+
+        clock[0] += timedelta(minutes=51)
+        second = forge.remote(task())
+
+        assert second.authorization != first.authorization
+        mints = [made for made in server.requests if made.path.endswith("/access_tokens")]
+        assert len(mints) == 2
+        assert mints[0].body == {"repositories": ["calc"], "permissions": config.permissions}
+        assert "workflows" not in mints[0].body["permissions"]
+        assert server.complaints == []
+
+
+def test_an_app_does_the_whole_line(server: GitHubServer, tmp_path: Path) -> None:
+    with GitHubForge(app_settings(server), sleep=lambda _: None) as forge:
+        forge.acknowledge(task())
+        forge.status(task(), "working")
+        base = forge.base(task())
+        repository = Workspace(tmp_path / "ws", http_hosts=frozenset({server.host})).fetch(
+            forge.remote(task()), REF, base.sha
+        )
+        repository.push(forge.remote(task()), base.sha, "coder/new")
+        pull = forge.publish(task(), PROPOSAL, work(server))
+        forge.status(task(), "done")
+
+        assert forge.problem(task()).body.body == "text"
+
+    assert repo_of(server).branch("coder/new") == base.sha
+    assert repo_of(server).pulls[pull.number or 0].user.login == "coder-app[bot]"
+    assert [comment.user.login for comment in issue_of(server).comments] == ["coder-app[bot]"]
+    assert server.complaints == []
+
+
+def test_an_app_that_is_not_installed_says_so(server: GitHubServer) -> None:
+    config = app_settings(server)
+    repo_of(server).installation = None
+
+    with GitHubForge(config) as forge, pytest.raises(ForgeError, match="installation token for octo/calc"):
+        forge.base(task())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"api_url": "http://api.example.org"},
+        {"api_url": "https://user:secret@api.example.org"},
+        {"git_url": "ftp://example.org"},
+        {"app_id": 1},
+        {"permissions": {"workflows": "write"}},
+    ],
+)
+def test_settings_that_would_leak_or_overreach_are_refused(server: GitHubServer, changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        settings(server, **changes)
