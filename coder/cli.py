@@ -49,7 +49,9 @@ def run(
     pr: Annotated[bool, typer.Option("--pr", help="Push to GitHub and open the pull request.")] = False,
     resume: Annotated[str, typer.Option(help="Go on with this run.")] = "",
     recorded: Annotated[Path | None, typer.Option(help="Play these recorded answers; no model is called.")] = None,
-    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Work from HEAD, without uncommitted edits.")] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="Work from HEAD, without uncommitted edits.")
+    ] = False,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: commands run on this machine.")] = False,
     config: ConfigPath = None,
 ) -> None:
@@ -155,7 +157,9 @@ def models(*, config: ConfigPath = None) -> None:
     folders = [*([settings.model.profiles] if settings.model.profiles else []), data_folder("configs") / "models"]
     for name in profile_names(folders):
         profile = read_profile(next(f / f"{name}.toml" for f in folders if (f / f"{name}.toml").is_file()))
-        state = "retired" if profile.retired else "key set" if settings.api_key(profile) else f"needs {profile.api_key_env}"
+        state = (
+            "retired" if profile.retired else "key set" if settings.api_key(profile) else f"needs {profile.api_key_env}"
+        )
         typer.echo(f"{name:<34} {profile.model:<36} {state}")
 
 
@@ -184,7 +188,9 @@ def main() -> None:
         typer.echo(f"coder: {exc}", err=True)
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
-        typer.echo("coder: interrupted; `coder trace` shows the run, `coder run --resume RUN` goes on with it", err=True)
+        typer.echo(
+            "coder: interrupted; `coder trace` shows the run, `coder run --resume RUN` goes on with it", err=True
+        )
         sys.exit(130)
 
 
@@ -202,7 +208,10 @@ def _version(*, shown: bool) -> None:
 def _main(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=lambda value: _version(shown=value), is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=lambda value: _version(shown=value), is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Turn an issue into a pull request that carries its own proof."""

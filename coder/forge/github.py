@@ -96,6 +96,11 @@ class GitHubForge(Forge):
             access.swap_labels(task.number, remove=settings.trigger_labels, add=label)
             access.react(task, "hooray" if good else "confused")
 
+    def login(self) -> str:
+        """Who we are at GitHub."""
+        with translated("ask GitHub who we are"):
+            return self._tokens.identity().login
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

@@ -49,6 +49,8 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
             if command.kind == "pytest"
             else _exit_code_only(result, timeout_s)
         )
+        # The agent's own sandbox goes on after this: a report left behind would become part of the change.
+        sandbox.exec(f"rm -rf -- {shlex.quote(path)}", timeout_s=30)
     except SandboxError as exc:
         result = ExecResult(exit_code=None, output=str(exc), duration_s=0.0)
         report = unreadable(f"the sandbox died while the tests ran: {exc}")
