@@ -1,0 +1,80 @@
+"""The one status comment of a run, edited in place; its hidden marker is the forge's business."""
+
+import re
+from collections.abc import Callable
+
+from coder.prompts import render
+from coder.publish.sections import VERDICT_WORDS, cached_share, duration
+from coder.publish.texts import Texts, fitting
+from coder.types import PullRequest, RunResult, Spent, Task
+
+_URL = re.compile(r"https?://[^\s<>()\[\]\"'`]{1,500}")
+_ENDINGS = {
+    "limit": "The run stopped at a limit before the work was handed in.",
+    "stuck": "The run stopped because it went in circles.",
+    "failed": "The run could not do its work.",
+}
+
+
+def status_body(
+    *, task: Task, station: str, spent: Spent, result: RunResult | None, redact: Callable[[str], str]
+) -> str:
+    """Where the run stands: outcome, who asked, elapsed, dollars and steps of their limits, station or result, links.
+
+    `station` is shown while `result` is None. No text in it is live, except the link to the pull request.
+    """
+    texts = Texts(redact)
+    limits = task.limits
+    facts = [
+        f"Asked for by {texts.code(task.requested_by, 60)}",
+        duration(spent.elapsed_s),
+        f"${spent.cost_usd:.2f} of ${limits.max_cost_usd:.2f}",
+        f"{spent.steps} of {limits.max_steps} steps",
+        *([f"{cached_share(spent)} of the prompt cached"] if spent.prompt_tokens else []),
+        f"model {texts.code(task.model, 80)}",
+        f"run {texts.code(task.run_id, 80)}",
+    ]
+    return render(
+        "status",
+        headline=_headline(result),
+        facts=" · ".join(facts),
+        station="" if result is not None else texts.line(station, 500),
+        reasons=_reasons(texts, result),
+        next=_next_step(result),
+        link=_link(texts, result.pull_request) if result is not None and result.pull_request is not None else "",
+    )
+
+
+def _headline(result: RunResult | None) -> str:
+    if result is None:
+        return "Working on it"
+    return VERDICT_WORDS[result.verdict.kind]
+
+
+def _reasons(texts: Texts, result: RunResult | None) -> str:
+    """How it ended, and why the verdict is what it is."""
+    if result is None:
+        return ""
+    lines = []
+    if result.outcome.kind != "submitted":
+        reason = texts.line(result.outcome.reason, 300)
+        lines.append(f"- {_ENDINGS[result.outcome.kind]}{f' {reason}' if reason else ''}")
+    lines += [f"- {texts.line(reason, 400)}" for reason in result.verdict.reasons]
+    return "\n".join(fitting(lines, 4_000, more="- … and {} more"))
+
+
+def _next_step(result: RunResult | None) -> str:
+    """What a person can do when nothing was published."""
+    if result is None or result.pull_request is not None:
+        return ""
+    return "No pull request was opened."
+
+
+def _link(texts: Texts, pull_request: PullRequest) -> str:
+    """The pull request by its address, else the branch; addresses of another form are shown as text."""
+    branch = f"branch {texts.code(pull_request.branch, 250)}"
+    kind = "Draft pull request" if pull_request.draft else "Pull request"
+    if pull_request.url is None:
+        return branch[0].upper() + branch[1:]
+    shown = pull_request.url if _URL.fullmatch(pull_request.url) else texts.code(pull_request.url, 300)
+    return f"{kind}: {shown} ({branch})"
