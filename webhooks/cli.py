@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from coder.app import service_parts
-from coder.errors import ConfigError
 from webhooks.config import ServiceConfig
 from webhooks.engine.port import Drained
 from webhooks.service import TaskRunner, build, open_engine, serve_until_stopped, work_until_stopped
@@ -32,7 +30,6 @@ def serve(config: ConfigPath = None, with_worker: WithWorker = True) -> None:  #
 def worker(config: ConfigPath = None) -> None:
     """Work on jobs that another process takes in."""
     settings, runner = _parts(config)
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = open_engine(settings, runner)
     try:
         drained = work_until_stopped(engine, drain_s=settings.drain_s)
@@ -44,13 +41,7 @@ def worker(config: ConfigPath = None) -> None:
 def _parts(config: Path | None) -> tuple[ServiceConfig, TaskRunner]:
     # The one place where the service meets the agent: settings and the function that does a task.
     values, runner = service_parts(config)
-    try:
-        return ServiceConfig.model_validate(values), runner
-    except ValidationError as exc:
-        problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors(include_input=False)
-        )
-        raise ConfigError(f"the section [service] is not right: {problems}") from exc
+    return ServiceConfig.read(values), runner
 
 
 def _leave(drained: Drained) -> None:

@@ -1,10 +1,12 @@
 """What an operator says about the service."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 
-from coder.types import Limits, Value
+from coder.errors import ConfigError
+from coder.types import JsonObject, Limits, Value
 from webhooks.triggers import Rules
 
 
@@ -41,6 +43,21 @@ class ServiceConfig(Value):
     model: str
     """Name of the model profile that runs use."""
     limits: Limits = Limits()
+
+    @classmethod
+    def read(cls, values: JsonObject) -> Self:
+        """The settings in `values`.
+
+        Raises:
+            ConfigError: One does not fit; the message says which, and never what a secret is.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as exc:
+            problems = "; ".join(
+                f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors(include_input=False)
+            )
+            raise ConfigError(f"the section [service] does not fit: {problems}") from exc
 
     def rules(self) -> Rules:
         """What the triggers need of this."""

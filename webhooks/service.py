@@ -1,9 +1,11 @@
 """The service as one object: store, engine and web application, and how it runs until it is told to stop."""
 
+import contextlib
 import logging
 import signal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -44,13 +46,15 @@ class Service:
         self.store.close()
 
 
-def build(config: ServiceConfig, runner: TaskRunner | None) -> Service:
-    """The service that `config` describes. Nothing runs yet. Without a `runner` it can only take deliveries."""
-    try:
-        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as exc:
-        raise ConfigError(f"cannot make the state folder {config.state_dir}: {exc}") from exc
-    engine = open_engine(config, runner)
+def build(
+    config: ServiceConfig, runner: TaskRunner | None, *, stop_run: Callable[[str], None] | None = None
+) -> Service:
+    """The service that `config` describes. Nothing runs yet.
+
+    Without a `runner` it can only take deliveries. `stop_run` ends the run of an id that goes on here though it was
+    cancelled or given to another worker: it removes the run's containers.
+    """
+    engine = open_engine(config, runner, stop_run=stop_run)
     try:
         store = Store(config.state_dir / "deliveries.db")
     except BaseException:
@@ -62,15 +66,26 @@ def build(config: ServiceConfig, runner: TaskRunner | None) -> Service:
     return Service(config=config, app=app, engine=engine, store=store)
 
 
-def open_engine(config: ServiceConfig, runner: TaskRunner | None) -> JobEngine:
-    """The job engine of `config`; the state folder exists."""
+def open_engine(
+    config: ServiceConfig, runner: TaskRunner | None, *, stop_run: Callable[[str], None] | None = None
+) -> JobEngine:
+    """The job engine of `config`, its state folder made when it is missing.
+
+    Raises:
+        ConfigError: The folder cannot be made.
+        EngineError: Its database cannot be opened.
+    """
+    try:
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise ConfigError(f"cannot make the state folder {config.state_dir}: {exc}") from exc
     options = EngineOptions(
         state_dir=config.state_dir,
         database_url=config.database_url,
         executor_id=config.executor_id,
         concurrency=config.concurrency,
     )
-    return DbosEngine(options, None if runner is None else _on_payload(runner))
+    return DbosEngine(options, None if runner is None else _on_payload(runner), stop_job=stop_run)
 
 
 def _on_payload(runner: TaskRunner) -> Callable[[JsonObject], JsonObject]:
@@ -85,14 +100,30 @@ def serve_until_stopped(service: Service, *, with_worker: bool) -> Drained:
 
     What is `left` still runs in threads of this process: leave by `os._exit`.
     """
-    stop_on_signals()
-    if with_worker:
-        service.engine.run_worker()
-    server = uvicorn.Server(
+    with stop_signals(), _listening(service.config.host, service.config.port) as listening:
+        if with_worker:
+            service.engine.run_worker()
+        host, port = listening.getsockname()[:2]
+        logger.info("serving", extra={"host": host, "port": port, "worker": with_worker})
+        try:
+            _server(service).run(sockets=[listening])
+        finally:
+            drained = service.engine.drain(timeout_s=service.config.drain_s)
+    return drained
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as exc:
+        raise ConfigError(f"cannot listen on {host}:{port}: {exc}; change service.host or service.port") from exc
+
+
+def _server(service: Service) -> uvicorn.Server:
+    return uvicorn.Server(
         uvicorn.Config(
             service.app,
-            host=service.config.host,
-            port=service.config.port,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -103,23 +134,19 @@ def serve_until_stopped(service: Service, *, with_worker: bool) -> Drained:
             timeout_graceful_shutdown=_LAST_REQUESTS_S,
         )
     )
-    try:
-        server.run()
-    finally:
-        drained = service.engine.drain(timeout_s=service.config.drain_s)
-    return drained
 
 
 def work_until_stopped(engine: JobEngine, *, drain_s: float) -> Drained:
     """Work on jobs until SIGTERM or SIGINT; then drain."""
-    stopped = stop_on_signals()
-    engine.run_worker()
-    stopped.wait()
-    return engine.drain(timeout_s=drain_s)
+    with stop_signals() as stopped:
+        engine.run_worker()
+        stopped.wait()
+        return engine.drain(timeout_s=drain_s)
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set.
+@contextlib.contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set, as long as the `with` lasts.
 
     uvicorn has handlers of its own while it runs, and raises the signal again when it is done: without ours, the
     process would die there, before it has drained.
@@ -130,6 +157,9 @@ def stop_on_signals() -> threading.Event:
         logger.info("stopping", extra={"signal": number})
         stopped.set()
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    return stopped
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

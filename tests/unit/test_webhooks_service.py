@@ -1,0 +1,93 @@
+"""Settings of the service, and what it is built of."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from coder.errors import ConfigError
+from coder.types import JsonObject, Task
+from tests.unit.webhooks_payloads import config
+from webhooks.config import ServiceConfig
+from webhooks.errors import EngineError, StoreError
+from webhooks.service import build, serve_until_stopped
+
+VALUES: JsonObject = {"webhook_secret": "correct horse", "state_dir": "state", "model": "m"}
+
+
+def test_the_smallest_settings_allow_nobody() -> None:
+    settings = ServiceConfig.read(VALUES)
+
+    assert settings.rules().allowed_repos == ()
+    assert "correct horse" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"webhook_secret": "hunter2"}, "webhook_secret"),
+        ({"webhook_secret": SecretStr("")}, "webhook_secret"),
+        ({"webhook_secret": None}, "webhook_secret"),
+        ({"api_token": "hunter2"}, "api_token"),
+        ({"port": 70_000}, "port"),
+        ({"mention": "two words"}, "mention"),
+        ({"mention": "x.*"}, "mention"),
+        ({"label": ""}, "label"),
+        ({"executor_id": "../x"}, "executor_id"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named_and_its_value_is_not(changes: JsonObject, named: str) -> None:
+    with pytest.raises(ConfigError, match=rf"\[service\] does not fit: {named}:") as caught:
+        ServiceConfig.read(VALUES | changes)
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_built_service_queues_without_any_runner(tmp_path: Path) -> None:
+    service = build(config(tmp_path / "deep" / "state"), None)
+    try:
+        assert service.engine.list() == ()
+        assert (tmp_path / "deep" / "state").stat().st_mode & 0o777 == 0o700
+        with pytest.raises(EngineError, match="only submit"):
+            serve_until_stopped(service, with_worker=True)
+    finally:
+        service.close()
+
+
+def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
+    def never(_task: Task) -> JsonObject:
+        raise AssertionError
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        service = build(config(tmp_path, port=port), never)
+        try:
+            with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
+                serve_until_stopped(service, with_worker=True)
+        finally:
+            service.close()
+
+
+def test_a_state_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(ConfigError, match="cannot make the state folder"):
+        build(config(tmp_path / "file" / "state"), None)
+
+
+@pytest.mark.parametrize(("name", "error"), [("jobs.db", EngineError), ("deliveries.db", StoreError)])
+def test_a_broken_database_is_said(tmp_path: Path, name: str, error: type[Exception]) -> None:
+    (tmp_path / name).write_bytes(b"this is no database" * 100)
+
+    with pytest.raises(error, match="database"):
+        build(config(tmp_path), None)
+
+
+def test_a_database_address_that_is_none_is_said(tmp_path: Path) -> None:
+    for url in ("nonsense", "postgresql://user:hunter2@127.0.0.1:1/x"):
+        with pytest.raises(EngineError) as caught:
+            build(config(tmp_path, database_url=url), None)
+        assert "hunter2" not in str(caught.value)
