@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from coder.codemap.outline import outline
@@ -56,15 +57,18 @@ def documents(source: bytes, spans: Sequence[Span]) -> tuple[str, ...]:
 
 def _document(tokens: list[bytes], name: str) -> str:
     """Words by how often they count, the defined name (exact, marked by `=`) among them."""
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for token, count in Counter(tokens).items():
-        for word in words(token.decode("utf-8", "replace")):
-            counts[word] += count
-    capped = {word: min(count, MAX_COUNT) for word, count in counts.items()}
-    if name:
-        for word in words(name):
-            capped[word] = capped.get(word, 0) + NAME_WEIGHT
-        short = name.rsplit(".", 1)[-1]
-        if IDENTIFIER.fullmatch(short.encode("utf-8", "replace")):
-            capped["=" + short.lower()] = 1
-    return " ".join(" ".join([word] * count) if count > 1 else word for word, count in capped.items())
+        for word in _words(token):
+            counts[word] = counts.get(word, 0) + count
+    found = [" ".join([word] * min(count, MAX_COUNT)) if count > 1 else word for word, count in counts.items()]
+    found.extend(word for word in words(name) for _ in range(NAME_WEIGHT))
+    short = name.rsplit(".", 1)[-1]
+    if IDENTIFIER.fullmatch(short.encode("utf-8", "replace")):
+        found.append("=" + short.lower())
+    return " ".join(found)
+
+
+@lru_cache(maxsize=100_000)
+def _words(token: bytes) -> tuple[str, ...]:
+    return words(token.decode("utf-8", "replace"))

@@ -19,10 +19,12 @@ logger = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x434D4150
 """`CMAP`, in SQLite's header: says that a file is ours."""
 SCHEMA_VERSION: Final = 1
-"""Raised with every change of the schema, of what is extracted, or of how words are folded: an older file is made anew."""
+"""Raised with every change of the schema, of what is extracted, of how words are folded or overviews made: an older file is
+made anew."""
 MAX_INDEX_BYTES: Final = 4 << 30
 """Above that the file is made anew: blobs of dead commits are never dropped one by one."""
 
+_MAX_KEPT: Final = 300
 _BUSY_S: Final = 60.0
 _SHIFT: Final = 12  # a document's number is its blob's number and its place in the blob
 _MAX_LENGTH: Final = 0xFFFF
@@ -133,9 +135,10 @@ class Index:
         return None
 
     def keep(self, key: str, text: str) -> None:
-        """Keep a text that would cost time to make again."""
+        """Keep a text that would cost time to make again; the latest few hundred stay."""
         with self._guarded():
             self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, text))
+            self._connection.execute("DELETE FROM kept WHERE rowid <= (SELECT max(rowid) FROM kept) - ?", (_MAX_KEPT,))
 
     def _add(self, key: Key, parsed: Parsed) -> None:
         definitions = [

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
-from coder.codemap.words import identifiers, words
+from coder.codemap.words import STOP, identifiers, words
 
 MAX_FOCUS: Final = 40_000
 """Characters of a problem that are read: the start, where the problem is said."""
 
 _TITLE_WEIGHT: Final = 1.0
+_COMPOUND_WEIGHT: Final = 1.0
+_MAX_COMPOUNDS: Final = 400
 _MAX_NAMES: Final = 60
 _MIN_NAME: Final = 3
 
@@ -21,6 +23,7 @@ _SHAPED = re.compile(r"\b(?=\w{0,79}(?:_[a-zA-Z0-9]|[a-z0-9][A-Z]))([A-Za-z_$][\
 _FRAME = re.compile(r"(?:\bin |\bat |::)([A-Za-z_][\w.$]{2,119})")
 _PATH = re.compile(r"[\w@.+-]*(?:[/\\][\w@.+-]+)*[/\\]?[\w@+-]+\.[A-Za-z]\w{0,7}\b")
 _DOTTED = re.compile(r"\b[A-Za-z_]\w+(?:\.[A-Za-z_]\w+){1,8}\b")
+_NEIGHBOURS = re.compile(r"\b([A-Za-z]{2,20})(?=[ -]([A-Za-z]{2,20})\b)")
 _TESTS = re.compile(r"\b(?:tests?|testing|test suite|flak[ye]|unit ?tests?)\b", re.IGNORECASE)
 
 
@@ -44,7 +47,19 @@ class Query:
         weights = {word: 1.0 + log(count) for word, count in counts.items()}
         for word in {word for token in identifiers(title.encode("utf-8", "replace")) for word in words(token)}:
             weights[word] = weights.get(word, 1.0) + _TITLE_WEIGHT
+        for joined in _compounds(text):
+            weights.setdefault(joined, _COMPOUND_WEIGHT)
         return cls(weights, _names(text), _paths(text), _TESTS.search(title) is not None)
+
+
+def _compounds(text: str) -> tuple[str, ...]:
+    """Neighbouring words of prose joined as names join them: `keep alive` → `keepalive`, `keep_alive`."""
+    found: dict[str, None] = {}
+    for match in _NEIGHBOURS.finditer(text):
+        left, right = match[1].lower(), match[2].lower()
+        if left not in STOP and right not in STOP:
+            found[left + right] = found[f"{left}_{right}"] = None
+    return tuple(found)[:_MAX_COMPOUNDS]
 
 
 def _names(text: str) -> tuple[str, ...]:

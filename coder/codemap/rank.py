@@ -16,7 +16,7 @@ from coder.codemap.query import Query
 from coder.codemap.snapshot import File, Snapshot
 
 _K1: Final = 1.2
-_B: Final = 0.5
+_B: Final = 0.4
 _COMMON: Final = 0.08
 """A word in a larger share of the definitions says nothing; measured."""
 _FEW_DOCUMENTS: Final = 100
@@ -24,7 +24,7 @@ _FEW_DOCUMENTS: Final = 100
 _TOP: Final = 1500
 """Definitions that count for their files."""
 _FILE_SHARE: Final = 0.6
-_PATH_SHARE: Final = 0.35
+_PATH_SHARE: Final = 0.5
 _NAME_BONUS: Final = 0.6
 _MANY_NAMED: Final = 12
 """A name that more definitions bear points nowhere."""

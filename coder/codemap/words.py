@@ -23,16 +23,23 @@ STOP: Final = frozenset(
     """.split()  # noqa: SIM905 - sixty quoted words would be harder to read
 )
 
-# Endings that differ between a problem's prose and the code's names; the longest that leaves four letters goes.
-_ENDINGS: Final = ("ations", "ation", "ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "s", "e", "y")
-_MIN_STEM: Final = 4
+# Endings that differ between a problem's prose and the code's names; the first that leaves enough goes, once.
+_ENDINGS: Final = (
+    *("ations", "ation", "ators", "ator", "ating", "ated", "ates", "ate"),
+    *("ions", "ion", "ings", "ing", "ies", "ied", "ers", "ed", "es", "er", "s", "e", "y"),
+)
+_MIN_STEM: Final = 3
+_MIN_LONG_STEM: Final = 4  # `create` is not `cre`
+_DOUBLED: Final = re.compile(r"([bdgmnprt])\1$")
 
 
+@lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
-    """A lower-case word without its ending: `escaping`, `escaped` and `escapes` are one word."""
+    """A lower-case word without its ending: `skip`, `skips`, `skipped` and `skipping` are one word."""
     for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= _MIN_STEM:
-            return word[: -len(ending)]
+        least = _MIN_LONG_STEM if ending.startswith("at") else _MIN_STEM
+        if word.endswith(ending) and len(word) - len(ending) >= least:
+            return _DOUBLED.sub(r"\1", word[: -len(ending)])
     return word
 
 

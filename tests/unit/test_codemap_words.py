@@ -8,7 +8,7 @@ from coder.codemap.content import MAX_SOURCE, is_written
 from coder.codemap.paths import is_test, is_worth_reading, path_words, weight
 from coder.codemap.query import Query
 from coder.codemap.tokens import line_tokens, tokens
-from coder.codemap.words import words
+from coder.codemap.words import stem, words
 
 
 def test_an_identifier_is_found_by_its_parts_and_whole() -> None:
@@ -20,6 +20,25 @@ def test_an_identifier_is_found_by_its_parts_and_whole() -> None:
 @pytest.mark.parametrize("word", ["escape", "escapes", "escaped", "escaping"])
 def test_prose_and_code_meet_in_one_stem(word: str) -> None:
     assert words(word) == ("escap",)
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "skip skips skipped skipping",
+        "hydrate hydrates hydrated hydrating hydration",
+        "create creates created creating creation",
+        "validate validation validator validators",
+        "query queries",
+        "parse parser parsers parsing parsed",
+    ],
+)
+def test_a_family_of_words_has_one_stem(family: str) -> None:
+    assert len({stem(word) for word in family.split()}) == 1
+
+
+def test_neighbouring_words_are_found_as_one_name() -> None:
+    assert {"keepalive", "keep_alive"} <= Query.of("The keep alive of the router").words.keys()
 
 
 def test_a_query_knows_names_paths_and_frames() -> None:
@@ -39,7 +58,7 @@ def test_a_query_knows_names_paths_and_frames() -> None:
 def test_a_title_weighs_more_than_the_body() -> None:
     query = Query.of("cookie\n\nsession")
 
-    assert query.words["cooki"] > query.words["session"]
+    assert query.words[words("cookie")[0]] > query.words[words("session")[0]]
 
 
 def test_a_title_about_tests_is_about_tests() -> None:
