@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES = 25 * 1024 * 1024
 """GitHub's own cap. https://docs.github.com/en/webhooks/webhook-events-and-payloads#payload-cap"""
 BODY_TIMEOUT_S = 30.0
+MAX_BUFFERED_BYTES = 256 * 1024 * 1024
+"""Bodies in memory at the same time, all connections together; anybody may send one before its signature is checked."""
 RETRY_EVERY_S = 15.0
 """How often tasks that the engine did not take are offered again."""
 
@@ -36,6 +38,31 @@ class WebParts:
     store: Store
     engine: JobEngine
     api_token: str | None = None
+    max_buffered_bytes: int = MAX_BUFFERED_BYTES
+
+
+class _Buffered:
+    """How much of the memory for bodies is in use. Only the event loop's thread touches it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+
+    def take(self, size: int) -> None:
+        if self._used + size > self._limit:
+            raise _BusyError
+        self._used += size
+
+    def give(self, size: int) -> None:
+        self._used -= size
+
+
+class _BusyError(Exception):
+    """Too much is in memory already; never leaves this module."""
+
+
+class _TooLargeError(Exception):
+    """One body is larger than allowed; never leaves this module."""
 
 
 def create_app(parts: WebParts) -> FastAPI:
@@ -65,9 +92,11 @@ def create_app(parts: WebParts) -> FastAPI:
 
 
 def _add_webhook(app: FastAPI, parts: WebParts) -> None:
+    buffered = _Buffered(parts.max_buffered_bytes)
+
     @app.post("/webhooks/github")
     async def github(request: Request) -> JSONResponse:
-        answer = await _receive(request, parts.intake)
+        answer = await _receive(request, parts.intake, buffered)
         return JSONResponse(answer.body, status_code=answer.status)
 
 
@@ -106,32 +135,34 @@ async def _keep_enqueuing(intake: Intake) -> None:
         await asyncio.sleep(RETRY_EVERY_S)
 
 
-async def _receive(request: Request, intake: Intake) -> Answer:
+async def _receive(request: Request, intake: Intake, buffered: _Buffered) -> Answer:
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
         return _too_large()
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _body(request)
+            await _read(request, body, buffered)
+        return await run_in_threadpool(intake.receive, _headers(request), bytes(body))
+    except _TooLargeError:
+        return _too_large()
+    except _BusyError:
+        return Answer(503, {"error": "too many large deliveries at once; send it again"})
     except TimeoutError:
         return Answer(408, {"error": f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s"})
     except ClientDisconnect:
         return Answer(400, {"error": "the connection ended inside the body"})
-    if body is None:
-        return _too_large()
-    return await run_in_threadpool(intake.receive, _headers(request), body)
+    finally:
+        buffered.give(len(body))
 
 
-async def _body(request: Request) -> bytes | None:
-    """The body, or None as soon as it is larger than allowed."""
-    chunks: list[bytes] = []
-    size = 0
+async def _read(request: Request, body: bytearray, buffered: _Buffered) -> None:
+    """Fill `body`; what is in it counts as buffered."""
     async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+        if len(body) + len(chunk) > MAX_BODY_BYTES:
+            raise _TooLargeError
+        buffered.take(len(chunk))
+        body += chunk
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -86,13 +86,14 @@ class Intake:
     def _settle(self, name: str, guid: str, digest: str, event: Event) -> Answer:
         # One at a time: of two deliveries for one issue, the second must see the first.
         with self._guard:
+            task = None
             known = self._store.delivery(digest, name)
             # What was refused is decided anew: an operator who has allowed the repository sends the delivery again.
             if known is None or known.decision == "refused":
                 known, task = self._decide(name, guid, digest, event)
                 self._store.add(known, task)
-                if task is not None:
-                    self._enqueue(task)
+        if task is not None:
+            self._enqueue(task)
         status = 400 if isinstance(event, Malformed) else 202
         logger.info(
             "delivery settled",

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 TaskRunner = Callable[[Task], JsonObject]
 """Does one task, from its journal if it was begun before. Plain JSON of at most 8 KB comes back."""
 
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 1000
+"""More than GitHub opens for a storm of events: what is turned away here, it does not send again by itself."""
 _KEEP_ALIVE_S = 5
 _LAST_REQUESTS_S = 10
 

@@ -1,8 +1,10 @@
 """The service over real HTTP, killed and started again."""
 
+import http.client
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -146,6 +148,29 @@ def test_without_a_worker_it_only_takes_deliveries(service: Running) -> None:
 
     assert (queued, code) == ("queued", 0)
     assert service.over(run)["state"] == "done"
+
+
+def test_a_storm_of_deliveries_loses_none(service: Running) -> None:
+    service.start("no-worker")
+    # Another connection each, all at once, as GitHub does it.
+    with ThreadPoolExecutor(150) as pool:
+        answers = list(pool.map(lambda number: deliver_alone(service.port, number), range(1, 301)))
+
+    connection = sqlite3.connect(service.folder / "deliveries.db")
+    kept = connection.execute("SELECT count(*), sum(enqueued) FROM runs").fetchone()
+    connection.close()
+    assert set(answers) == {202}
+    assert kept == (300, 300)
+
+
+def deliver_alone(port: int, number: int) -> int:
+    headers, body = delivery("issues", labeled(number=number))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
+    try:
+        connection.request("POST", "/webhooks/github", body=body, headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def raw(port: int, *chunks: bytes, hang_up: bool = False) -> bytes:

@@ -75,12 +75,17 @@ class Web:
 
 @contextlib.contextmanager
 def running(
-    tmp_path: Path, *, engine: MemoryEngine | None = None, token: str | None = None, peer: str = "127.0.0.1"
+    tmp_path: Path,
+    *,
+    engine: MemoryEngine | None = None,
+    token: str | None = None,
+    peer: str = "127.0.0.1",
+    buffered: int = 2**28,
 ) -> Iterator[Web]:
     engine = engine or MemoryEngine(None)
     store = Store(tmp_path / "deliveries.db")
     intake = Intake(SECRET.encode(), config(tmp_path).rules(), store, engine)
-    app = create_app(WebParts(intake=intake, store=store, engine=engine, api_token=token))
+    app = create_app(WebParts(intake=intake, store=store, engine=engine, api_token=token, max_buffered_bytes=buffered))
     with TestClient(app, client=(peer, 5000)) as client:
         yield Web(client, engine, store, intake)
     engine.close()
@@ -218,6 +223,16 @@ def test_a_body_over_the_limit_is_413_even_when_it_does_not_say_so(web: Web) -> 
 
 def raw_headers(headers: Mapping[str, str | bytes]) -> dict[bytes, bytes]:
     return {name.encode(): value.encode() if isinstance(value, str) else value for name, value in headers.items()}
+
+
+def test_bodies_beyond_the_memory_for_them_are_turned_away_and_forgotten(tmp_path: Path) -> None:
+    with running(tmp_path, buffered=100_000) as web:
+        codes = [web.deliver("issues", b" " * 60_000 + b"{").status_code for _ in range(5)]
+        large = [web.deliver("issues", b" " * 100_001).status_code for _ in range(3)]
+
+        assert codes == [400] * 5
+        assert large == [503] * 3
+        assert web.deliver("issues", labeled()).status_code == 202
 
 
 HOSTILE_BODIES = [

@@ -105,6 +105,8 @@ class DbosEngine(JobEngine):
             system_database_engine=self._database,
             serializer=DBOSPortableJSONSerializer(),
             application_name=NAME,
+            # A delivery that waits for the database until it is back is a delivery that GitHub gives up on.
+            retry_connection_errors=False,
         )
 
     @override
