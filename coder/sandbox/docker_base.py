@@ -95,8 +95,8 @@ def import_debootstrapped(api: docker.APIClient, name: str, progress: Callable[[
         left_out = [f"--exclude=./var/{path}/*" for path in ("cache/apt/archives", "lib/apt/lists", "log")]
         _run(["tar", "-C", str(root), "--numeric-owner", *left_out, "-cf", str(archive), "."], TAR_TIMEOUT_S)
         repository, _, tag = name.rpartition(":")
-        with engine_errors(f"import image {name}"), archive.open("rb") as data:
-            api.import_image_from_stream(data, repository=repository or name, tag=tag if repository else "latest")
+        with engine_errors(f"import image {name}"):
+            api.import_image_from_file(str(archive), repository=repository or name, tag=tag if repository else "latest")
 
 
 def _run(argv: list[str], timeout_s: float) -> None:

@@ -1,5 +1,6 @@
 """The connection to a Docker engine; what the SDK raises becomes ours here."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,7 @@ def connected(docker_host: str | None) -> docker.APIClient:
     where = docker_host or "unix:///var/run/docker.sock"
     client: docker.APIClient | None = None
     try:
+        _probe(where)
         client = docker.APIClient(
             base_url=docker_host, version="auto", timeout=API_TIMEOUT_S, use_ssh_client=where.startswith("ssh://")
         )
@@ -36,6 +38,14 @@ def connected(docker_host: str | None) -> docker.APIClient:
         client.close()
         raise EngineUnavailableError(f"the Docker engine at {where} speaks API {client.api_version}; 1.41 is needed")
     return client
+
+
+def _probe(where: str) -> None:
+    """Knock at a local socket first: the SDK leaks its own where nobody listens."""
+    if where.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knock:
+            knock.settimeout(API_TIMEOUT_S)
+            knock.connect(where.removeprefix("unix://"))
 
 
 @contextmanager

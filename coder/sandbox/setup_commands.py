@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 VENV = "/opt/coder/venv"
-"""Outside the work tree, so that it is part of the image; its `bin` is first on every sandbox's PATH."""
+"""Made by the python image, outside the work tree; its `bin` is first on every sandbox's PATH."""
 TEST_GROUPS = ("test", "tests", "testing", "dev")
 """Extras and dependency groups under which projects keep what their tests need."""
 PIP = f"{VENV}/bin/python -m pip install --no-input --disable-pip-version-check --no-cache-dir"
@@ -34,9 +34,7 @@ def _python(files: Mapping[str, bytes]) -> tuple[str, ...]:
     groups = _group_requirements(project)
     if groups:
         installs.append(f"{PIP} {shlex.join(groups)}")
-    if not installs:
-        return ()
-    return (f"python3 -m venv --system-site-packages {VENV}", *installs)
+    return tuple(installs)
 
 
 def _requirement_files(files: Mapping[str, bytes]) -> list[str]:

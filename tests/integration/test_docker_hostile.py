@@ -114,21 +114,21 @@ def test_there_is_no_network(sandbox: DockerSandbox, attempt: str) -> None:
 
 
 def test_a_link_swapped_during_reads_and_writes_never_leads_out(sandbox: DockerSandbox) -> None:
-    # The swapper must run beside the file operations, so it runs as a second client of the same container's files:
-    # a helper process is not possible between commands, hence both sides run inside one command with our own module.
+    # Nothing runs beside the runner between commands, so both sides of the race run inside one command.
     source = Path(sys.modules[DockerSandbox.__module__].__file__ or "").parent / "inside" / "files.py"
     sandbox.write("files.py", source.read_bytes())
     program = """\
         import os, sys
         sys.path.insert(0, ".")
         from files import Tree
-        os.makedirs("root/in", exist_ok=True); os.makedirs("outside", exist_ok=True)
-        open("root/in/f", "w").write("inside"); open("outside/f", "w").write("secret")
+        os.makedirs("root/real", exist_ok=True); os.makedirs("outside", exist_ok=True)
+        os.symlink("real", "root/in"); open("root/real/f", "w").write("inside"); open("outside/f", "w").write("secret")
         pid = os.fork()
         if pid == 0:
             os.chdir("root")
             while True:
-                os.rename("in", "kept"); os.symlink("../outside", "in"); os.unlink("in"); os.rename("kept", "in")
+                for target in ("../outside", "real"):
+                    os.symlink(target, "next"); os.rename("next", "in")
         for forced in (False, True):
             tree = Tree(os.path.abspath("root"))
             tree._openat2 = tree._openat2 and not forced
