@@ -42,6 +42,8 @@ _TEST_SETTINGS: Final = re.compile(
     r"pytest|coverage|testpaths|addopts|fail_under|fail-under|filterwarnings|\"test|jest|mocha|vitest"
 )
 
+_MAX_SOURCE_BYTES: Final = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Test:
@@ -101,6 +103,8 @@ def _parsed(data: bytes | None) -> ast.Module | SyntaxError | None:
     """The syntax tree; None where there is no file. What Python cannot even read counts as a syntax error."""
     if data is None:
         return None
+    if len(data) > _MAX_SOURCE_BYTES:
+        return SyntaxError("too large to look into")
     try:
         return ast.parse(data)
     except SyntaxError as exc:

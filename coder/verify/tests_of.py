@@ -79,7 +79,7 @@ def shadows_runner(path: str) -> bool:
     if path.endswith(".pth"):
         return True
     head, _, rest = path.partition("/")
-    module = head if rest else head.removesuffix(".py")
+    module = head if rest else head.partition(".")[0]
     if not path.endswith((".py", ".so", ".pyc")):
         return False
     return module in _RUNNER_MODULES or (module in sys.stdlib_module_names and module not in {"test", "this"})

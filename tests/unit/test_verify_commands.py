@@ -1,0 +1,113 @@
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from coder.verify import commands
+from coder.verify.commands import REPORT, TestCommand, given
+
+
+def found(files: Mapping[str, str], override: str | None = None) -> TestCommand | None:
+    def read(path: str) -> bytes:
+        return files[path].encode()
+
+    return commands.test_command(files, read, override=override)
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"pytest.ini": "[pytest]"}, "pytest"),
+        ({"pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['t']"}, "pytest"),
+        ({"setup.cfg": "[tool:pytest]\n"}, "pytest"),
+        ({"tox.ini": "[pytest]\n"}, "pytest"),
+        ({"src/a.py": "", "tests/test_a.py": ""}, "pytest"),
+        ({"a_test.py": "", "package.json": "{}", "setup.py": ""}, "pytest"),
+        ({"a.py": ""}, "pytest"),
+        ({"go.mod": "", "a_test.go": ""}, "go test ./..."),
+        ({"go.mod": "", "scripts/test_x.py": ""}, "go test ./..."),
+        ({"Cargo.toml": ""}, "cargo test --offline"),
+        ({"package.json": '{"scripts": {"test": "jest"}}'}, "npm test --silent"),
+        ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'}, None),
+        ({"pom.xml": ""}, "mvn -q -B -o test"),
+        ({"build.gradle.kts": "", "gradlew": ""}, "./gradlew --offline -q test"),
+        ({"Makefile": "all:\n\ttrue\ntest: all\n\t./t.sh\n"}, "make test"),
+        ({"Makefile": "test := x\n.PHONY: test\n"}, None),
+        ({"Makefile": "check:\n"}, "make check"),
+        ({"README.md": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_command_is_found_by_markers(files: Mapping[str, str], command: str | None) -> None:
+    chosen = found(files)
+
+    if command == "pytest":
+        assert chosen is not None
+        assert chosen.kind == "pytest"
+        assert REPORT in chosen.command
+    else:
+        assert (chosen.command if chosen else None) == command
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": "[[[", "setup.cfg": "no section\n", "tox.ini": "\x00", "package.json": "[" * 100_000},
+        {"package.json": '{"scripts": "test"}', "pyproject.toml": "tool = 3"},
+        {"package.json": "[]", "Makefile": "\xff\xfe"},
+        {"package.json": '{"scripts": {"test": ["jest"]}}'},
+    ],
+)
+def test_markers_that_make_no_sense_are_taken_as_absent(files: Mapping[str, str]) -> None:
+    assert found(files) is None
+
+
+def test_names_that_only_unittest_would_find_are_found() -> None:
+    chosen = found({"app/tests.py": "", "app/testsuite.py": "", "setup.py": ""})
+
+    assert chosen is not None
+    assert "python_files='test*.py *_test.py tests.py'" in chosen.command
+
+
+def test_what_an_operator_gives_wins() -> None:
+    assert found({"pytest.ini": ""}, "make slow-test") == TestCommand("make slow-test", "exit_code")
+    assert found({"pytest.ini": ""}, "  ") == found({"pytest.ini": ""})
+
+
+@pytest.mark.parametrize(
+    "command", ["pytest", "pytest -x tests", "python -m pytest", "py.test a", "uv run pytest -n 2"]
+)
+def test_a_plain_pytest_call_is_made_to_report(command: str) -> None:
+    made = given(command)
+
+    assert made.kind == "pytest"
+    assert made.command.startswith(command)
+    assert f"--junitxml={REPORT}" in made.command
+
+
+@pytest.mark.parametrize(
+    "command", ["cd x && pytest", "pytest; true", "pytest | tee log", "pytest || true", "pytest $(x)", "tox"]
+)
+def test_a_shell_line_is_judged_by_its_exit_code(command: str) -> None:
+    assert given(command) == TestCommand(command, "exit_code")
+
+
+def test_a_command_may_say_where_its_report_goes() -> None:
+    assert given("tox -- --junitxml={report}").kind == "pytest"
+
+
+def test_what_is_shown_can_be_typed() -> None:
+    chosen = found({"pytest.ini": ""})
+
+    assert chosen is not None
+    assert re.fullmatch(r"python3 -m pytest [^{}]*", chosen.shown)
+    assert "junit" not in chosen.shown
+
+
+def test_selected_tests_are_quoted_and_never_options() -> None:
+    chosen = found({"pytest.ini": ""})
+
+    assert chosen is not None
+    assert chosen.selecting(["a.py::t[x y]", "--co"]).command.endswith(" -- 'a.py::t[x y]' --co")
+    assert chosen.selecting([]) == chosen
+    assert given("make test").selecting(["a"]) == given("make test")

@@ -1,0 +1,296 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from coder.types import Cell, TestReport
+from coder.verify.verdict import Cells, Finding, excerpt, no_change, proving_tests, verdict
+
+OLD, NEW, RED = "t.py::old", "t.py::new", "t.py::red"
+
+
+def cell(
+    name: Any,
+    passed: Sequence[str] = (),
+    failed: Sequence[str] = (),
+    *,
+    skipped: Sequence[str] = (),
+    errored: Sequence[str] = (),
+    exit_code: int | None = None,
+    problem: str | None = None,
+    output: str = "",
+) -> Cell:
+    red = 1 if failed or errored else 0
+    report = TestReport(
+        by_id=True,
+        passed=tuple(passed),
+        failed=tuple(failed),
+        skipped=tuple(skipped),
+        errored=tuple(errored),
+        problem=problem,
+    )
+    code = red if exit_code is None else exit_code
+    return Cell(name=name, tree_sha="t", command="c", exit_code=code, duration_s=1, report=report, output_tail=output)
+
+
+def unread(name: Any, exit_code: int | None, problem: str = "no report", output: str = "") -> Cell:
+    report = TestReport(by_id=False, problem=problem)
+    return Cell(
+        name=name, tree_sha="t", command="c", exit_code=exit_code, duration_s=1, report=report, output_tail=output
+    )
+
+
+def four(**changes: Cell) -> Cells:
+    values: dict[str, Any] = {
+        "base": cell("base", [OLD]),
+        "base_new": cell("base+new tests", [OLD], [NEW]),
+        "head": cell("head", [OLD, NEW]),
+        "head_old": cell("head+old tests", [OLD]),
+    }
+    return Cells(**{**values, **changes})
+
+
+def test_red_before_and_green_after_is_proven() -> None:
+    judged = verdict(four())
+
+    assert judged.kind == "proven"
+    assert judged.objections == ()
+    assert judged.reasons[0] == f"failing on base, passing on head: {NEW}"
+    assert proving_tests(four()) == (NEW,)
+
+
+def test_a_changed_test_may_prove_too() -> None:
+    cells = four(base_new=cell("base+new tests", [], [OLD]), head=cell("head", [OLD]))
+
+    assert verdict(cells).kind == "proven"
+
+
+def test_a_new_file_that_cannot_be_collected_on_base_proves() -> None:
+    cells = four(
+        base_new=cell("base+new tests", [OLD], errored=["tests.test_new"]),
+        head=cell("head", [OLD, "tests/test_new.py::test_x"]),
+    )
+
+    assert proving_tests(cells) == ("tests/test_new.py::test_x",)
+    assert verdict(cells).kind == "proven"
+
+
+def test_a_test_that_is_merely_absent_on_base_proves_nothing() -> None:
+    cells = four(base_new=cell("base+new tests", [OLD], errored=["other.test_new"]), head=cell("head", [OLD, NEW]))
+
+    assert verdict(cells).kind == "passing"
+
+
+def test_a_test_that_failed_on_base_already_proves_nothing() -> None:
+    cells = four(
+        base=cell("base", [OLD], [RED]),
+        base_new=cell("base+new tests", [OLD, NEW], [RED]),
+        head=cell("head", [OLD, NEW, RED]),
+    )
+
+    judged = verdict(cells)
+
+    assert judged.kind == "passing"
+    assert f"of these, 1 passing on head: {RED}" in judged.reasons
+
+
+def test_failures_of_base_are_not_counted() -> None:
+    cells = four(
+        base=cell("base", [OLD], [RED]),
+        base_new=cell("base+new tests", [OLD], [NEW, RED]),
+        head=cell("head", [OLD, NEW], [RED]),
+        head_old=cell("head+old tests", [OLD], [RED]),
+    )
+
+    judged = verdict(cells)
+
+    assert judged.kind == "proven"
+    assert f"1 test failing on base already, not counted: {RED}" in judged.reasons
+
+
+def test_without_a_change_of_tests_it_is_passing_at_best() -> None:
+    cells = Cells(cell("base", [OLD], [RED]), cell("head", [OLD, RED]))
+
+    judged = verdict(cells)
+
+    assert judged.kind == "passing"
+    assert judged.objections
+
+
+def test_a_new_test_that_passes_on_base_is_objected_to() -> None:
+    judged = verdict(four(base_new=cell("base+new tests", [OLD, NEW])))
+
+    assert judged.kind == "passing"
+    assert "pass without the fix too" in judged.objections[0]
+
+
+@pytest.mark.parametrize("name", [OLD, NEW])
+def test_a_new_failure_is_a_regression_and_the_model_sees_it(name: str) -> None:
+    output = f"x\n=== FAILURES ===\n____ {name.split('::')[1]} ____\nE   boom\n=== short test summary info ==="
+    passed = [other for other in (OLD, NEW) if other != name]
+
+    judged = verdict(four(head=cell("head", passed, [name], output=output)))
+
+    assert judged.kind == "regressed"
+    assert name in judged.objections[0]
+    assert "E   boom" in judged.objections[0]
+    assert "summary info" not in judged.objections[0]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        cell("head", [NEW], skipped=[OLD]),
+        cell("head", [NEW]),
+        cell("head", [NEW, OLD], problem="the report lists no failure, but the exit code is 1", exit_code=1),
+        unread("head", 0),
+    ],
+)
+def test_a_head_that_lost_tests_or_contradicts_itself_is_not_green(head: Cell) -> None:
+    assert verdict(four(head=head)).kind == "unverified"
+
+
+@pytest.mark.parametrize("exit_code", [None, 2, 4, 139])
+def test_a_head_that_crashes_or_hangs_is_a_regression(exit_code: int | None) -> None:
+    judged = verdict(four(head=unread("head", exit_code, output="Segmentation fault")))
+
+    assert judged.kind == "regressed"
+    assert "Segmentation fault" in judged.objections[0]
+
+
+@pytest.mark.parametrize(
+    "head_old",
+    [
+        cell("head+old tests", [], [OLD]),
+        cell("head+old tests", []),
+        cell("head+old tests", [], skipped=[OLD]),
+        unread("head+old tests", 0),
+        unread("head+old tests", None),
+    ],
+)
+def test_old_tests_that_no_longer_pass_are_not_green(head_old: Cell) -> None:
+    judged = verdict(four(head_old=head_old))
+
+    assert judged.kind == "unverified"
+    assert judged.objections
+
+
+def test_a_report_that_contradicts_the_exit_code_on_base_proves_nothing() -> None:
+    lying = cell(
+        "base+new tests", [OLD], [NEW], exit_code=0, problem="the report lists failures, but the exit code is 0"
+    )
+
+    assert verdict(four(base_new=lying)).kind == "passing"
+
+
+def test_nothing_passing_on_head_is_not_green() -> None:
+    cells = Cells(cell("base", exit_code=5), cell("head", exit_code=5))
+
+    assert verdict(cells).kind == "unverified"
+
+
+def test_the_first_tests_of_a_repository_can_prove() -> None:
+    cells = four(
+        base=cell("base", exit_code=5),
+        base_new=cell("base+new tests", [], [NEW]),
+        head=cell("head", [NEW]),
+        head_old=cell("head+old tests", exit_code=5),
+    )
+
+    assert verdict(cells).kind == "proven"
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (cell("head", [OLD]), "passing"),
+        (cell("head", [OLD], [NEW]), "unverified"),
+        (cell("head", [OLD], problem="p"), "unverified"),
+        (cell("head", skipped=[OLD]), "unverified"),
+        (unread("head", 0), "unverified"),
+        (unread("head", 4), "unverified"),
+    ],
+)
+def test_a_base_whose_tests_do_not_start_allows_no_regression_and_no_proof(head: Cell, kind: str) -> None:
+    judged = verdict(four(base=unread("base", 4, "usage error"), head=head))
+
+    assert judged.kind == kind
+    assert "usage error" in " ".join(judged.reasons)
+
+
+def by_code(base: int | None, base_new: int | None, head: int | None, head_old: int | None) -> Cells:
+    return Cells(
+        unread("base", base),
+        unread("head", head),
+        unread("base+new tests", base_new),
+        unread("head+old tests", head_old),
+        exit_codes_only=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind"),
+    [
+        ((0, 1, 0, 0), "proven"),
+        ((0, 0, 0, 0), "passing"),
+        ((0, None, 0, 0), "passing"),
+        ((0, 1, 0, 1), "unverified"),
+        ((0, 1, 0, None), "unverified"),
+        ((0, 1, 1, 1), "regressed"),
+        ((0, 1, None, 0), "regressed"),
+        ((1, 1, 0, 0), "passing"),
+        ((1, 1, 1, 1), "unverified"),
+        ((None, 1, 2, 0), "unverified"),
+    ],
+)
+def test_exit_codes_alone_are_weaker(codes: tuple[int | None, int | None, int | None, int | None], kind: str) -> None:
+    judged = verdict(by_code(*codes))
+
+    assert judged.kind == kind
+    if kind in {"proven", "regressed"}:
+        assert any("weaker evidence" in reason for reason in judged.reasons)
+    assert proving_tests(by_code(*codes)) == ()
+
+
+def test_exit_codes_without_a_change_of_tests() -> None:
+    cells = Cells(unread("base", 0), unread("head", 0), exit_codes_only=True)
+
+    assert verdict(cells).kind == "passing"
+
+
+def test_findings_lower_a_proof_and_fatal_ones_anything_green() -> None:
+    mild, fatal = Finding("t.py", 3, "asserts less"), Finding("conftest.py", 1, "bends", fatal=True)
+
+    assert verdict(four(), findings=[mild]).kind == "passing"
+    assert verdict(four(), findings=[mild, fatal]).kind == "unverified"
+    assert verdict(four(base_new=cell("base+new tests", [OLD, NEW])), findings=[fatal]).kind == "unverified"
+    assert verdict(four(head=cell("head", [], [OLD])), findings=[fatal]).kind == "regressed"
+    judged = verdict(four(), findings=[mild])
+    assert "t.py:3: asserts less" in judged.reasons
+    assert "t.py:3: asserts less" in judged.objections[0]
+
+
+def test_no_change_is_told_to_the_model() -> None:
+    assert no_change().kind == "no_change"
+    assert no_change().objections
+
+
+def test_long_lists_of_tests_are_shortened() -> None:
+    many = [f"t.py::n{number}" for number in range(500)]
+
+    judged = verdict(four(head=cell("head", [], many, output="x" * 100_000)))
+
+    assert judged.reasons[0].endswith("and 490 more")
+    assert len(judged.objections[0]) < 8_000
+
+
+def test_an_excerpt_keeps_the_failures_that_matter() -> None:
+    output = (
+        "collecting\n=== FAILURES ===\n___ TestA.test_x ___\nE   first\n___ test_y ___\nE   second\n"
+        "=== short test summary info ===\nFAILED t.py::test_y"
+    )
+
+    assert excerpt(output, ["t.py::test_y"]) == "___ test_y ___\nE   second"
+    assert excerpt(output, ["t.py::TestA::test_x"]) == "___ TestA.test_x ___\nE   first"
+    assert excerpt(output).startswith("=== FAILURES ===")
+    assert excerpt("make: *** [test] Error 1") == "make: *** [test] Error 1"
