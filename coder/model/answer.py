@@ -151,7 +151,7 @@ def read_anthropic_body(body: JsonObject) -> RawAnswer:
     """A whole answer of `/v1/messages`, its thinking blocks byte for byte."""
     content = body.get("content")
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    thinking = tuple(block for block in blocks if block.get("type") in {"thinking", "redacted_thinking"})
+    thinking = tuple(block for block in blocks if _text(block.get("type")) in {"thinking", "redacted_thinking"})
     return RawAnswer(
         content="".join(_text(block.get("text")) for block in blocks if block.get("type") == "text"),
         reasoning="".join(_text(block.get("thinking")) for block in thinking),

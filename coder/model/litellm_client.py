@@ -110,7 +110,7 @@ class LitellmClient:
         with self._lock:
             wire, self._wire = self._wire, None
         if wire is not None:
-            self._loop.run(asyncio.wait_for(wire.aclose(), _CLOSE_S))
+            self._loop.run(wire.aclose(), timeout_s=_CLOSE_S)
         if self._owns_loop:
             self._loop.close()
 
@@ -189,7 +189,7 @@ class LitellmClient:
             return exchange
         litellm = _litellm()
         try:
-            self._loop.run(self._ask(litellm, question, exchange, left_s))
+            self._loop.run(self._ask(litellm, question, exchange, left_s), timeout_s=left_s + _CLOSE_S)
         except TimeoutError:
             exchange.answer = None
             exchange.failure = Failure("deadline", f"no whole answer within {question.request.deadline_s:.0f} s")
@@ -224,7 +224,7 @@ class LitellmClient:
     def _after_failure(self, exchange: Exchange, question: _Question) -> None:
         """Wait for the next try, or raise."""
         failure = exchange.failure or Failure("server", "litellm made no request")
-        if exchange.answer_bytes and failure.kind in {"network", "server", "deadline"} and failure.status is None:
+        if exchange.began and exchange.answer_bytes:
             question.lost_usd += self._profile.prices.cost_usd(self._usage(exchange))
         pause = pause_s(failure, question.tries, jitter=self._jitter(), left_s=question.deadline - self._clock())
         if pause == "give up":

@@ -18,11 +18,15 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of `work`, which bounds its own time. When the caller is interrupted, the work is cancelled."""
+    def run(self, work: Coroutine[Any, Any, _Result], *, timeout_s: float) -> _Result:
+        """The result of `work`. When the caller is interrupted or time is up, the work is cancelled.
+
+        Raises:
+            TimeoutError: There was no result within `timeout_s` seconds.
+        """
         future = asyncio.run_coroutine_threadsafe(work, self._running())
         try:
-            return future.result()
+            return future.result(timeout_s)
         finally:
             future.cancel()
 

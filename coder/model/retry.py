@@ -60,7 +60,7 @@ def describe(failure: Failure, profile: ModelProfile, tries: int, *, secret: str
     """One line for a user: which model, where, what happened, what to do. `secret` is struck out."""
     detail = failure.detail if failure.status is None else f"{failure.status}: {failure.detail}"
     text = (
-        f"model profile {profile.name!r} ({profile.model} at {urlsplit(profile.api_base).netloc}):"
+        f"model profile {profile.name!r} ({profile.model} at {urlsplit(profile.api_base).netloc.rpartition('@')[2]}):"
         f" {_WHAT[failure.kind]} ({detail}){_ADVICE[failure.kind].format(profile=profile)}"
     )
     if failure.retry_after_s is not None and failure.is_retryable:

@@ -10,6 +10,9 @@ from coder.model.profile import ModelProfile
 from coder.model.wire import encode_tools
 from coder.types import JsonObject, ToolSpec
 
+_LEAST_THINKING_TOKENS = 1024
+"""Anthropic takes no smaller budget, and the budget must be below the cap."""
+
 
 def litellm_arguments(
     profile: ModelProfile,
@@ -47,7 +50,7 @@ def litellm_arguments(
 
 def _anthropic(profile: ModelProfile, max_tokens: int) -> JsonObject:
     arguments = dict(profile.extra_body)
-    if profile.thinking_budget_tokens is not None:
+    if profile.thinking_budget_tokens is not None and max_tokens > _LEAST_THINKING_TOKENS:
         budget = min(profile.thinking_budget_tokens, max_tokens - 1)
         arguments["thinking"] = {"type": "enabled", "budget_tokens": budget}
     if profile.cache_control:

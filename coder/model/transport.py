@@ -35,6 +35,8 @@ class Exchange:
     """Longest silence between two pieces of the answer."""
     max_body_bytes: int | None = None
     requests: int = 0
+    began: bool = False
+    """The provider accepted the request and began to answer, so that it will be billed."""
     request_bytes: int = 0
     answer_bytes: int = 0
     answer: RawAnswer | None = None
@@ -91,6 +93,7 @@ class TapTransport(httpx.AsyncBaseTransport):
             exchange.failure = classify(response.status_code, response.headers, body)
             status = response.status_code if response.status_code >= 400 else 502  # noqa: PLR2004 -- HTTP's own number
             return httpx.Response(status, json={"error": {"message": "see the exchange"}}, request=request)
+        exchange.began = True
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             await self._read_stream(response)
         else:

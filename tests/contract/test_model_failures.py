@@ -17,7 +17,7 @@ from coder.model.profiles import read_profile, with_overrides
 from coder.model.protocol import CompletionRequest
 from coder.types import Completion, Message, ToolSpec
 from tests.servers.model import ModelServer
-from tests.servers.model_turns import FAULTS, Turn, call, fault
+from tests.servers.model_turns import FAULTS, Fault, Turn, call, fault
 
 KEY = "sk-very-secret-0123456789"
 PROFILES = Path(__file__).parents[2] / "configs" / "models"
@@ -115,8 +115,9 @@ def test_an_error_event_inside_a_stream_is_tried_again(client: Callable[..., Lit
     assert server.count == 2
 
 
-def test_what_was_lost_half_way_is_paid_for(client: Callable[..., LitellmClient]) -> None:
-    with ModelServer([OK, Turn(content="x" * 9000, fault="drop_mid"), OK]) as server, client(server.base_url) as model:
+@pytest.mark.parametrize("how", ["drop_mid", "sse_error"])
+def test_what_was_lost_half_way_is_paid_for(how: Fault, client: Callable[..., LitellmClient]) -> None:
+    with ModelServer([OK, Turn(content="x" * 9000, fault=how), OK]) as server, client(server.base_url) as model:
         plain = ask(model)
         after_loss = ask(model)
 

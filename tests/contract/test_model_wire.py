@@ -146,6 +146,19 @@ def test_signed_thinking_comes_back_byte_for_byte(client: Callable[..., LitellmC
     assert history[2].reasoning_content == "Let me see… 思考"
 
 
+def test_claude_is_told_to_cache_the_system_text_and_the_last_message(client: Callable[..., LitellmClient]) -> None:
+    turns = [Turn(calls=(call("read", {"path": "a"}, "toolu_1"),)), Turn(content="done")]
+
+    with ModelServer(turns) as server, client(server, "claude-sonnet-4-5") as model:
+        converse(model, 2)
+        body = server.requests[1].body
+
+    marks = [block.get("cache_control") for message in body["messages"] for block in message["content"]]
+    assert body["system"][-1]["cache_control"] == marks[-1] == {"type": "ephemeral"}
+    assert marks[:-1] == [None] * (len(marks) - 1)
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": 3999}
+
+
 def test_gpt5_gets_no_reasoning_no_temperature_and_its_own_name_for_the_cap(
     client: Callable[..., LitellmClient],
 ) -> None:

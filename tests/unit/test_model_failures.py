@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coder.errors import ContextOverflowError, ModelError
@@ -17,11 +17,12 @@ from coder.model.retry import MAX_TRIES, describe, pause_s
 from coder.model.scripted import ScriptedModel
 from coder.types import Completion, Message, ToolCall, Usage
 
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 PROFILE = ModelProfile(
     name="p",
     model="m",
     route="hosted_vllm",
-    api_base="http://host:1/v1",
+    api_base="http://user:password@host:1/v1",
     api_key_env="THE_KEY",
     window_tokens=10_000,
     max_output_tokens=1000,
@@ -55,6 +56,7 @@ def test_status_and_words_decide_the_kind(status: int, body: str, kind: str) -> 
     assert classify(status, {}, body).kind == kind
 
 
+@CALM
 @given(st.integers(300, 599), st.text(max_size=300), st.text(max_size=20))
 def test_any_error_body_is_one_short_line(status: int, body: str, retry_after: str) -> None:
     failure = classify(status, {"retry-after": retry_after}, body)
@@ -108,6 +110,7 @@ def test_pauses_double_up_to_the_last_try() -> None:
     assert pauses == [1, 2, 4, 8, 16, "give up"]
 
 
+@CALM
 @given(st.integers(1, 5), st.floats(0, 1), st.floats(0, 1000), st.none() | st.floats(0, 10_000))
 def test_a_pause_fits_and_keeps_what_the_provider_asks(
     tries: int, jitter: float, left_s: float, asked: float | None
@@ -210,8 +213,8 @@ def test_the_loop_thread_gives_results_and_errors_and_starts_anew() -> None:
         return value / 2
 
     with LoopThread() as loop:
-        assert loop.run(half(3)) == 1.5
+        assert loop.run(half(3), timeout_s=5) == 1.5
         loop.close()
-        assert loop.run(half(4)) == 2
+        assert loop.run(half(4), timeout_s=5) == 2
         with pytest.raises(TypeError):
-            loop.run(half("x"))  # type: ignore[arg-type]  # the error is the point
+            loop.run(half("x"), timeout_s=5)  # type: ignore[arg-type]  # the error is the point

@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coder.model.arguments import parse_arguments, valid_arguments
@@ -15,6 +15,7 @@ from coder.model.text import neutral, neutral_json, sound
 from coder.model.wire import NO_RESULT, HistoryEncoder, encode_messages, encode_tools, paired, strict_schema
 from coder.types import Message, ToolCall, ToolSpec
 
+CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 SHIPPED = Path(__file__).parents[2] / "configs" / "models"
 
 
@@ -79,6 +80,7 @@ def _conversations(draw: st.DrawFn) -> list[Message]:
     return messages
 
 
+@CALM
 @given(_conversations())
 def test_every_call_has_exactly_one_result_right_behind_it(messages: list[Message]) -> None:
     waiting: list[str] = []
@@ -104,6 +106,7 @@ def test_empty_texts_never_reach_the_wire(kimi: ModelProfile) -> None:
     assert "content" not in encoded[1]
 
 
+@CALM
 @given(_conversations())
 def test_a_longer_conversation_begins_with_the_shorter_one(messages: list[Message]) -> None:
     profile = read_profile(SHIPPED / "kimi-k2-thinking.toml")
@@ -198,6 +201,7 @@ def test_arguments_are_read_leniently_but_never_completed(text: str, value: obje
     assert parse_arguments(text) == value
 
 
+@CALM
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.none(), min_size=1), st.data())
 def test_truncated_arguments_never_parse(value: dict[str, object], data: st.DataObject) -> None:
     text = json.dumps(value)
@@ -207,6 +211,7 @@ def test_truncated_arguments_never_parse(value: dict[str, object], data: st.Data
     assert parse_arguments(text) == value
 
 
+@CALM
 @given(st.text())
 def test_the_history_gets_a_json_object_whatever_was_written(text: str) -> None:
     assert isinstance(json.loads(neutral_json(valid_arguments(text))), dict)
@@ -221,6 +226,7 @@ def test_a_valid_object_is_kept_to_the_byte() -> None:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
+@CALM
 @given(st.text(st.characters(codec=None), max_size=200))
 def test_sound_text_can_be_encoded_and_good_text_is_untouched(text: str) -> None:
     out = sound(text)
