@@ -12,9 +12,22 @@ HEAD_SHARE: Final = 0.7
 """The part of the budget for files with definitions; the rest is for bare paths."""
 MAX_LINE: Final = 90
 """Characters of a signature that a map shows; symbol look-up shows all."""
-_QUOTAS: Final = ((1, 10), (3, 6))
-_LEAST: Final = 4
+_MAX_NAME: Final = 60
 _HEAD_FILES: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many definitions a file may show: as lines, and after those by name alone (a fifth of the tokens)."""
+
+    lines: int
+    names: int
+
+
+QUOTAS: Final = ((1, Quota(5, 20)), (4, Quota(3, 12)), (_HEAD_FILES, Quota(2, 6)))
+"""By place in the ranking: up to which place (outside), what."""
+_FILLED: Final = 3
+"""Files at the front whose largest definitions fill a quota that fitting ones leave open."""
 
 
 @dataclass(slots=True)
@@ -63,8 +76,9 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     limit = int(max_tokens * HEAD_SHARE)
     shown = 0
     for number, file in enumerate(ranked[:_HEAD_FILES]):
-        chosen = _chosen(file, definitions(file.blob), _quota(number))
-        if not _add_file(page, file.path, chosen, limit):
+        quota = next(quota for until, quota in QUOTAS if number < until)
+        chosen = _chosen(file, definitions(file.blob), quota.lines + quota.names, fill=number < _FILLED)
+        if not _add_file(page, file.path, chosen, quota.lines, limit):
             break
         shown += 1
     for file in ranked[shown:]:
@@ -73,26 +87,32 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     return page.text()
 
 
-def _quota(number: int) -> int:
-    """How many definitions the file at this place may show."""
-    return next((quota for until, quota in _QUOTAS if number < until), _LEAST)
-
-
-def _chosen(file: Ranked, definitions: Sequence[Definition], quota: int) -> list[Definition]:
-    """The best-fitting definitions, one of each name, best first."""
+def _chosen(file: Ranked, definitions: Sequence[Definition], count: int, *, fill: bool) -> list[Definition]:
+    """The best-fitting definitions, one of each name, best first; then the largest, when asked to fill up."""
+    others: list[int] = []
+    if fill:
+        others = sorted(
+            range(len(definitions)), key=lambda place: definitions[place].line - definitions[place].end_line
+        )
     by_name: dict[str, Definition] = {}
-    for place in file.places:
-        one = definitions[place]
-        by_name.setdefault(one.name, one)
-        if len(by_name) == quota:
+    for place in (*file.places, *others):
+        by_name.setdefault(definitions[place].name, definitions[place])
+        if len(by_name) == count:
             break
     return list(by_name.values())
 
 
-def _add_file(page: Page, path: str, chosen: list[Definition], limit: int) -> bool:
-    """Add a file with as many of its definitions as fit; False when not even one does."""
+def _add_file(page: Page, path: str, chosen: list[Definition], full: int, limit: int) -> bool:
+    """Add a file with as many of its definitions as fit, `full` of them as lines; False when not even one does."""
     for count in range(len(chosen), 0, -1):
-        lines = [line_of(one) for one in sorted(chosen[:count], key=lambda one: (one.line, one.name))]
+        lines = [line_of(one) for one in _in_order(chosen[: min(full, count)])]
+        names = [f"{one.line} {printable(one.name)[:_MAX_NAME]}" for one in _in_order(chosen[full:count])]
+        if names:
+            lines.append("  also: " + ", ".join(names))
         if page.add(printable(path), *lines, limit=limit):
             return True
     return not chosen and page.add(printable(path), limit=limit)
+
+
+def _in_order(definitions: Sequence[Definition]) -> list[Definition]:
+    return sorted(definitions, key=lambda one: (one.line, one.name))

@@ -184,7 +184,7 @@ def test_every_language_is_named(codemap: CodeMap) -> None:
     names=st.lists(st.text(min_size=1, max_size=30), max_size=8, unique=True),
     focus=st.text(max_size=200),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_no_budget_is_ever_exceeded(budget: int, names: list[str], focus: str) -> None:
     tree = MemoryTree({f"src/{name}/f{n}.py": f"def cart_{n}():\n    return {n}\n" for n, name in enumerate(names)})
 
