@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from coder.types import Limits, RepoRef, Task
 from webhooks import commands
-from webhooks.events import Actor, Commented, Event, IssueFacts, Labeled, Malformed, Ping, Repository, Unsupported
+from webhooks.events import Actor, Commented, Event, IssueFacts, Labeled, Malformed, Repository, Unsupported
 
 RUN_ID = re.compile(r"gh\d{1,19}-\d{1,19}-[0-9a-f]{16}", re.ASCII)
 """What a run id looks like: repository id, issue number, and a digest of the event; safe in paths and labels."""
@@ -39,17 +39,15 @@ class Refusal:
 
 def decide(event: Event, rules: Rules) -> Task | Refusal:
     """The task that `event` asks for, or why there is none. The same event always gives the same run id."""
-    match event:
-        case Labeled():
-            return _labeled(event, rules)
-        case Commented():
-            return _commented(event, rules)
-        case Ping():
-            return Refusal("a ping")
-        case Unsupported():
-            return Refusal(f"nothing reacts to {event.what}")
-        case Malformed():
-            return Refusal(event.reason)
+    if isinstance(event, Labeled):
+        return _labeled(event, rules)
+    if isinstance(event, Commented):
+        return _commented(event, rules)
+    if isinstance(event, Unsupported):
+        return Refusal(f"nothing reacts to {event.what}")
+    if isinstance(event, Malformed):
+        return Refusal(event.reason)
+    return Refusal("a ping")
 
 
 def _labeled(event: Labeled, rules: Rules) -> Task | Refusal:

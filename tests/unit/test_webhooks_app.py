@@ -329,6 +329,14 @@ def test_a_delivery_survives_an_engine_that_is_away(tmp_path: Path) -> None:
         assert web.intake.enqueue_pending() == 0
 
 
+def test_an_engine_that_is_away_does_not_refuse_a_second_request(tmp_path: Path) -> None:
+    with running(tmp_path, engine=BrokenEngine()) as web:
+        answers = [web.deliver("issue_comment", commented(comment_id=number)) for number in (1, 2)]
+
+        assert all("run" in answer.json() for answer in answers)
+        assert len(web.store.to_enqueue()) == 2
+
+
 def test_a_start_offers_what_the_last_process_left(tmp_path: Path) -> None:
     engine = BrokenEngine()
     with running(tmp_path, engine=engine) as web:
@@ -374,8 +382,9 @@ def test_an_unknown_run_is_404(web: Web, run_id: str) -> None:
 
 @pytest.mark.parametrize("path", ["/runs", "/runs/gh1-1-0123456789abcdef"])
 def test_runs_are_shown_to_this_machine_only_unless_there_is_a_token(tmp_path: Path, path: str) -> None:
-    with running(tmp_path, peer="203.0.113.9") as web:
-        assert web.client.get(path).status_code == 403
+    for peer in ("203.0.113.9", "2001:db8::1", "no address"):
+        with running(tmp_path, peer=peer) as web:
+            assert web.client.get(path).status_code == 403
     with running(tmp_path) as web:
         assert web.client.get(path, headers={"x-forwarded-for": "127.0.0.1"}).status_code == 403
     with running(tmp_path, token="open sesame", peer="203.0.113.9") as web:

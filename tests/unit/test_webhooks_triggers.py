@@ -230,6 +230,18 @@ def test_a_body_that_is_no_object_is_malformed(payload: object) -> None:
     assert isinstance(read("issues", payload), Malformed)
 
 
+def test_a_ping_starts_nothing() -> None:
+    assert refusal("ping", {}) == "a ping"
+
+
+def test_an_issue_too_deep_to_fingerprint_is_malformed() -> None:
+    deep: JsonObject = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+
+    assert read("issues", labeled(body=deep)) == Malformed("the body is nested too deep")
+
+
 def test_text_that_no_database_takes_is_made_harmless() -> None:
     event = read("issues", labeled(label="a\ud800\0b"))
 
