@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 
 from coder import __version__
 from coder.errors import CoderError, InputError
@@ -228,8 +229,9 @@ def _settings(
     limits = {**settings.limits.model_dump(), **{k: v for k, v in given.items() if v is not None}}
     try:
         checked = type(settings.limits).model_validate(limits)
-    except ValueError as exc:
-        raise InputError(f"limits must be positive numbers: {exc}") from exc
+    except ValidationError as exc:
+        wrong = exc.errors()[0]
+        raise InputError(f"the limit {wrong['loc'][0]} does not fit: {wrong['msg'].lower()}") from exc
     chosen = settings.model.model_copy(update={"profile": model} if model else {})
     return settings.model_copy(update={"limits": checked, "model": chosen})
 

@@ -19,7 +19,7 @@ from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
 from coder.tools.run import Run, RunTests
-from coder.trace.events import Opened, PatchTaken, Told, Verified
+from coder.trace.events import Opened, PatchTaken, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.state import RunState, spent, state_of
 from coder.types import Base, Cell, Evidence, Message, Task, Verdict
@@ -151,7 +151,8 @@ class Rounds:
             progress=self._services.progress,
         )
         result = verifier.verify(patch, image=self._ground.image, round=state.objections + 1)
-        self._journal.append(Verified(round=state.objections + 1, verdict=result.verdict, evidence=result.evidence))
+        verdict = result.verdict if patch.files else _no_change(state.solved)
+        self._journal.append(Verified(round=state.objections + 1, verdict=verdict, evidence=result.evidence))
 
     def _refuse(self, reason: str) -> None:
         verdict = Verdict(
@@ -177,6 +178,13 @@ class Rounds:
         step = spent(self._journal.entries).steps
         self._journal.append(Told(step=step, reason="objection", message=Message(role="user", content=text)))
         return True
+
+
+def _no_change(solved: Solved | None) -> Verdict:
+    """An empty change is an answer, not a mistake, when the model says why; there is nothing to send back."""
+    submission = solved.outcome.submission if solved else None
+    words = (f"in the model's words: {submission.summary}",) if submission else ()
+    return Verdict(kind="no_change", reasons=("the change is empty", *words))
 
 
 class _BaseMaps:

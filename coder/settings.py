@@ -154,16 +154,22 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 
 def _machine_defaults(settings: Settings) -> Settings:
-    """Sandboxes trust the certificates and use the proxy that this machine's programs are told to."""
+    """What this machine's other programs are told by its environment: certificates, proxy, Docker, GitHub's token."""
     sandbox = settings.sandbox
     bundle = os.environ.get("SSL_CERT_FILE")
     changes: dict[str, Any] = {}
+    if sandbox.docker_host is None and (host := os.environ.get("DOCKER_HOST")):
+        changes["docker_host"] = host
     if sandbox.ca_bundle is None and bundle and Path(bundle).is_file():
         changes["ca_bundle"] = bundle
     if sandbox.proxy == ProxySettings():
         proxy = {key: os.environ.get(key) or os.environ.get(key.upper()) for key in ProxySettings.model_fields}
         changes["proxy"] = ProxySettings(**proxy)
-    return settings.model_copy(update={"sandbox": sandbox.model_copy(update=changes)})
+    github = settings.github
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
+    if github.token is None and github.app_id is None and token:
+        github = github.model_copy(update={"token": SecretStr(token)})
+    return settings.model_copy(update={"sandbox": sandbox.model_copy(update=changes), "github": github})
 
 
 def _named_file() -> Path | None:

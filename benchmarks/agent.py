@@ -1,0 +1,248 @@
+"""What the loop costs beside the model and the tools: a long trajectory against a scripted server without latency.
+
+    python -m benchmarks.agent [--quick]
+
+The server, the agent and this script are three processes. The gap of a step is the time from the last byte of an answer to
+the first byte of the next request: tools, checkpoint, journal, encoding and litellm. The last line is one JSON object.
+"""
+
+import argparse
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+
+from benchmarks.agent_server import serve
+from coder.agent.loop import Agent
+from coder.model.litellm_client import LitellmClient
+from coder.model.profile import ModelProfile, Prices
+from coder.prompts import render
+from coder.sandbox.config import SandboxSettings
+from coder.sandbox.docker_backend import DockerSandboxProvider
+from coder.settings import data_folder
+from coder.tools.base import Toolbox
+from coder.tools.edit import EditTool
+from coder.tools.files import List, Read, Search
+from coder.tools.plan import Plan, Submit
+from coder.tools.run import Run
+from coder.trace.events import Answered, Entry, Opened, Reduced, Resumed
+from coder.trace.journal import JournalStore
+from coder.trace.state import spent, state_of
+from coder.types import Limits, Message, Remote, RepoRef
+from coder.workspace.workspace import Workspace
+
+PRICES = Prices(input=0.60, cached_input=0.15, output=2.50)
+"""Kimi K2 Thinking, dollars per million tokens (benchmarks of peers use the same)."""
+FILES = 120
+
+
+def profile(api_base: str) -> ModelProfile:
+    """Kimi K2 Thinking on a host of one's own, at Moonshot's prices."""
+    return ModelProfile(
+        name="bench",
+        model="moonshotai/Kimi-K2-Thinking",
+        route="hosted_vllm",
+        api_base=api_base,
+        api_key_env="NONE",
+        key_required=False,
+        window_tokens=262_144,
+        max_output_tokens=16_000,
+        temperature=1.0,
+        stream=False,
+        history_reasoning="both_keys",
+        call_ids="functions",
+        prices=PRICES,
+    )
+
+
+def repository(folder: Path) -> str:
+    """A repository of `FILES` modules; its HEAD."""
+    folder.mkdir()
+    for number in range(FILES):
+        lines = [f"def f{number}_{n}(x):\n    return x + {n}\n\n" for n in range(40)]
+        (folder / f"module_{number}.py").write_text("".join(lines))
+    git = ["git", "-C", str(folder), "-c", "user.name=b", "-c", "user.email=b@example.invalid"]
+    for args in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "base"]):
+        subprocess.run([*git, *args], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def child(options: argparse.Namespace) -> None:
+    """The agent on the trajectory, going on from its journal; dies by SIGKILL at line `--die-at`."""
+    folder = Path(options.folder)
+    store = JournalStore(folder / options.journal)
+
+    def die(entry: Entry) -> None:
+        if entry.seq == options.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    journal = store.open("bench", listeners=[die] if options.die_at else [])
+    remote = Remote(url=str(folder / "repository"), local=True)
+    repo = Workspace(folder / "mirrors").fetch(remote, RepoRef(owner="b", name="b"), options.sha)
+    pack = repo.pack(options.sha)
+    settings = SandboxSettings(installation=f"bench-{os.getpid()}")
+    model = LitellmClient(profile(options.api_base), None)
+    with DockerSandboxProvider(settings, images_folder=data_folder("sandbox_images")) as provider, model:
+        image = provider.image_for({"module_0.py": b""}, pack=pack, setup=None, progress=lambda _: None)
+        with provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
+            tools = Toolbox(
+                [
+                    EditTool(sandbox),
+                    List(sandbox),
+                    Plan(),
+                    Read(sandbox),
+                    Run(sandbox),
+                    Search(sandbox),
+                    Submit(sandbox),
+                ]
+            )
+            if journal.entries:
+                journal.append(Resumed(version="bench"))
+                if checkpoint := state_of(journal.events).checkpoint:
+                    sandbox.restore(journal.blob(checkpoint.diff_blob).decode("utf-8", "surrogateescape"))
+            else:
+                system = Message(role="system", content=render("system", nonce="bench"))
+                journal.append(Opened(messages=(system, Message(role="user", content="Go.")), tools=tools.specs))
+            model.warm_up()
+            before = resource.getrusage(resource.RUSAGE_SELF)
+            limits = Limits(max_steps=5_000, max_cost_usd=100)
+            agent = Agent(model=model, toolbox=tools, sandbox=sandbox, journal=journal, limits=limits)
+            outcome = agent.solve()
+            after = resource.getrusage(resource.RUSAGE_SELF)
+            tree = sandbox.checkpoint()
+    used = spent(journal.entries)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    report = {
+        "outcome": outcome.kind,
+        "steps": used.steps,
+        "cpu_ms_per_step": cpu_s * 1000 / max(used.steps, 1),
+        "peak_rss_mb": after.ru_maxrss / 1024,
+        "cost_usd": used.cost_usd,
+        "reductions": len([e for e in journal.events if isinstance(e, Reduced)]),
+        "tree": tree,
+    }
+    store.close()
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+class Bench:
+    """The server's process, and agents that are run against it."""
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        self.folder = folder
+        self.sha = repository(folder / "repository")
+        command = [sys.executable, "-m", "benchmarks.agent", "--serve", str(steps)]
+        self._server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._server.stdout is not None
+        self.base = self._server.stdout.readline().strip()
+
+    def close(self) -> None:
+        """End the server."""
+        self._server.kill()
+        self._server.wait()
+        if self._server.stdout:
+            self._server.stdout.close()
+
+    def report(self) -> dict[str, Any]:
+        """What the server measured since the last call."""
+        measured: dict[str, Any] = httpx.get(f"{self.base}/report", timeout=60, trust_env=False).json()
+        return measured
+
+    def agent(self, journal: str, *, die_at: int = 0) -> dict[str, Any]:
+        """One agent process to its end; empty when it was killed."""
+        command = [sys.executable, "-m", "benchmarks.agent", "--child", "--folder", str(self.folder), "--sha", self.sha]
+        command += ["--api-base", f"{self.base}/v1", "--journal", journal, "--die-at", str(die_at)]
+        ended = subprocess.run(command, check=die_at == 0, capture_output=True, text=True)
+        if ended.returncode == -signal.SIGKILL:
+            return {}
+        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return told
+
+
+def trajectory(folder: Path, steps: int) -> dict[str, Any]:
+    """One long run, measured."""
+    bench = Bench(folder, steps)
+    try:
+        told, measured = bench.agent("journal.sqlite"), bench.report()
+    finally:
+        bench.close()
+    gaps = measured["gaps_ms"]
+    third = max(len(gaps) // 3, 1)
+    print(f"{told['steps']} steps, outcome {told['outcome']}, gap median {median(gaps):.1f} ms", flush=True)
+    return {
+        "steps": told["steps"],
+        "overhead_ms_per_step": round(median(gaps), 2),
+        "overhead_p95_ms": round(sorted(gaps)[int(len(gaps) * 0.95)], 2),
+        "cpu_ms_per_step": round(told["cpu_ms_per_step"], 2),
+        "flatness": round(median(gaps[-third:]) / median(gaps[:third]), 3),
+        "peak_rss_mb": round(told["peak_rss_mb"], 1),
+        "prefix_shared": round(measured["shared_bytes"] / measured["sent_bytes"], 4),
+        "prefix_breaks": measured["prefix_breaks"],
+        "first_prompt_kb": round(measured["first_bytes"] / 1024, 1),
+        "cost_usd": round(told["cost_usd"], 3),
+        "reductions": told["reductions"],
+        "recall_ok": measured["recall_ok"],
+    }
+
+
+def kills(folder: Path, points: int) -> dict[str, Any]:
+    """The same short run, killed by SIGKILL at different lines of its journal and continued."""
+    steps = 24
+    bench = Bench(folder, steps)
+    good = repeated = 0
+    try:
+        whole = bench.agent("whole.sqlite")
+        bench.report()
+        for number in range(points):
+            journal, at = f"kill-{number}.sqlite", 2 + number * (2 * steps - 4) // max(points, 1)
+            bench.agent(journal, die_at=at)
+            store = JournalStore(folder / journal)
+            answered = len([e for e in store.open("bench").events if isinstance(e, Answered)])
+            store.close()
+            bench.report()
+            told = bench.agent(journal)
+            repeats = len([n for n in bench.report()["asked"] if n < answered])
+            repeated += repeats
+            good += told["tree"] == whole["tree"] and not repeats
+            print(f"killed at line {at}: {'same tree' if told['tree'] == whole['tree'] else 'OTHER TREE'}", flush=True)
+    finally:
+        bench.close()
+    return {"kill_points": points, "kill_points_ok": good, "repeated_answers": repeated}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="60 steps and 2 kills instead of 300 and 10")
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    for name in ("--folder", "--sha", "--api-base", "--journal"):
+        parser.add_argument(name, default="", help=argparse.SUPPRESS)
+    parser.add_argument("--die-at", type=int, default=0, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
+        return
+    if options.child:
+        child(options)
+        return
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="bench-agent-") as folder:
+        long, short = Path(folder) / "long", Path(folder) / "short"
+        long.mkdir()
+        short.mkdir()
+        found = trajectory(long, 60 if options.quick else 300) | kills(short, 2 if options.quick else 10)
+    found["seconds"] = round(time.monotonic() - started, 1)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The model's end of the agent benchmark: answers at once, by the number of answers that stand in the history."""
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from typing_extensions import override
+
+FACT = "the password of the gate is 7319-heron"
+"""Told by a tool early on; needed again near the end."""
+_CHARS_PER_TOKEN = 4
+_CACHE_BLOCK_CHARS = 64 * _CHARS_PER_TOKEN
+_REASONING = (
+    "I look at what the last result says about the module, and at what is still to be done before I go on. " * 6
+)
+
+
+def turn(number: int, steps: int) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of the tool that answer `number` (from 0) calls."""
+    module = f"module_{number % 120}.py"
+    if number == steps - 1:
+        return "submit", {"title": "Bench", "summary": "All done.", "confirm": True}
+    if number == 4:
+        return "run", {"command": f"echo '{FACT}'"}
+    choices: list[tuple[str, dict[str, Any]]] = [
+        ("read", {"path": module, "start": 1, "lines": 60}),
+        ("search", {"pattern": f"f{number % 120}_1[0-9]", "path": module}),
+        ("edit", {"path": module, "edits": [{"after_line": 0, "new": f"# step {number}"}]}),
+        ("run", {"command": f"python3 -I -S -c 'print({number})'; head -c 1500 {module}"}),
+        ("list", {"pattern": f"module_{number % 10}*.py"}),
+        ("plan", {"items": [{"text": f"step {number}", "status": "doing"}]}),
+    ]
+    return choices[number % len(choices)]
+
+
+class _Measured:
+    """What is counted from one report to the next."""
+
+    def __init__(self) -> None:
+        self.gaps_ms: list[float] = []
+        self.asked: list[int] = []
+        self.sent_bytes = self.shared_bytes = self.prefix_breaks = self.first_bytes = 0
+        self.recall_ok: bool | None = None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: "_Server"
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    @override
+    def parse_request(self) -> bool:
+        self.arrived = time.perf_counter()  # the request line has just been read
+        return super().parse_request()
+
+    def do_GET(self) -> None:
+        measured, self.server.measured = self.server.measured, _Measured()
+        self.server.last_body, self.server.answered = b"", 0.0
+        self._send(vars(measured))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self._send(self.server.answer(body, self.arrived))
+        self.server.answered = time.perf_counter()
+
+    def _send(self, payload: dict[str, Any]) -> None:
+        data = json.dumps(payload).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.steps = steps
+        self.measured = _Measured()
+        self.last_body = b""
+        self.answered = 0.0
+
+    def answer(self, raw: bytes, arrived: float) -> dict[str, Any]:
+        measured, body = self.measured, json.loads(raw)
+        if self.answered:
+            measured.gaps_ms.append((arrived - self.answered) * 1000)
+        number = len([m for m in body["messages"] if m["role"] == "assistant"])
+        # As a model's template renders it: tools first, then the messages; the list's closing bracket moves on.
+        shared = self._shared((json.dumps(body["tools"]) + json.dumps(body["messages"])[:-1]).encode())
+        measured.asked.append(number)
+        measured.first_bytes = measured.first_bytes or len(raw)
+        if number == int(self.steps * 0.93):
+            measured.recall_ok = FACT.encode() in raw
+        name, arguments = turn(number, self.steps)
+        call = {"name": name, "arguments": json.dumps(arguments)}
+        message = {
+            "role": "assistant",
+            "content": None,
+            "reasoning_content": _REASONING,
+            "tool_calls": [{"id": f"functions.{name}:{number}", "type": "function", "function": call}],
+        }
+        cached = shared // _CACHE_BLOCK_CHARS * _CACHE_BLOCK_CHARS // _CHARS_PER_TOKEN
+        usage = {
+            "prompt_tokens": len(self.last_body) // _CHARS_PER_TOKEN,
+            "completion_tokens": (len(_REASONING) + len(call["arguments"])) // _CHARS_PER_TOKEN,
+            "total_tokens": 0,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
+        choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+        return {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "bench",
+            "choices": [choice],
+            "usage": usage,
+        }
+
+    def _shared(self, prompt: bytes) -> int:
+        """How many bytes of the prompt stand at the front of the one before, too."""
+        last, measured = self.last_body, self.measured
+        low, high = 0, min(len(last), len(prompt))
+        while low < high:
+            middle = (low + high + 1) // 2
+            if last[:middle] == prompt[:middle]:
+                low = middle
+            else:
+                high = middle - 1
+        measured.prefix_breaks += low < len(last)
+        measured.sent_bytes += len(prompt)
+        measured.shared_bytes += low
+        self.last_body = prompt
+        return low
+
+
+def serve(steps: int) -> None:
+    """Answer for a trajectory of `steps` until killed; the address is the first line of the output."""
+    server = _Server(steps)
+    sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
+    sys.stdout.flush()
+    server.serve_forever()
