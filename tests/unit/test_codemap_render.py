@@ -1,0 +1,71 @@
+"""The map as text: what is shown of which file, and never more than the budget."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coder.codemap.parsed import Definition
+from coder.codemap.rank import Ranked
+from coder.codemap.render import MAX_LINE, line_of, rendered
+from coder.codemap.tokens import tokens
+
+
+def definition(number: int, *, name: str = "", signature: str = "") -> Definition:
+    name = name or f"name_{number}"
+    return Definition(name, "function", number * 10 + 1, number * 10 + 5, 0, signature or f"def {name}()")
+
+
+def test_best_definitions_are_lines_and_the_next_are_names() -> None:
+    found = [definition(number) for number in range(9)]
+    file = Ranked("a.py", 1, 1.0, places=(8, 0, 7, 1, 6, 2, 5))
+
+    text = rendered([file], lambda _blob: found, max_tokens=1000)
+
+    assert text.split("\n") == [
+        "a.py",
+        "  1: def name_0()",
+        "  11: def name_1()",
+        "  61: def name_6()",
+        "  71: def name_7()",
+        "  81: def name_8()",
+        "  also: 21 name_2, 31 name_3, 41 name_4, 51 name_5",
+    ]
+
+
+def test_a_name_that_stands_many_times_is_shown_once() -> None:
+    found = [definition(number, name="overload") for number in range(5)]
+
+    text = rendered([Ranked("a.py", 1, 1.0, places=(3, 1, 0))], lambda _blob: found, max_tokens=1000)
+
+    assert text == "a.py\n  31: def overload()"
+
+
+def test_files_behind_the_head_are_bare_paths() -> None:
+    files = [Ranked(f"f{number}.py", number, 1.0, places=(0,)) for number in range(40)]
+
+    lines = rendered(files, lambda blob: [definition(blob)], max_tokens=2000).split("\n")
+
+    assert lines[:2] == ["f0.py", "  1: def name_0()"]
+    assert lines[-1] == "f39.py"
+    assert [line for line in lines if not line.startswith(" ")] == [file.path for file in files]
+
+
+def test_a_long_signature_is_cut() -> None:
+    line = line_of(definition(1, signature="def f(" + "argument, " * 50))
+
+    assert len(line) == len("  11: ") + MAX_LINE
+    assert line.endswith("…")
+
+
+@given(
+    names=st.lists(st.text(min_size=1, max_size=40), min_size=1, max_size=30),
+    paths=st.lists(st.text(min_size=1, max_size=60), max_size=40, unique=True),
+    budget=st.integers(min_value=0, max_value=600),
+)
+def test_no_budget_is_exceeded(names: list[str], paths: list[str], budget: int) -> None:
+    found = [definition(number, name=name) for number, name in enumerate(names)]
+    files = [Ranked(path, number, 1.0, places=tuple(range(len(found)))) for number, path in enumerate(paths)]
+
+    text = rendered(files, lambda _blob: found, max_tokens=budget)
+
+    assert text == "" or tokens(text) <= budget
+    text.encode("utf-8")
