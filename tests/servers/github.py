@@ -1,10 +1,11 @@
 """A GitHub for tests: REST and GraphQL as PyGithub speaks them, and git over smart HTTP, on a loopback port.
 
 By hand: `python -m tests.servers.github --port 8900 --repo FOLDER` serves the files of FOLDER as `octo/FOLDER-NAME`
-with the token `test-token` and one issue.
+with the token `test-token` and one issue; with `--deliver URL --secret SECRET` the issue is labelled and the webhook sent.
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -175,6 +177,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--repo", type=Path, required=True, help="a folder of files; its .git is not read")
     parser.add_argument("--issue-file", type=Path, help="first line: title; the rest: body")
+    parser.add_argument("--deliver", help="URL to send a signed `issues.labeled` to")
+    parser.add_argument("--secret", default="", help="what the delivery is signed with")
+    parser.add_argument("--label", default="coder")
     options = parser.parse_args()
     files: dict[str, str | bytes] = {
         path.relative_to(options.repo).as_posix(): path.read_bytes()
@@ -193,8 +198,13 @@ def main() -> None:
         sys.stdout.write(
             f"{server.url}  {repo.full_name}#{issue.number}  token test-token  git {server.url}/{repo.full_name}.git\n"
         )
+        if options.deliver:
+            headers, data = server.labeled(repo, issue, label=options.label, sender="octo", secret=options.secret)
+            response = requests.post(options.deliver, data=data, headers=headers, timeout=30)
+            sys.stdout.write(f"delivered: {response.status_code} {response.text[:200]}\n")
         sys.stdout.flush()
-        threading.Event().wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 if __name__ == "__main__":
