@@ -36,6 +36,8 @@ _STREAM_SILENCE_S = 180.0
 """Longest pause between two pieces of a stream; a provider's queue can be silent for two minutes."""
 _CLOSE_S = 5.0
 _NO_KEY = "none"
+_SDK_ROUTES = frozenset({"openai", "moonshot"})
+"""Where litellm goes through the OpenAI SDK, which walks the whole history on each call."""
 
 _IMPORT_ENVIRONMENT = {
     # Without these litellm reads a `.env` from the current folder, which may be a stranger's checkout, and asks the network
@@ -199,9 +201,6 @@ class LitellmClient:
         return exchange
 
     async def _ask(self, litellm: Any, question: _Question, exchange: Exchange, left_s: float) -> None:
-        handler = litellm.llms.custom_httpx.http_handler.AsyncHTTPHandler(
-            transport=TapTransport(self._inner(), exchange), follow_redirects=False
-        )
         arguments = litellm_arguments(
             self._profile,
             api_key=self._key.get_secret_value(),
@@ -210,7 +209,20 @@ class LitellmClient:
             max_tokens=question.max_tokens,
             cache_key=question.request.cache_key,
         )
-        await asyncio.wait_for(litellm.acompletion(client=handler, timeout=left_s, **arguments), left_s)
+        client = self._over(TapTransport(self._inner(), exchange), litellm)
+        await asyncio.wait_for(litellm.acompletion(client=client, timeout=left_s, **arguments), left_s)
+
+    def _over(self, transport: httpx.AsyncBaseTransport, litellm: Any) -> Any:
+        """The kind of client that litellm takes for this route, over `transport`."""
+        if self._profile.route not in _SDK_ROUTES:
+            handlers = litellm.llms.custom_httpx.http_handler
+            return handlers.AsyncHTTPHandler(transport=transport, follow_redirects=False)
+        return importlib.import_module("openai").AsyncOpenAI(
+            api_key=self._key.get_secret_value(),
+            base_url=self._profile.api_base,
+            max_retries=0,
+            http_client=httpx.AsyncClient(transport=transport, trust_env=False),
+        )
 
     def _inner(self) -> httpx.AsyncHTTPTransport:
         with self._lock:
@@ -223,7 +235,7 @@ class LitellmClient:
 
     def _after_failure(self, exchange: Exchange, question: _Question) -> None:
         """Wait for the next try, or raise."""
-        failure = exchange.failure or Failure("server", "litellm made no request")
+        failure = exchange.failure or Failure("params", "litellm made no request that we saw")
         if exchange.began and exchange.answer_bytes:
             question.lost_usd += self._profile.prices.cost_usd(self._usage(exchange))
         pause = pause_s(failure, question.tries, jitter=self._jitter(), left_s=question.deadline - self._clock())

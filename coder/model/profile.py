@@ -37,7 +37,7 @@ class ModelProfile(Value):
     model: str
     """The provider's id of the model."""
     route: Literal["hosted_vllm", "openai", "moonshot", "deepseek", "anthropic", "cometapi"]
-    """litellm's prefix. `hosted_vllm` costs an eighth of the CPU of `openai` at long histories and carries reasoning,
+    """litellm's prefix; it decides the dialect. `hosted_vllm` costs an eighth of the CPU of `openai` at long histories and carries reasoning,
     tool ids and cached usage intact to any OpenAI-compatible host."""
     api_base: str
     api_key_env: str

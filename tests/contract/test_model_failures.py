@@ -97,6 +97,15 @@ def test_a_lost_connection_is_one_request_and_one_retry(
     assert len(time.slept) == 1
 
 
+@pytest.mark.parametrize("route", ["openai", "moonshot", "deepseek", "cometapi"])
+@pytest.mark.parametrize("turn", [fault("rate"), fault("server"), Turn(fault="drop")], ids=["rate", "server", "drop"])
+def test_no_route_retries_behind_our_back(turn: Turn, route: str, client: Callable[..., LitellmClient]) -> None:
+    with ModelServer([turn, OK]) as server, client(server.base_url, route=route) as model:
+        assert ask(model).message.content == "ok"
+
+    assert server.count == 2
+
+
 @pytest.mark.parametrize(("asked", "pause"), [("3", 3.3), ("0.3", 0.33), ("0", 0.0)])
 def test_retry_after_is_kept_and_hardly_overstayed(
     asked: str, pause: float, time: Time, client: Callable[..., LitellmClient]

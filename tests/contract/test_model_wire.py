@@ -110,6 +110,26 @@ def test_four_turns_of_parallel_calls_satisfy_the_strict_server(
     assert server.count == 4
 
 
+@pytest.mark.parametrize("how", ["streamed", "whole"])
+@pytest.mark.parametrize("route", ["hosted_vllm", "openai", "moonshot", "deepseek", "cometapi"])
+def test_every_route_carries_the_same_conversation(route: str, how: str, client: Callable[..., LitellmClient]) -> None:
+    turns = [Turn(reasoning=f"thought {number}", calls=TWO, usage_in="moonshot") for number in range(3)]
+
+    with (
+        ModelServer(turns, strictness="moonshot", api_key=KEY) as server,
+        client(server, route=route, stream=how == "streamed") as model,
+    ):
+        history = converse(model, 3)
+        paths = {request.path for request in server.requests}
+        sent = [message for message in server.requests[2].messages if message["role"] == "assistant"]
+
+    assert server.count == 3
+    assert paths == {"/v1/chat/completions"}
+    assert [message["reasoning_content"] for message in sent] == ["thought 0", "thought 1"]
+    assert [message.reasoning_content for message in history if message.role == "assistant"][2] == "thought 2"
+    assert server.requests[2].body.get("stream", False) is (how == "streamed")
+
+
 def test_reasoning_is_sent_back_verbatim_under_both_keys(client: Callable[..., LitellmClient]) -> None:
     thought = 'Ünïcode, "quotes", \\n and\n\ttabs — 思考'
     turns = [
