@@ -11,7 +11,7 @@ from coder.types import Message, Usage
 _RESERVE_TOKENS = 1024
 _MIN_OUTPUT_TOKENS = 256
 _CHARS_PER_TOKEN = 4.0
-"""Before a provider has told how many tokens a conversation has."""
+"""For what no provider has counted yet."""
 _REMEMBERED_RUNS = 64
 
 
@@ -26,11 +26,11 @@ def characters(messages: Sequence[Message]) -> int:
 
 
 class TokenGauge:
-    """Learns from each answer how many characters of a run make a token. Safe to share by threads."""
+    """Knows how many tokens a run's last request had, and guesses only what came since. Safe to share by threads."""
 
     def __init__(self, profile: ModelProfile) -> None:
         self._profile = profile
-        self._chars_per_token: OrderedDict[str, float] = OrderedDict()
+        self._counted: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._lock = Lock()
 
     def learn(self, run: str, chars: int, usage: Usage) -> None:
@@ -38,10 +38,10 @@ class TokenGauge:
         if usage.estimated or not chars or not usage.prompt_tokens:
             return
         with self._lock:
-            self._chars_per_token.pop(run, None)
-            self._chars_per_token[run] = chars / usage.prompt_tokens
-            while len(self._chars_per_token) > _REMEMBERED_RUNS:
-                self._chars_per_token.popitem(last=False)
+            self._counted.pop(run, None)
+            self._counted[run] = chars, usage.prompt_tokens
+            while len(self._counted) > _REMEMBERED_RUNS:
+                self._counted.popitem(last=False)
 
     def room(self, run: str, chars: int, asked: int) -> int:
         """How many tokens of output the window leaves behind `chars` characters, at most `asked`.
@@ -51,8 +51,8 @@ class TokenGauge:
         Raises:
             ContextOverflowError: None to speak of, by the provider's own count.
         """
-        known = self._chars_per_token.get(run)
-        prompt_tokens = int(chars / (known or _CHARS_PER_TOKEN))
+        known = self._counted.get(run)
+        prompt_tokens = _estimate(chars, *(known or (0, 0)))
         room = self._profile.window_tokens - prompt_tokens - _RESERVE_TOKENS
         if room < _MIN_OUTPUT_TOKENS and known is not None:
             raise ContextOverflowError(
@@ -60,3 +60,10 @@ class TokenGauge:
                 f" answer in a window of {self._profile.window_tokens}"
             )
         return max(min(_MIN_OUTPUT_TOKENS, asked), min(asked, room))
+
+
+def _estimate(chars: int, known_chars: int, known_tokens: int) -> int:
+    """Tokens of `chars` characters, of which (or of more than which) the provider has counted some, tools included."""
+    if chars < known_chars:
+        return known_tokens * chars // known_chars
+    return known_tokens + int((chars - known_chars) / _CHARS_PER_TOKEN)

@@ -147,10 +147,19 @@ def test_the_cap_shrinks_with_the_window_by_the_providers_own_count() -> None:
     gauge.learn("run", 4000, Usage(prompt_tokens=2000))
 
     assert gauge.room("run", 4000, 1000) == 1000
-    assert gauge.room("run", 16_000, 1000) == 10_000 - 8000 - 1024
+    assert gauge.room("run", 28_000, 1000) == 10_000 - 2000 - 6000 - 1024
     assert gauge.room("another", 4000, 1000) == 1000
     with pytest.raises(ContextOverflowError, match="leave no room"):
-        gauge.room("run", 18_000, 1000)
+        gauge.room("run", 32_000, 1000)
+
+
+def test_a_large_tool_list_does_not_make_every_later_character_dear() -> None:
+    gauge = TokenGauge(PROFILE)
+
+    gauge.learn("run", 100, Usage(prompt_tokens=4000))
+
+    assert gauge.room("run", 16_100, 1000) == 10_000 - 8000 - 1024
+    assert gauge.room("run", 50, 1000) == 1000
 
 
 def test_a_guess_never_refuses() -> None:
