@@ -1,5 +1,6 @@
 """Sandboxes as Docker containers. Works on remote engines too: everything travels over the attached stream."""
 
+import logging
 import os
 import socket
 import threading
@@ -13,7 +14,7 @@ import docker
 import docker.errors
 from typing_extensions import override
 
-from coder.errors import SandboxError
+from coder.errors import EngineUnavailableError, SandboxError
 from coder.sandbox import docker_container, images, runner
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_engine import connected, engine_errors
@@ -22,6 +23,8 @@ from coder.sandbox.docker_stream import AttachedStream
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack
 from coder.sandbox.session import RunnerSandbox, RunnerSession
 from coder.sandbox.setup_commands import detected
+
+logger = logging.getLogger(__name__)
 
 INSTALLATION = "coder.installation"
 RUN = "coder.run"
@@ -57,7 +60,6 @@ class DockerSandboxProvider(SandboxProvider):
         self._catalogue = images.catalogue(images_folder or images.default_folder())
         self._lock = threading.Lock()
         self._api: docker.APIClient | None = None
-        self._private_cgroup = False
 
     @property
     def catalogue(self) -> images.Catalogue:
@@ -154,9 +156,6 @@ class DockerSandboxProvider(SandboxProvider):
         with self._lock:
             if self._api is None:
                 self._api = connected(self._settings.docker_host)
-                with engine_errors("ask the engine what it can"):
-                    # With version 1 cgroups a private namespace needs support that cannot be asked for.
-                    self._private_cgroup = str(self._api.info().get("CgroupVersion")) == "2"
             return self._api
 
     def _started(self, image: Image, labels: Mapping[str, str], phase: docker_container.Phase) -> DockerSandbox:
@@ -193,7 +192,7 @@ class DockerSandboxProvider(SandboxProvider):
     def _create(
         self, api: docker.APIClient, image: Image, labels: Mapping[str, str], phase: docker_container.Phase, size: int
     ) -> str:
-        limits = docker_container.host_config(api, phase, self._settings, private_cgroup=self._private_cgroup)
+        limits = docker_container.host_config(api, phase, self._settings)
         with engine_errors(f"create a container of {image.reference}"):
             created = api.create_container(
                 image.digest,
@@ -225,7 +224,11 @@ class DockerSandboxProvider(SandboxProvider):
         return True
 
     def _discard(self, container: str) -> None:
-        self._remove(container)
+        """Remove on closing: what cannot be removed now ends with its runner, and the sweep finds the rest."""
+        try:
+            self._remove(container)
+        except (SandboxError, EngineUnavailableError) as exc:
+            logger.warning("container not removed", extra={"container": container, "reason": str(exc)})
 
 
 def _owner() -> str:

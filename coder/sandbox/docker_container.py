@@ -35,7 +35,6 @@ OFFLINE_ENV = {
     # There is no network: have package managers say so at once instead of retrying for minutes.
     "PIP_NO_INDEX": "1",
     "GOPROXY": "off",
-    "GOFLAGS": "-mod=mod",
     "npm_config_offline": "true",
     "CARGO_NET_OFFLINE": "true",
 }
@@ -74,7 +73,7 @@ def tmpfs(settings: SandboxSettings) -> dict[str, str]:
     }
 
 
-def host_config(api: docker.APIClient, phase: Phase, settings: SandboxSettings, *, private_cgroup: bool) -> JsonObject:
+def host_config(api: docker.APIClient, phase: Phase, settings: SandboxSettings) -> JsonObject:
     """Limits and isolation. The setup phase differs in two things: it has the network and a writable root.
 
     Seccomp is the engine's own default profile.
@@ -97,6 +96,6 @@ def host_config(api: docker.APIClient, phase: Phase, settings: SandboxSettings, 
         init=False,
         runtime=settings.runtime,
     )
-    if private_cgroup:
-        config["CgroupnsMode"] = "private"
+    # The SDK has no name for it. Kernels have known it since 4.6, engines of API 1.41 also with version 1 cgroups.
+    config["CgroupnsMode"] = "private"
     return config

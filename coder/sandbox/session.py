@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from typing_extensions import override
 
 from coder.errors import SandboxError
-from coder.sandbox.inside.frames import FrameError, encoded, received
+from coder.sandbox.inside.frames import MAX_BODY_BYTES, FrameError, encoded, received
 from coder.sandbox.protocol import Image, Sandbox, TreePack
 from coder.types import ExecResult, JsonObject
 
@@ -182,6 +182,10 @@ class RunnerSandbox(Sandbox):
 
     def load(self, pack: TreePack) -> None:
         """Check `pack` out into the empty work tree."""
+        if len(pack.pack) > MAX_BODY_BYTES:
+            raise SandboxError(
+                f"the history of {pack.commit_sha} has {len(pack.pack)} bytes, more than {MAX_BODY_BYTES}"
+            )
         fields = {"commit": pack.commit_sha, "shallow": list(pack.shallow)}
         header, _ = self._request("load", fields, pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
         self.tree_sha = _text(header, "tree")

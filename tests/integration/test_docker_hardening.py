@@ -41,6 +41,7 @@ def test_the_engine_was_asked_for_isolation(seen: dict[str, Any]) -> None:
     assert host["NetworkMode"] == "none"
     assert host["IpcMode"] == "private"
     assert host["PidMode"] == ""
+    assert host["CgroupnsMode"] == "private"
     assert host["LogConfig"]["Type"] == "none"
     assert host["AutoRemove"] is True
     assert seen["Mounts"] == []
@@ -92,6 +93,7 @@ PROBES = {
     "namespaces": ("unshare -Ur true 2>/dev/null; test $? -ne 0", ""),
     "docker socket": ("ls /var/run/docker.sock /run/docker.sock 2>/dev/null | wc -l", "0\n"),
     "set-user-id programs": ("su -c id root </dev/null >/dev/null 2>&1; test $? -ne 0", ""),
+    "who goes when memory runs out": ("cat /proc/self/oom_score_adj /proc/1/oom_score_adj", "1000\n0\n"),
     "core dumps": ("ulimit -c", "0\n"),
     "devices": ("mknod d b 8 0 2>/dev/null; test ! -e d && test ! -e /dev/sda && test ! -e /dev/vda", ""),
     "kernel settings": ("echo 1 2>/dev/null > /proc/sys/kernel/core_pattern; test $? -ne 0", ""),

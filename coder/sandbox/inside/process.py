@@ -61,7 +61,7 @@ class Finished:
 
 
 class Commands:
-    """Runs commands. `hung_up` is called when `channel_fd` becomes readable during one: nobody waits for it any more.
+    """Runs commands; to be made while this process is still dumpable. `hung_up` is called when `channel_fd` becomes readable during one: nobody waits for it any more.
 
     `whole_namespace`: this process is PID 1 of its own namespace and may signal everything in it. Otherwise the
     descendants are found through /proc (Linux only; a process group's worth elsewhere).
@@ -71,9 +71,11 @@ class Commands:
         self._channel_fd = channel_fd
         self._hung_up = hung_up
         self._whole_namespace = whole_namespace
-        self._libc = ctypes.CDLL(None)
+        self._oom_score = -1
+        with suppress(OSError):
+            self._oom_score = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         if not whole_namespace:
-            self._libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def run(self, command: str, *, folder: int, env: dict[str, str], timeout_s: float, limit: int) -> Finished:
         """Run `command` with bash in the folder descriptor `folder`."""
@@ -82,13 +84,11 @@ class Commands:
         argv = [b"bash", b"-c", command.encode("utf-8", "surrogateescape")]
         reader, writer = os.pipe()
         try:
-            pid = os.fork()
-            if pid == 0:
-                self._become(argv, folder, env, writer)
-        except OSError as exc:
+            pid = self._spawned(argv, folder, env, writer)
+        except (OSError, ValueError) as exc:
             os.close(reader)
             os.close(writer)
-            ring.add(f"cannot start: {exc.strerror}\n".encode())
+            ring.add(f"cannot run: {exc}\n".encode("utf-8", "replace"))
             return Finished(CANNOT_RUN, ring, time.monotonic() - started)
         os.close(writer)
         try:
@@ -101,24 +101,29 @@ class Commands:
             status = last
         return Finished(status, ring, time.monotonic() - started)
 
-    def _become(self, argv: list[bytes], folder: int, env: dict[str, str], writer: int) -> NoReturn:
-        """In the child: turn into the command."""
+    def _spawned(self, argv: list[bytes], folder: int, env: dict[str, str], writer: int) -> int:
+        """The command's process. Spawned and not forked: copying this process' pages costs more than the shell itself."""
+        os.fchdir(folder)
+        # Where memory runs out, the command goes and not the runner: the child inherits, then this process goes back.
+        self._volunteer(b"1000")
         try:
-            os.setsid()
-            os.dup2(writer, 1)
-            os.dup2(writer, 2)
-            os.fchdir(folder)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
-            # Where memory runs out, the command goes and not the runner. Not dumpable means that /proc/self is root's.
-            self._libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
-            with suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjust:
-                adjust.write("1000")
-            os.execve("/bin/bash", argv, env)  # noqa: S606  (a shell is what is asked for)
-        except BaseException as exc:  # noqa: BLE001  (a forked child must end here, whatever happens)
-            with suppress(BaseException):
-                os.write(2, f"cannot run: {exc}\n".encode("utf-8", "replace"))
-        os._exit(CANNOT_RUN)
+            return os.posix_spawn(
+                "/bin/bash",
+                argv,
+                env,
+                file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)],
+                setsid=True,
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT],
+            )
+        finally:
+            self._volunteer(b"0")
+            os.chdir("/")
+
+    def _volunteer(self, score: bytes) -> None:
+        """Set how willingly this process is killed for memory."""
+        if self._oom_score >= 0:
+            with suppress(OSError):
+                os.pwrite(self._oom_score, score, 0)
 
     def _watch(self, pid: int, reader: int, ring: Ring, deadline: float) -> int | None:
         """Collect output until the shell has ended (0, its status is read by `end_all`) or time is up (None)."""

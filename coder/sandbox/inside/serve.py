@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HIGH_FD = 200
 """The channel lives up here, out of the way of what commands expect at 0, 1 and 2."""
+SMALL = 1 << 16
+"""Below this a reply goes out in one piece: each piece is a journey through the engine."""
 VALUE_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError, OSError)
 """What a request may fail with and the conversation goes on."""
 
@@ -67,7 +69,9 @@ class Channel:
 
     def reply(self, header: dict[str, Any], body: bytes = b"") -> None:
         """Send one frame."""
-        for part in (encoded(header, len(body)), body):
+        start = encoded(header, len(body))
+        parts = [start + body] if len(body) < SMALL else [start, body]
+        for part in parts:
             view = memoryview(part)
             while view:
                 view = view[os.write(self._outgoing, view) :]
@@ -211,12 +215,12 @@ def _channel() -> Channel:
 def main(config: dict[str, Any]) -> NoReturn:
     """Serve until the host hangs up."""
     channel = _channel()
-    # Nothing of this process may be read or traced by what it runs, which has the same user.
-    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     # For PID 1 the kernel drops signals from inside that have no handler: keep it so.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.umask(0o022)
     runner = Runner(channel, config)
+    # Nothing of this process may be read or traced by what it runs, which has the same user.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     channel.reply({"id": 0, "python": sys.version.split()[0]})
     try:
         while True:
