@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from coder.errors import WorkspaceError
 from coder.workspace.git import Git, checked_sha
 
+REMEMBERED_TREES = 8  # base, head and what is laid over them
 READ_AHEAD_FILES = 512
 READ_AHEAD_BYTES = 16 * 1024 * 1024
 
@@ -34,13 +36,26 @@ class Objects:
     def __init__(self, git_dir: Path, git: Git) -> None:
         self._git_dir = git_dir
         self._git = git
+        self._lock = threading.Lock()
+        self._trees: dict[str, Mapping[str, Entry]] = {}
 
-    def entries(self, tree_ish: str) -> dict[str, Entry]:
-        """Every file below `tree_ish` (a full id of a commit or tree), in git's order.
+    def entries(self, tree_ish: str) -> Mapping[str, Entry]:
+        """Every file below `tree_ish` (a full id of a commit or tree), in git's order; the last few are remembered.
 
         Raises:
             WorkspaceError: There is no such tree.
         """
+        with self._lock:
+            known = self._trees.get(tree_ish)
+        if known is None:
+            known = MappingProxyType(self._listed(tree_ish))
+            with self._lock:
+                self._trees[tree_ish] = known
+                while len(self._trees) > REMEMBERED_TREES:
+                    del self._trees[next(iter(self._trees))]
+        return known
+
+    def _listed(self, tree_ish: str) -> dict[str, Entry]:
         args = ["ls-tree", "-r", "-z", "-l", "--full-tree", checked_sha(tree_ish)]
         found: dict[str, Entry] = {}
         for record in self._git.output(args, git_dir=self._git_dir).split(b"\0"):
