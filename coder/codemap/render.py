@@ -24,7 +24,7 @@ class Quota:
     names: int
 
 
-QUOTAS: Final = ((1, Quota(5, 20)), (4, Quota(3, 12)), (_HEAD_FILES, Quota(2, 6)))
+QUOTAS: Final = ((1, Quota(4, 16)), (4, Quota(2, 10)), (_HEAD_FILES, Quota(1, 5)))
 """By place in the ranking: up to which place (outside), what."""
 _FILLED: Final = 3
 """Files at the front whose largest definitions fill a quota that fitting ones leave open."""

@@ -24,10 +24,9 @@ def test_best_definitions_are_lines_and_the_next_are_names() -> None:
         "a.py",
         "  1: def name_0()",
         "  11: def name_1()",
-        "  61: def name_6()",
         "  71: def name_7()",
         "  81: def name_8()",
-        "  also: 21 name_2, 31 name_3, 41 name_4, 51 name_5",
+        "  also: 21 name_2, 31 name_3, 41 name_4, 51 name_5, 61 name_6",
     ]
 
 
