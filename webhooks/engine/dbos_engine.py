@@ -157,7 +157,7 @@ class DbosEngine(JobEngine):
         self._lock = ExecutorLock(self._options.state_dir, self._options.executor_id)
         try:
             _reach(self._launch)
-        except EngineError:
+        except CoderError:
             self.close()
             raise
 
@@ -230,8 +230,9 @@ class DbosEngine(JobEngine):
         self._worker = False
         left = tuple(sorted(self._running_now()))
         if self._recovery is not None:
-            self._recovery.stop()
             _reach(self._recovery.hand_back)
+            # Last, as it gives up our executor id.
+            self._recovery.stop()
         self._release_lock()
         return Drained(left=left)
 

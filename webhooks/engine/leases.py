@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +30,36 @@ class Leases:
 
     def __init__(self, database: sa.Engine, lock_folder: Path) -> None:
         self._database = database
+        self._claim: sa.Connection | None = None
         self._lock_path = lock_folder / "reaper.lock"
         self._is_sqlite = database.dialect.name == "sqlite"
         now = "unixepoch('subsec')" if self._is_sqlite else "extract(epoch from clock_timestamp())"
         self._now = sa.literal_column(now, sa.Float)
         _METADATA.create_all(database)
+
+    def claim(self, executor_id: str) -> bool:
+        """Whether no other process, on any machine, works as `executor_id`; ours then, until `release` or our death.
+
+        Only Postgres needs it: a file's workers are on one machine, where a file lock says the same.
+        """
+        if self._is_sqlite:
+            return True
+        connection = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
+        digest = hashlib.sha256(f"coder executor {executor_id}".encode()).digest()
+        number = int.from_bytes(digest[:8], signed=True)
+        if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(number))).scalar():
+            connection.close()
+            return False
+        # The lock is the session's: out of the pool with it, so that it ends when we close it.
+        connection.detach()
+        self._claim = connection
+        return True
+
+    def release(self) -> None:
+        """Give up the claim; safe to call twice."""
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     def beat(self, executor_id: str) -> None:
         """Say that `executor_id` is alive now."""

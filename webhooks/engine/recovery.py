@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from dbos import DBOSClient
 
+from coder.errors import ConfigError
 from webhooks.engine.leases import Leases
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,15 @@ class Recovery:
         self._state = _State()
 
     def start(self) -> None:
-        """Beat once now, then keep watch in a thread."""
+        """Beat once now, then keep watch in a thread.
+
+        Raises:
+            ConfigError: Another process works under our executor id.
+        """
+        if not self._leases.claim(self._me):
+            raise ConfigError(
+                f"a worker with the executor id {self._me!r} runs already on another machine; give this one another id"
+            )
         self._leases.beat(self._me)
         self._state.thread = threading.Thread(target=self._keep, name="engine-watch", daemon=True)
         self._state.thread.start()
@@ -99,6 +108,7 @@ class Recovery:
         self._state.stopped.set()
         if self._state.thread is not None:
             self._state.thread.join(timeout=10)
+        self._leases.release()
 
     def _keep(self) -> None:
         while not self._state.stopped.wait(self._pace.beat_s):
