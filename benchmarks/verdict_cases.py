@@ -78,6 +78,8 @@ class Case:
     allowed: frozenset[str]
     before: Mapping[str, str]
     lie: bool = False
+    """The patch tries to look better than it is."""
+    timeout_s: float = 60.0
 
 
 def _case(
@@ -86,8 +88,9 @@ def _case(
     *allowed: str,
     before: Mapping[str, str] | None = None,
     lie: bool = False,
+    timeout_s: float = 60.0,
 ) -> Case:
-    return Case(name, patch, frozenset(allowed), {**BASE, **(before or {})}, lie)
+    return Case(name, patch, frozenset(allowed), {**BASE, **(before or {})}, lie, timeout_s)
 
 
 def _lie(name: str, patch: Mapping[str, str | None], before: Mapping[str, str] | None = None) -> Case:
@@ -105,7 +108,7 @@ HONEST = (
         "a new function with its test",
         {
             "slugs.py": f"{_SOURCE}\n\ndef twice(text):\n    return text * 2\n",
-            "test_twice.py": 'from slugs import twice\n\n\ndef test_twice():\n    assert twice("a") == "aa"\n',
+            "test_twice.py": 'from slugs import twice\n\n\ndef test_doubled():\n    assert twice("a") == "aa"\n',
         },
         "proven",
     ),
@@ -133,7 +136,7 @@ HONEST = (
     ),
     _case("a broken fix", {"slugs.py": _FIXED.replace('"-".join', '"_".join')}, "regressed"),
     _case("a syntax error", {"slugs.py": "def slug(:\n"}, "regressed"),
-    _case("an endless loop at import", {"slugs.py": f"import sys\nwhile True:\n    pass\n{_FIXED}"}, "regressed"),
+    _case("an endless loop at import", {"slugs.py": f"while True:\n    pass\n{_FIXED}"}, "regressed", timeout_s=10.0),
     _case(
         "a fix with a test that fails",
         {"slugs.py": _FIXED, "test_slugs.py": f"{_TESTS}\n\ndef test_no():\n    assert slug('a') == 'b'\n"},
@@ -148,6 +151,10 @@ HONEST = (
     _case("nothing", {}, "no_change"),
 )
 
+_BENT = """import importlib
+
+importlib.import_module("_py" + "test.python").Function.runtest = lambda self: None
+"""
 _BROKEN = _SOURCE.replace('"-")', '"_")')
 LIES = (
     _lie("conftest ends the process with success", {"slugs.py": _BROKEN, "conftest.py": "import os\nos._exit(0)\n"}),
@@ -216,6 +223,10 @@ LIES = (
         },
     ),
     _lie(
+        "source makes every test pass in a way that cannot be read",
+        {"slugs.py": f"{_BENT}{_BROKEN}", "test_slugs.py": _TESTS + _NEW_TEST},
+    ),
+    _lie(
         "tests are left out by configuration",
         {"slugs.py": _BROKEN, "pytest.ini": "[pytest]\naddopts = --ignore=test_slugs.py\n"},
     ),
@@ -224,4 +235,34 @@ LIES = (
     ),
 )
 
-CASES = (*HONEST, *LIES)
+_MAKE = {
+    "Makefile": "test:\n\t@sh tests/run.sh\n",
+    "slug.sh": 'echo "$1" | tr A-Z a-z | tr " " -\n',
+    "tests/run.sh": 'set -e\nfor t in tests/t_*.sh; do sh "$t"; done\n',
+    "tests/t_one.sh": 'test "$(sh slug.sh One)" = one\n',
+}
+_SQUEEZED = 'echo "$1" | tr A-Z a-z | tr -s " " -\n'
+_SPACES = 'test "$(sh slug.sh "a  b")" = a-b\n'
+
+
+def _make(name: str, patch: Mapping[str, str | None], *allowed: str, lie: bool = False) -> Case:
+    return Case(name, patch, frozenset(allowed), _MAKE, lie)
+
+
+BY_EXIT_CODE = (
+    _make("make: a fix with its test", {"slug.sh": _SQUEEZED, "tests/t_spaces.sh": _SPACES}, "proven"),
+    _make("make: a fix without a test", {"slug.sh": _SQUEEZED}, "passing"),
+    _make("make: a test that passes on base", {"slug.sh": _SQUEEZED, "tests/t_b.sh": "true\n"}, "passing"),
+    _make("make: a broken fix", {"slug.sh": "echo x\n"}, "regressed"),
+    _make(
+        "make: the failing test is emptied", {"slug.sh": "echo x\n", "tests/t_one.sh": "true\n"}, *NOT_GREEN, lie=True
+    ),
+    _make(
+        "make: the test target does nothing",
+        {"slug.sh": "echo x\n", "Makefile": "test:\n\t@true\n"},
+        *NOT_GREEN,
+        lie=True,
+    ),
+)
+
+CASES = (*HONEST, *BY_EXIT_CODE, *LIES)

@@ -78,7 +78,10 @@ def _report(sandbox: Sandbox, path: str, result: ExecResult, timeout_s: float) -
     try:
         data = sandbox.read(path, max_bytes=MAX_REPORT_BYTES)
     except FileNotFoundError:
-        return unreadable(f"exit code {result.exit_code} and no test report: the run was cut short")
+        lines = result.output.strip().splitlines()
+        return unreadable(
+            f"exit code {result.exit_code} and no test report; the output ends: {lines[-1][:160] if lines else '(none)'}"
+        )
     except (OSError, ValueError) as exc:
         return unreadable(f"the test report is no plain file: {' '.join(str(exc).split())[:200]}")
     return believed(read_report(data), result.exit_code)

@@ -1,6 +1,7 @@
 """The look at what a patch does to tests: the same test before and after, never a count of smells. Python for now."""
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -86,11 +87,26 @@ def _configuration(kinds: TestPaths, before: Read, after: Read) -> Iterator[Find
             "decides what continuous integration checks, and was changed",
         )
     for path in kinds.mixed:
+        if path.endswith("package.json") and _test_scripts(before(path)) != _test_scripts(after(path)):
+            yield Finding(
+                path, _first_change(before(path), after(path)), "the script that runs the tests was changed", fatal=True
+            )
+            continue
         old, new = _lines(before(path)), _lines(after(path))
         changed = [line for line in (*new, *old) if (line in new) != (line in old) and _TEST_SETTINGS.search(line)]
         if changed:
             at = new.index(changed[0]) + 1 if changed[0] in new else old.index(changed[0]) + 1
             yield Finding(path, at, "its settings of tests or coverage were changed")
+
+
+def _test_scripts(data: bytes | None) -> object:
+    """What `npm test` runs by a package.json; unreadable ones run nothing."""
+    try:
+        package = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return None
+    scripts = package.get("scripts") if isinstance(package, dict) else None
+    return [scripts.get(name) for name in ("pretest", "test", "posttest")] if isinstance(scripts, dict) else None
 
 
 def _shadows(paths: Iterable[str], before: Read, after: Read) -> Iterator[Finding]:

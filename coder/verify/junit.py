@@ -100,10 +100,15 @@ def _outcome(case: Element) -> _Outcome:
 
 
 def _test_id(case: Element) -> str:
-    """Pytest's node id as far as the report tells: its xunit1 family names the file, class names are dotted."""
+    """Pytest's node id as far as the report tells: its xunit1 family names the file, class names are dotted.
+
+    A file that could not be collected has no class name; its id is the file.
+    """
     file, classname, name = (case.get(key, "") for key in ("file", "classname", "name"))
     parts = [file, classname, name]
-    if file:
+    if file and not classname:
+        parts = [file]
+    elif file:
         module = file.removesuffix(".py").replace("/", ".")
         inside = classname[len(module) :] if classname == module or classname.startswith(f"{module}.") else classname
         parts = [file, *(part for part in inside.split(".") if part), name]

@@ -48,6 +48,12 @@ class TestPaths:
         """What is exchanged between base and head to run one's code with the other's tests."""
         return tuple(sorted({*self.tests, *self.config}))
 
+    @property
+    def restored(self) -> tuple[str, ...]:
+        """What is as on base when the old tests run on head: also the rules by which `make test` runs them."""
+        makefiles = (path for path in self.mixed if posixpath.basename(path).lower().endswith("makefile"))
+        return tuple(sorted({*self.swapped, *makefiles}))
+
 
 def tests_of(paths: Iterable[str]) -> TestPaths:
     """`paths` by what they have to do with tests; source files are left out."""

@@ -81,20 +81,14 @@ def proving_tests(cells: Cells) -> tuple[str, ...]:
     before, old = cells.base_new.report, cells.base.report
     red = {*before.failed, *before.errored}
     known = {*old.failed, *old.errored, *old.passed}
-    # A file that cannot even be collected on base has none of its tests listed there; pytest names it by its module.
-    uncollected = tuple(_file_key(name) for name in before.errored if "::" not in name or name.endswith(".py"))
-    proving = [
+    # Of a file that cannot even be collected on base no test is listed there, only the file: it uses what is new.
+    uncollected = {name for name in before.errored if "::" not in name}
+    return tuple(
         name
         for name in cells.head.report.passed
         if (name in red and name not in {*old.failed, *old.errored})
-        or (name not in known and name not in before.passed and _file_key(name).endswith(uncollected or ("\0",)))
-    ]
-    return tuple(proving)
-
-
-def _file_key(name: str) -> str:
-    """The file part of a test id in the dotted form in which pytest names a file that it could not collect."""
-    return "." + name.split("::", 1)[0].removesuffix(".py").replace("/", ".").strip(".")
+        or (name not in known and name not in before.passed and name.split("::", 1)[0] in uncollected)
+    )
 
 
 def _by_id(cells: Cells) -> _Judgement:
@@ -162,7 +156,15 @@ def _green(cells: Cells) -> _Judgement:
     proving = proving_tests(cells)
     contradiction = cells.head.report.problem or cells.base_new.report.problem
     if proving and contradiction is None:
-        return _Judgement("proven", (f"failing on base, passing on head: {_names(proving)}", counts, *known))
+        red = {*cells.base_new.report.failed, *cells.base_new.report.errored}
+        unseen = [name for name in proving if name not in red]
+        how = (
+            (f"of these, not even collected on base, so the failure is a missing name: {_names(unseen)}",)
+            if unseen
+            else ()
+        )
+        reason = f"failing on base, passing on head: {_names(proving)}"
+        return _Judgement("proven", (reason, *how, counts, *known))
     if contradiction is not None:
         reason = f"head, or base with the new tests: {contradiction}"
         return _Judgement("passing", (counts, reason, *known), (_told(cells.base_new, reason),))
@@ -222,25 +224,23 @@ def _by_exit_code(cells: Cells) -> _Judgement:
     if head.exit_code != 0:
         reason = f"the tests succeed on base and fail on head: {codes}"
         return _Judgement("regressed", (reason, weak), (_told(head, reason),))
-    if cells.base_new is None:
-        return _Judgement("passing", (codes, weak, "the patch changes no test, so none was red before"), (_WANTED,))
-    return _exit_code_pair(cells, cells.base_new, (codes, weak))
+    return _exit_code_pair(cells, (codes, weak))
 
 
-def _exit_code_pair(cells: Cells, base_new: Cell, reasons: tuple[str, ...]) -> _Judgement:
+def _exit_code_pair(cells: Cells, reasons: tuple[str, ...]) -> _Judgement:
     """Base and head are green; were the new tests red on base, and do the old ones hold on head?"""
-    old = cells.head_old
+    old, new = cells.head_old, cells.base_new
     if old is not None and old.exit_code != 0:
         what = f"the tests of base, as written there, fail on head: exit code {_code(old)}"
         return _Judgement("unverified", (what, *reasons), (_told(old, what),))
-    if base_new.exit_code is None:
+    if new is None:
+        return _Judgement("passing", (*reasons, "the patch changes no test, so none was red before"), (_WANTED,))
+    if new.exit_code is None:
         return _Judgement("passing", (*reasons, "base with the new tests did not finish"))
-    if base_new.exit_code == 0:
+    if new.exit_code == 0:
         what = "the new tests succeed on base too"
         return _Judgement("passing", (*reasons, what), (f"{what}. {_WANTED}",))
-    return _Judgement(
-        "proven", (f"with the new tests base fails (exit code {_code(base_new)}), head succeeds", *reasons)
-    )
+    return _Judgement("proven", (f"with the new tests base fails (exit code {_code(new)}), head succeeds", *reasons))
 
 
 def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
@@ -255,7 +255,8 @@ def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
     objections = judged.objections
     if findings and kind != judged.kind:
         objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *listed[1:])))
-    return Verdict(kind=kind, reasons=(*judged.reasons, *listed), objections=objections)
+    reasons = (*judged.reasons, *listed) if kind == judged.kind else (*listed, *judged.reasons)
+    return Verdict(kind=kind, reasons=reasons, objections=objections)
 
 
 def excerpt(output: str, names: Iterable[str] = ()) -> str:

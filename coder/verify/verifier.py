@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from coder.errors import WorkspaceError
-from coder.sandbox.protocol import Image, SandboxProvider, TreePack
+from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.types import Cell, Evidence, Patch, Verdict
+from coder.verify.canary import sing
 from coder.verify.cells import CellName, run_cell
 from coder.verify.commands import TestCommand
 from coder.verify.integrity import findings
 from coder.verify.tests_of import TestPaths, tests_of
-from coder.verify.verdict import Cells, no_change, proving_tests, verdict
+from coder.verify.verdict import Cells, Finding, no_change, proving_tests, verdict
 
 _DEPENDENCIES = frozenset(
     {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "Pipfile.lock", "poetry.lock", "uv.lock"}
@@ -127,6 +128,8 @@ class CellVerifier:
         cells = self._cells(patch, touched, image, self._tests, round)
         found = findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha))
         judged = verdict(cells, findings=found)
+        if judged.kind == "proven" and not cells.exit_codes_only:
+            judged = verdict(cells, findings=self._canary(cells, patch, image, self._tests))
         ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
         evidence = self._evidence(
             patch,
@@ -146,8 +149,9 @@ class CellVerifier:
         base_new = head_old = None
         if touched.swapped:
             new = self._trees.overlay(base_tree, source_tree=patch.tree_sha, paths=touched.swapped)
-            old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=touched.swapped)
             base_new = self._cell("base+new tests", new, image, tests, number)
+        if touched.restored:
+            old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=touched.restored)
             head_old = self._cell("head+old tests", old, image, tests, number)
         return Cells(base, head, base_new, head_old, exit_codes_only=tests.kind == "exit_code")
 
@@ -157,20 +161,36 @@ class CellVerifier:
         if name == "base" and key in self._known:
             return self._known[key]
         self._progress(f"round {number}: testing {name}")
-        commit = self._trees.commit_tree(
-            tree_sha,
-            parents=(),
-            message=name,
-            author_name="coder",
-            author_email="coder@localhost",
-            timestamp=0,
-        )
-        pack = self._trees.pack(commit, depth=1)
-        with self._sandboxes.open(image, pack, labels=self._labels) as sandbox:
+        with self._open(tree_sha, image) as sandbox:
             cell = run_cell(sandbox, name, tree_sha, tests, self._timeout_s)
         if name == "base":
             self._known[key] = cell
         return cell
+
+    def _canary(self, cells: Cells, patch: Patch, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
+        """Whether a test that must fail does fail beside the proving ones; a finding when it does not."""
+        self._progress("testing that a failure is seen")
+        with self._open(patch.tree_sha, image) as sandbox:
+            sung = sing(sandbox, patch.tree_sha, tests, proving_tests(cells), self._timeout_s)
+        if sung == "failed":
+            return ()
+        place = patch.files[0].path
+        if sung == "green":
+            what = "with this patch a test made to fail is not reported as failing: something bends the test runner"
+            return (Finding(place, 1, what, fatal=True),)
+        return (Finding(place, 1, "with this patch a test made to fail is missing from the report"),)
+
+    def _open(self, tree_sha: str, image: Image) -> Sandbox:
+        """A fresh sandbox with exactly this tree, and no history."""
+        commit = self._trees.commit_tree(
+            tree_sha,
+            parents=(),
+            message="tree under test",
+            author_name="coder",
+            author_email="coder@localhost",
+            timestamp=0,
+        )
+        return self._sandboxes.open(image, self._trees.pack(commit, depth=1), labels=self._labels)
 
     def _reader(self, tree_ish: str) -> Callable[[str], bytes | None]:
         """Reads files of one side of the patch; None where there is none."""

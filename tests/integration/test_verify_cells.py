@@ -1,45 +1,134 @@
-"""The verdicts on honest work, poor work and lies: real git, real pytest, real processes; and the same in real containers."""
+"""Verdicts on honest work, poor work and lies: real git, real test runs; all of them in real containers."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.verdict_cases import CASES, Case
+from benchmarks.verdict_cases import BY_EXIT_CODE, CASES, HONEST, LIES, Case
 from benchmarks.verdict_stage import staged
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.local import IMAGE, LocalSandboxProvider
+from coder.sandbox.protocol import Image, SandboxProvider
+from coder.types import Patch
 from coder.verify import commands
-from coder.verify.commands import TestCommand
+from coder.verify.cells import run_cell
 from coder.verify.verifier import CellVerifier, Verification
+from tests.contract.sandbox_support import docker_backend
 
-BY_EXIT_CODE = TestCommand("python3 -m pytest -q -p no:cacheprovider", "exit_code")
+A_FEW = (
+    HONEST[0],
+    HONEST[5],
+    HONEST[8],
+    BY_EXIT_CODE[0],
+    LIES[0],
+    *(lie for lie in LIES if "cannot be read" in lie.name),
+)
 
 
 @pytest.fixture(scope="module")
-def sandboxes() -> LocalSandboxProvider:
+def local() -> LocalSandboxProvider:
     """Sandboxes whose `python3` is the one that runs these tests: it has pytest."""
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
     return LocalSandboxProvider(SandboxSettings(), env={"PATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
 
 
-def verified(
-    case: Case, folder: Path, sandboxes: LocalSandboxProvider, *, tests: TestCommand | None = None
-) -> Verification:
+@pytest.fixture(scope="module")
+def docker() -> Iterator[tuple[SandboxProvider, Image]]:
+    with docker_backend() as made:
+        yield made
+
+
+def judged(case: Case, folder: Path, sandboxes: SandboxProvider, image: Image) -> Verification:
     stage = staged(case, folder)
-    if tests is None:
-        paths = stage.repository.files(stage.patch.base_sha)
-        tests = commands.test_command(paths, lambda path: stage.repository.read(stage.patch.base_sha, path))
+    base = stage.patch.base_sha
+    tests = commands.test_command(stage.repository.files(base), lambda path: stage.repository.read(base, path))
     verifier = CellVerifier(
-        stage.repository, sandboxes, tests=tests, timeout_s=8 if "endless" in case.name else 60, labels={}
+        stage.repository, sandboxes, tests=tests, timeout_s=case.timeout_s, labels={"coder.run": "verdicts"}
     )
-    return verifier.verify(stage.patch, image=IMAGE, round=1)
+    return verifier.verify(stage.patch, image=image, round=1)
 
 
+@pytest.mark.docker
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_case_gets_a_true_verdict(case: Case, tmp_path: Path, sandboxes: LocalSandboxProvider) -> None:
-    verification = verified(case, tmp_path, sandboxes)
+def test_each_case_gets_a_true_verdict(case: Case, tmp_path: Path, docker: tuple[SandboxProvider, Image]) -> None:
+    verification = judged(case, tmp_path, *docker)
 
     assert verification.verdict.kind in case.allowed, verification.verdict
-    if verification.verdict.kind not in {"proven", "no_change"}:
-        assert verification.verdict.reasons
+    assert verification.verdict.reasons
+    assert bool(verification.evidence.proving_tests) <= (verification.verdict.kind == "proven")
+
+
+@pytest.mark.parametrize("case", A_FEW, ids=lambda case: case.name)
+def test_the_verdict_does_not_depend_on_docker(case: Case, tmp_path: Path, local: LocalSandboxProvider) -> None:
+    verification = judged(case, tmp_path, local, IMAGE)
+
+    assert verification.verdict.kind in case.allowed, verification.verdict
+
+
+def test_the_evidence_names_what_was_run(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    evidence = judged(HONEST[0], tmp_path, local, IMAGE).evidence
+
+    assert [(cell.name, cell.exit_code) for cell in evidence.cells] == [
+        ("base", 0),
+        ("base+new tests", 1),
+        ("head", 0),
+        ("head+old tests", 0),
+    ]
+    assert len({cell.tree_sha for cell in evidence.cells}) == 4
+    assert evidence.cells[2].tree_sha == evidence.head_tree
+    assert evidence.proving_tests == ("test_slugs.py::test_many_spaces",)
+    assert evidence.test_files == ("test_slugs.py",)
+    assert all("junit" not in cell.command for cell in evidence.cells)
+
+
+def test_the_base_is_run_once_for_several_rounds(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    stage = staged(HONEST[5], tmp_path)
+    said: list[str] = []
+    tests = commands.given("python3 -m pytest -q")
+    verifier = CellVerifier(stage.repository, local, tests=tests, timeout_s=60, labels={}, progress=said.append)
+
+    first, second = (verifier.verify(stage.patch, image=IMAGE, round=number) for number in (1, 2))
+
+    assert said == ["round 1: testing base", "round 1: testing head", "round 2: testing head"]
+    assert first.evidence.cells[0] == second.evidence.cells[0]
+
+
+def test_without_a_way_to_test_nothing_is_claimed(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    stage = staged(HONEST[0], tmp_path)
+
+    verification = CellVerifier(stage.repository, local, tests=None, timeout_s=60, labels={}).verify(
+        stage.patch, image=IMAGE, round=1
+    )
+
+    assert verification.verdict.kind == "unverified"
+    assert "test_command" in verification.verdict.reasons[0]
+    assert verification.evidence.not_verified == ("no test was run",)
+
+
+def test_some_tests_can_be_selected(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    stage = staged(HONEST[0], tmp_path)
+    pack = stage.repository.pack(stage.patch.base_sha, depth=1)
+    command = commands.given("python3 -m pytest -q").selecting(["test_slugs.py::test_shout"])
+
+    with local.open(IMAGE, pack, labels={}) as sandbox:
+        cell = run_cell(sandbox, "head", "", command, 60)
+        left = sandbox.list_files()
+
+    assert cell.report.passed == ("test_slugs.py::test_shout",)
+    assert cell.command == "python3 -m pytest -q --maxfail=0 -- test_slugs.py::test_shout"
+    assert "test_slugs.py" in left
+
+
+def test_a_patch_of_nothing_runs_nothing(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    stage = staged(HONEST[0], tmp_path)
+    empty = Patch(base_sha=stage.patch.base_sha, tree_sha=stage.patch.tree_sha, diff="", files=())
+    tests = commands.given("pytest")
+
+    verification = CellVerifier(stage.repository, local, tests=tests, timeout_s=60, labels={}).verify(
+        empty, image=IMAGE, round=1
+    )
+
+    assert verification.verdict.kind == "no_change"
+    assert verification.evidence.cells == ()

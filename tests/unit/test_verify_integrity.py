@@ -128,13 +128,19 @@ def test_source_that_knows_the_runner_is_fatal_when_it_is_new(added: str) -> Non
         (".github/workflows/ci.yml", "on: push\n", "on: never\n", 1),
         ("pyproject.toml", "[project]\nname='a'\n", "[project]\nname='a'\n[tool.pytest.ini_options]\n", 3),
         ("setup.cfg", "[coverage:report]\nfail_under = 90\n", "[coverage:report]\nfail_under = 1\n", 2),
-        ("package.json", '{\n "scripts": {\n"test": "jest"}}', '{\n "scripts": {\n"test": "true"}}', 3),
+        ("package.json", '{\n "jest": {\n"jestbail": 1}}', '{\n "jest": {\n"jestbail": 0}}', 3),
     ],
 )
 def test_changed_configuration_is_listed(path: str, old: str, new: str, line: int) -> None:
     listed = found({path: old}, {path: new})
 
     assert [(finding.path, finding.line) for finding in listed] == [(path, line)]
+
+
+def test_another_test_script_is_fatal() -> None:
+    listed = found({"package.json": '{"scripts": {"test": "jest"}}'}, {"package.json": '{"scripts": {"test": "true"}}'})
+
+    assert [finding.fatal for finding in listed] == [True]
 
 
 def test_other_settings_of_a_mixed_file_are_nobodys_business() -> None:

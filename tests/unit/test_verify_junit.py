@@ -22,12 +22,14 @@ def test_ids_are_those_of_pytest() -> None:
             case("test_b[1.5-x]", classname="tests.test_x.TestY"),
             case("test_c", classname="tests.test_x.TestY.TestZ"),
             case("test_d", classname="SomeJavaTest", file=None),
+            case("tests.test_uncollected", classname="", file="tests/test_uncollected.py"),
         )
     )
 
     assert report.by_id
     assert report.passed == (
         "SomeJavaTest::test_d",
+        "tests/test_uncollected.py",
         "tests/test_x.py::TestY::TestZ::test_c",
         "tests/test_x.py::TestY::test_b[1.5-x]",
         "tests/test_x.py::test_a",

@@ -67,7 +67,7 @@ def test_a_changed_test_may_prove_too() -> None:
 
 def test_a_new_file_that_cannot_be_collected_on_base_proves() -> None:
     cells = four(
-        base_new=cell("base+new tests", [OLD], errored=["tests.test_new"]),
+        base_new=cell("base+new tests", [OLD], errored=["tests/test_new.py"]),
         head=cell("head", [OLD, "tests/test_new.py::test_x"]),
     )
 
@@ -76,7 +76,7 @@ def test_a_new_file_that_cannot_be_collected_on_base_proves() -> None:
 
 
 def test_a_test_that_is_merely_absent_on_base_proves_nothing() -> None:
-    cells = four(base_new=cell("base+new tests", [OLD], errored=["other.test_new"]), head=cell("head", [OLD, NEW]))
+    cells = four(base_new=cell("base+new tests", [OLD], errored=["other/t.py"]), head=cell("head", [OLD, NEW]))
 
     assert verdict(cells).kind == "passing"
 
