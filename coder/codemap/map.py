@@ -1,28 +1,23 @@
 """The code map: which files and functions matter for a problem, from an index that is kept."""
 
 import hashlib
-import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from coder.codemap.index import BrokenIndexError, Index, blob_of, place_of
-from coder.codemap.languages import LANGUAGES, TEXT
+from coder.codemap.index import BrokenIndexError, Index
+from coder.codemap.languages import LANGUAGES
 from coder.codemap.overview import overview
 from coder.codemap.parse import Parsers
-from coder.codemap.parsed import Definition
-from coder.codemap.paths import is_test
 from coder.codemap.query import Query
 from coder.codemap.rank import Ranked, rank
 from coder.codemap.render import line_of, printable, rendered
-from coder.codemap.snapshot import File, Snapshot, snapshot
+from coder.codemap.snapshot import Snapshot, snapshot
+from coder.codemap.symbols import symbol
 from coder.codemap.tree import Tree
-from coder.codemap.words import words
-from coder.errors import CodeMapError, CoderError
+from coder.errors import CodeMapError
 
-_MAX_REFERENCES: Final = 40
-_MAX_REFERENCE_FILES: Final = 200
 _MAX_OUTLINE: Final = 400
 
 T = TypeVar("T")
@@ -93,7 +88,7 @@ class CodeMap:
 
     def symbol(self, tree: Tree, name: str) -> str:
         """Where a name is defined and where it is used, as `path:line: text`; says so when it is nowhere. Raises as `map`."""
-        return self._with_index(lambda: self._symbol(tree, name))
+        return self._with_index(lambda: symbol(tree, self._snapshot(tree), self._index, name))
 
     def languages(self) -> tuple[str, ...]:
         """The languages that are parsed; all else is outlined by regular expression."""
@@ -121,67 +116,6 @@ class CodeMap:
                     lines.append(f"… {len(definitions) - _MAX_OUTLINE} more")
                 return "\n".join([printable(path), *(lines or ["(no definitions found)"])])
         return None
-
-    def _symbol(self, tree: Tree, name: str) -> str:
-        blobs = self._snapshot(tree).by_blob()
-        short = re.split(r"\.|::|#", name.strip().rstrip("()"))[-1]
-        lines = [f"definitions of {printable(short)}:", *self._definitions(short, blobs)]
-        if len(lines) == 1:
-            lines.append("  (none)")
-        defined = {line.rsplit(": ", 1)[0].strip().split(": ", 1)[0] for line in lines[1:]}
-        lines.extend(["references:", *(self._references(tree, short, blobs, defined) or ["  (none)"])])
-        return "\n".join(lines)
-
-    def _definitions(self, name: str, blobs: dict[int, list[File]]) -> list[str]:
-        """A line for each definition of that very name."""
-        found: list[tuple[str, int, str]] = []
-        for document in set(self._index.places("=" + name.lower())):
-            one = self._definition(document) if blob_of(document) in blobs else None
-            if one is not None and one.name.rsplit(".", 1)[-1] == name:
-                text = f"{one.kind} {printable(one.signature)}"
-                found.extend((file.path, one.line, text) for file in blobs[blob_of(document)])
-        return [f"  {printable(path)}:{line}: {text}" for path, line, text in sorted(found)]
-
-    def _definition(self, document: int) -> Definition | None:
-        definitions: Sequence[Definition] = self._index.definitions(blob_of(document))
-        place = place_of(document) - 1
-        return definitions[place] if 0 <= place < len(definitions) else None
-
-    def _references(self, tree: Tree, name: str, blobs: dict[int, list[File]], defined: set[str]) -> list[str]:
-        """A line for each other line that has the name as a word, code before tests before prose."""
-        word = re.compile(rb"(?<![\w$])" + re.escape(name.encode("utf-8", "replace")) + rb"(?![\w$])")
-        files = [file for blob in self._holding(name, blobs) for file in blobs[blob]]
-        files.sort(key=lambda file: (file.language == TEXT, is_test(file.path), file.path))
-        paths = [file.path for file in files]
-        found: list[str] = []
-        for path in paths[:_MAX_REFERENCE_FILES]:
-            for number, text in _matching_lines(tree, path, word):
-                place = f"{printable(path)}:{number}"
-                if place not in defined:
-                    found.append(f"  {place}: {printable(text)}")
-        if len(found) > _MAX_REFERENCES:
-            return [*found[:_MAX_REFERENCES], f"  … {len(found) - _MAX_REFERENCES} more"]
-        return found
-
-    def _holding(self, name: str, blobs: dict[int, list[File]]) -> set[int]:
-        """The blobs in which a name can occur, by the rarest of the words that it is found by."""
-        folded = words(name)
-        sets = [{blob_of(document) for document in self._index.places(word)} for word in folded]
-        common = set.intersection(*sets) if sets else set()
-        return common & blobs.keys()
-
-
-def _matching_lines(tree: Tree, path: str, word: re.Pattern[bytes]) -> list[tuple[int, str]]:
-    """Number and text of each line of a file that a pattern is found in."""
-    try:
-        source = tree.read(path)
-    except (OSError, CoderError):
-        return []
-    return [
-        (number, line.decode("utf-8", "replace").strip()[:160])
-        for number, line in enumerate(source.split(b"\n"), start=1)
-        if word.search(line)
-    ]
 
 
 def _digest(state: Snapshot) -> str:

@@ -162,6 +162,16 @@ def test_a_symbol_is_found_where_it_is_defined_and_used(codemap: CodeMap) -> Non
         "  tests/test_cart.py:5: assert Cart().total_price(discount=3) == 0",
     ]
     assert codemap.symbol(MemoryTree(SHOP), "nothing_like_it").count("(none)") == 2
+    assert codemap.symbol(MemoryTree(SHOP), " () ") == "no name given"
+
+
+def test_a_name_that_is_too_common_for_the_index_is_found_all_the_same(codemap: CodeMap) -> None:
+    tree = MemoryTree({"a.py": "class Box:\n    def get(self):\n        return 1\n", "b.py": "Box().get()\n"})
+
+    text = codemap.symbol(tree, "get")
+
+    assert "  a.py:2: function def get(self)" in text.split("\n")
+    assert "  b.py:1: Box().get()" in text.split("\n")
 
 
 def test_a_tree_without_files_has_an_empty_map(codemap: CodeMap) -> None:
