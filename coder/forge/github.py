@@ -36,7 +36,11 @@ class GitHubForge(Forge):
         self._comments: dict[str, int] = {}
         """Run id to the id of its status comment, as far as this process has seen it."""
         if tokens is None:
-            tokens = AppTokens(settings) if settings.app_id is not None else PersonalToken(settings, self._client)
+            tokens = (
+                AppTokens(settings, sleep=sleep)
+                if settings.app_id is not None
+                else PersonalToken(settings, self._client)
+            )
         self._tokens = tokens
 
     @override

@@ -1,18 +1,19 @@
 """Who we are at GitHub: a personal token, or an App whose tokens are minted for one repository and last an hour."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 import github
 from github.Auth import AppAuth
 
 from coder.errors import ConfigError, ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import API_VERSION, retry, translated
-from coder.types import RepoRef
+from coder.forge.github_client import API_VERSION, once, retry, translated
+from coder.types import JsonObject, RepoRef
 
 JWT_LIFETIME_S = 540  # GitHub allows 600 and clocks differ
 JWT_BACKDATE_S = -60
@@ -71,11 +72,18 @@ class PersonalToken:
 class AppTokens:
     """Installation tokens, narrowed to one repository and few permissions, kept until shortly before they end."""
 
-    def __init__(self, settings: GitHubSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        settings: GitHubSettings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         if settings.app_id is None or settings.private_key is None:
             raise ConfigError("a GitHub App needs github.app_id and github.private_key")
         self._settings = settings
         self._now = now
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[str, datetime]] = {}
         self._identity: Identity | None = None
@@ -130,22 +138,30 @@ class AppTokens:
     def _mint(self, repo: RepoRef) -> tuple[str, datetime]:
         with translated(f"get an installation token for {repo.full_name}"):
             installation = int(self._get(f"/repos/{repo.full_name}/installation")["id"])
-            # A token is not a thing that must exist once: a second POST after a lost answer does no harm, but is not made.
-            _, data = self._integration.requester.requestJsonAndCheck(
-                "POST",
-                f"/app/installations/{installation}/access_tokens",
-                input={"repositories": [repo.name], "permissions": self._settings.permissions},
+            # A token need not exist once only: after a lost answer another one is asked for, and the first one expires.
+            data = once(
+                look=lambda: None,
+                write=lambda: self._post(
+                    f"/app/installations/{installation}/access_tokens",
+                    {"repositories": [repo.name], "permissions": self._settings.permissions},
+                ),
+                pause=self._sleep,
+                backoff_s=self._settings.retry_backoff_s,
             )
             token, expires = str(data["token"]), datetime.fromisoformat(str(data["expires_at"]))
         if not token:
             raise ForgeError(f"GitHub gave an empty installation token for {repo.full_name}")
         return token, expires
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def _get(self, path: str) -> JsonObject:
         _, data = self._integration.requester.requestJsonAndCheck("GET", path)
         return dict(data)
 
-    def _get_public(self, path: str) -> dict[str, Any]:
+    def _post(self, path: str, body: JsonObject) -> JsonObject:
+        _, data = self._integration.requester.requestJsonAndCheck("POST", path, input=body)
+        return dict(data)
+
+    def _get_public(self, path: str) -> JsonObject:
         """`/users/…` takes no JWT; some account of the App's own does, and so does nobody at all."""
         with github.Github(
             base_url=self._settings.api_url,

@@ -99,15 +99,19 @@ class Objects:
 
 
 class CommitTree:
-    """The files of one tree for the code map: path to blob id, regular files only, and their bytes.
+    """The files of one tree for the code map: path to blob id, regular files up to `READ_AHEAD_BYTES` only, and their bytes.
 
     Reading in the order of `files()` is fast: the files that follow are read along, twice as many each time. Safe for
-    threads; holds at most `READ_AHEAD_BYTES` (or one larger file) in memory.
+    threads; holds at most `READ_AHEAD_BYTES` in memory.
     """
 
     def __init__(self, objects: Objects, tree_ish: str) -> None:
         self._objects = objects
-        self._entries = {path: entry for path, entry in objects.entries(tree_ish).items() if entry.regular}
+        self._entries = {
+            path: entry
+            for path, entry in objects.entries(tree_ish).items()
+            if entry.regular and (entry.size or 0) <= READ_AHEAD_BYTES
+        }
         self._order = list(self._entries)
         self._position = {path: index for index, path in enumerate(self._order)}
         self._ahead: dict[str, bytes] = {}

@@ -336,6 +336,14 @@ def test_an_app_does_the_whole_line(server: GitHubServer, tmp_path: Path) -> Non
     assert server.complaints == []
 
 
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
+def test_a_token_whose_minting_fails_once_is_asked_for_again(server: GitHubServer, kind: str) -> None:
+    server.faults.append(Fault(kind, path="/access_tokens", status=502))
+
+    with GitHubForge(app_settings(server), sleep=lambda _: None) as forge:
+        assert forge.base(task()).ref == "main"
+
+
 def test_an_app_that_is_not_installed_says_so(server: GitHubServer) -> None:
     config = app_settings(server)
     repo_of(server).installation = None
