@@ -21,7 +21,7 @@ from coder.sandbox.docker_engine import connected, engine_errors
 from coder.sandbox.docker_images import ImageBuilder
 from coder.sandbox.docker_stream import AttachedStream
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack
-from coder.sandbox.session import RunnerSandbox, RunnerSession
+from coder.sandbox.session import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox, RunnerSession
 from coder.sandbox.setup_commands import detected
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,15 @@ class DockerSandbox(RunnerSandbox):
         self.container = container
         """The container's id."""
 
+    def keep_artefacts(self) -> int:
+        """End of a setup phase: keep what it left in the work tree for the image; the size in bytes."""
+        header, _ = self.request("artefacts", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        return int(header.get("bytes", 0))
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file at the absolute `path` in the container (the setup phase's certificates)."""
+        self.request("write", {"path": path, "absolute": True}, data, timeout_s=FILE_REQUEST_TIMEOUT_S)
+
 
 class DockerSandboxProvider(SandboxProvider):
     """Makes `DockerSandbox`es; connects to the engine at first use. Close it, or use it in a `with`."""
@@ -59,6 +68,8 @@ class DockerSandboxProvider(SandboxProvider):
         self._settings = settings
         self._catalogue = images.catalogue(images_folder or images.default_folder())
         self._lock = threading.Lock()
+        # Two builds of one image at once would do the same work twice.
+        self._building = threading.Lock()
         self._api: docker.APIClient | None = None
 
     @property
@@ -76,7 +87,8 @@ class DockerSandboxProvider(SandboxProvider):
         progress: Callable[[str], None],
     ) -> Image:
         builder = ImageBuilder(self._engine(), self._settings, self._catalogue, progress)
-        base = builder.built(self._catalogue.choice(files))
+        with self._building:
+            base = builder.built(self._catalogue.choice(files))
         commands = detected(files) if setup is None else setup
         if not commands:
             return base

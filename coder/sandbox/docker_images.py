@@ -2,10 +2,9 @@
 
 import io
 import tarfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import docker
 import docker.errors
@@ -28,9 +27,6 @@ MAX_LOG_CHARACTERS = 16_000
 class ImageBuilder:
     """Finds or makes images."""
 
-    # Two builds of the same image at once would do the same work twice.
-    _building: Final = threading.Lock()
-
     def __init__(
         self, api: docker.APIClient, settings: SandboxSettings, catalogue: Catalogue, progress: Callable[[str], None]
     ) -> None:
@@ -41,14 +37,13 @@ class ImageBuilder:
 
     def built(self, spec: ImageSpec) -> Image:
         """The image of `spec`, made with everything below it where it is not there yet."""
-        with self._building:
-            reference = self._settings.base_image
-            digest = ensure_base(self._api, self._settings, self._progress)
-            for part in self._catalogue.chain(spec):
-                content = content_hash(part, digest)
-                below, reference = reference, f"coder-sandbox-{part.name}:{content[:HASH_CHARACTERS]}"
-                found = image_id(self._api, reference)
-                digest = found or self._build(part, reference, below, content)
+        reference = self._settings.base_image
+        digest = ensure_base(self._api, self._settings, self._progress)
+        for part in self._catalogue.chain(spec):
+            content = content_hash(part, digest)
+            below, reference = reference, f"coder-sandbox-{part.name}:{content[:HASH_CHARACTERS]}"
+            found = image_id(self._api, reference)
+            digest = found or self._build(part, reference, below, content)
         return Image(reference=reference, digest=digest)
 
     def _build(self, spec: ImageSpec, reference: str, below: str, content: str) -> str:

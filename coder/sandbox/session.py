@@ -187,7 +187,7 @@ class RunnerSandbox(Sandbox):
                 f"the history of {pack.commit_sha} has {len(pack.pack)} bytes, more than {MAX_BODY_BYTES}"
             )
         fields = {"commit": pack.commit_sha, "shallow": list(pack.shallow)}
-        header, _ = self._request("load", fields, pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        header, _ = self.request("load", fields, pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
         self.tree_sha = _text(header, "tree")
 
     @override
@@ -201,7 +201,7 @@ class RunnerSandbox(Sandbox):
             "timeout_s": timeout_s,
             "limit": self._output_bytes,
         }
-        header, body = self._request("exec", fields, timeout_s=timeout_s + GRACE_S)
+        header, body = self.request("exec", fields, timeout_s=timeout_s + GRACE_S)
         return _exec_result(header, body)
 
     @override
@@ -217,34 +217,25 @@ class RunnerSandbox(Sandbox):
 
     @override
     def list_files(self) -> tuple[str, ...]:
-        _, body = self._request("list", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        _, body = self.request("list", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
         return tuple(name.decode("utf-8", "surrogateescape") for name in sorted(set(body.split(b"\0")[:-1])))
 
     @override
     def checkpoint(self) -> str:
-        header, _ = self._request("checkpoint", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        header, _ = self.request("checkpoint", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
         return _text(header, "tree")
 
     @override
     def diff(self) -> str:
         try:
-            _, body = self._request("diff", {"max_bytes": self._max_diff_bytes}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+            _, body = self.request("diff", {"max_bytes": self._max_diff_bytes}, timeout_s=GIT_REQUEST_TIMEOUT_S)
             return body.decode("utf-8")
         except UnicodeDecodeError as exc:
             raise SandboxError("the sandbox gave a diff that is not UTF-8") from exc
 
     @override
     def restore(self, diff: str) -> None:
-        self._request("restore", {}, diff.encode("utf-8"), timeout_s=GIT_REQUEST_TIMEOUT_S)
-
-    def keep_artefacts(self) -> int:
-        """End of a setup phase: keep what it left in the work tree for the image; the size in bytes."""
-        header, _ = self._request("artefacts", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
-        return int(header.get("bytes", 0))
-
-    def put(self, path: str, data: bytes) -> None:
-        """Write a file at the absolute `path` in the container (the setup phase's certificates)."""
-        self._request("write", {"path": path, "absolute": True}, data, timeout_s=FILE_REQUEST_TIMEOUT_S)
+        self.request("restore", {}, diff.encode("utf-8"), timeout_s=GIT_REQUEST_TIMEOUT_S)
 
     @override
     def close(self) -> None:
@@ -261,7 +252,7 @@ class RunnerSandbox(Sandbox):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _request(self, op: str, fields: JsonObject, body: bytes = b"", *, timeout_s: float) -> tuple[JsonObject, bytes]:
+    def request(self, op: str, fields: JsonObject, body: bytes = b"", *, timeout_s: float) -> tuple[JsonObject, bytes]:
         """A request whose every failure is the sandbox's."""
         try:
             return self._session.request(op, fields, body, timeout_s=timeout_s)

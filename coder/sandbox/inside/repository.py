@@ -10,35 +10,16 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
 from contextlib import suppress
 
-GIT_TIMEOUT_S = 300
-PATH = "/usr/local/bin:/usr/bin:/bin"
+from coder.sandbox.inside.git import Git, RepositoryError
+
 CONFIG = """[core]
 \trepositoryformatversion = 0
 \tfilemode = true
 \tbare = false
 """
 OWN_CONFIG = CONFIG + "[user]\n\tname = coder\n\temail = coder@localhost\n"
-FIXED = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.autocrlf=false",
-    "core.safecrlf=false",
-    "core.quotePath=true",
-    "core.symlinks=true",
-    "core.protectHFS=true",
-    "core.protectNTFS=true",
-    "core.compression=1",
-    "gc.auto=0",
-    "advice.detachedHead=false",
-    "advice.addEmbeddedRepo=false",
-    "submodule.recurse=false",
-    "diff.noprefix=false",
-    "diff.mnemonicPrefix=false",
-    "apply.whitespace=nowarn",
-)
 DIFF = (
     "diff",
     "--cached",
@@ -55,38 +36,30 @@ ARTEFACTS = "artefacts.tar"
 EXCLUDES = "artefacts.exclude"
 
 
-class RepositoryError(Exception):
-    """Git refused; the message is its own."""
-
-
 class Repository:
     """The loaded commit of `root`, its objects and indexes in the folder `private`."""
 
     def __init__(self, root: str, private: str) -> None:
         self._root = root
-        self._private = private
+        self._git = Git(root, private)
         self._base = ""
         os.makedirs(private, mode=0o700, exist_ok=True)
-
-    def inside(self, name: str) -> str:
-        """The path of `name` in the private folder."""
-        return os.path.join(self._private, name)
 
     @property
     def incoming_pack(self) -> str:
         """Where a pack is to be put before `load`."""
-        folder = self.inside("objects/pack")
+        folder = self._git.inside("objects/pack")
         os.makedirs(folder, exist_ok=True)
         return os.path.join(folder, "pack-incoming.pack")
 
     def load(self, commit: str, shallow: list[str]) -> str:
         """Check the incoming pack's `commit` out; its tree id."""
-        os.makedirs(self.inside("refs/heads"), exist_ok=True)
-        os.makedirs(self.inside("info"), exist_ok=True)
-        _put(self.inside("HEAD"), "ref: refs/heads/none\n")
-        _put(self.inside("config"), CONFIG)
+        os.makedirs(self._git.inside("refs/heads"), exist_ok=True)
+        os.makedirs(self._git.inside("info"), exist_ok=True)
+        _put(self._git.inside("HEAD"), "ref: refs/heads/none\n")
+        _put(self._git.inside("config"), CONFIG)
         if shallow:
-            _put(self.inside("shallow"), "".join(f"{sha}\n" for sha in shallow))
+            _put(self._git.inside("shallow"), "".join(f"{sha}\n" for sha in shallow))
         self._git("index-pack", self.incoming_pack)
         tree = self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
         self._git("read-tree", "--reset", "-u", commit)
@@ -99,12 +72,12 @@ class Repository:
         own = os.path.join(self._root, ".git")
         for folder in ("objects/info", "refs/heads", "refs/tags", "info"):
             os.makedirs(os.path.join(own, folder), exist_ok=True)
-        _put(os.path.join(own, "objects/info/alternates"), self.inside("objects") + "\n")
+        _put(os.path.join(own, "objects/info/alternates"), self._git.inside("objects") + "\n")
         _put(os.path.join(own, "config"), OWN_CONFIG)
         _put(os.path.join(own, "refs/heads/base"), self._base + "\n")
         if shallow:
             _put(os.path.join(own, "shallow"), "".join(f"{sha}\n" for sha in shallow))
-        shutil.copyfile(self.inside("index"), os.path.join(own, "index"))
+        shutil.copyfile(self._git.inside("index"), os.path.join(own, "index"))
         _put(os.path.join(own, "HEAD"), "ref: refs/heads/base\n")
 
     def checkpoint(self) -> str:
@@ -120,22 +93,22 @@ class Repository:
     def diff(self, max_bytes: int) -> bytes:
         """The change against the base as UTF-8 text, from an index that only the base and the work tree have made."""
         index = "index.diff"
-        self._forget(index)
+        self._git.forget(index)
         self._git("read-tree", self._base, index=index)
         self._add(index)
-        _put(self.inside("info/attributes"), "")
+        _put(self._git.inside("info/attributes"), "")
         text = self._diff_text(index, max_bytes)
         if not _is_text(text):
             self._mark_binary(index, max_bytes)
             text = self._diff_text(index, max_bytes)
-            _put(self.inside("info/attributes"), "")
+            _put(self._git.inside("info/attributes"), "")
             if not _is_text(text):
                 raise RepositoryError("the diff is not UTF-8 text")
-        self._forget(index)
+        self._git.forget(index)
         return text
 
     def _diff_text(self, index: str, max_bytes: int, *paths: str) -> bytes:
-        target = self.inside("diff.out")
+        target = self._git.inside("diff.out")
         self._git(*DIFF, f"--output={target}", self._base, "--", *paths, index=index)
         try:
             size = os.stat(target).st_size
@@ -144,7 +117,7 @@ class Repository:
             with open(target, "rb") as file:
                 return file.read()
         finally:
-            self._forget("diff.out")
+            self._git.forget("diff.out")
 
     def _mark_binary(self, index: str, max_bytes: int) -> None:
         """Have files whose text is not UTF-8 shown as binary patches: a diff travels as text and must not lose a byte."""
@@ -154,7 +127,7 @@ class Repository:
             for raw in names.split(b"\0")[:-1]
             if not _is_text(self._diff_text(index, max_bytes, raw.decode("utf-8", "surrogateescape")))
         ]
-        with open(self.inside("info/attributes"), "wb") as file:
+        with open(self._git.inside("info/attributes"), "wb") as file:
             file.writelines(lines)
 
     def restore(self, diff: bytes) -> None:
@@ -162,25 +135,25 @@ class Repository:
         tree = self._base
         if diff:
             index = "index.apply"
-            self._forget(index)
+            self._git.forget(index)
             self._git("read-tree", self._base, index=index)
             self._git("apply", "--cached", "--whitespace=nowarn", "-", index=index, stdin=diff)
             tree = self._git("write-tree", index=index).decode().strip()
-            self._forget(index)
+            self._git.forget(index)
         try:
             self._add("index")
             self._git("read-tree", "--reset", "-u", tree)
         except RepositoryError:
             # Something is in the way (a folder without rights, a spoilt index): clear the place and fill it anew.
             _clear(self._root)
-            self._forget("index")
+            self._git.forget("index")
             self._git("read-tree", "--reset", "-u", tree)
         if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
             _clear(os.path.join(self._root, ".git"))
             self._make_own(self._shallow())
 
     def _shallow(self) -> list[str]:
-        with suppress(OSError), open(self.inside("shallow")) as file:
+        with suppress(OSError), open(self._git.inside("shallow")) as file:
             return file.read().split()
         return []
 
@@ -189,11 +162,11 @@ class Repository:
         names = self._git("ls-files", "--others", "--directory", "--no-empty-directory", "-z")
         if not names:
             return 0
-        listing = self.inside("artefacts.list")
+        listing = self._git.inside("artefacts.list")
         with open(listing, "wb") as file:
             file.write(names)
         target = os.path.join(folder, ARTEFACTS)
-        self._run(["tar", "-C", self._root, "--null", "--no-unquote", "-T", listing, "-cf", target])
+        self._git.run(["tar", "-C", self._root, "--null", "--no-unquote", "-T", listing, "-cf", target])
         with open(os.path.join(folder, EXCLUDES), "wb") as file:
             file.writelines(b"/" + _exclude_pattern(raw) + b"\n" for raw in names.split(b"\0")[:-1])
         return os.stat(target).st_size
@@ -203,53 +176,14 @@ class Repository:
         source = os.path.join(folder, ARTEFACTS)
         if not os.path.isfile(source):
             return
-        self._run(["tar", "-C", self._root, "--skip-old-files", "-xf", source])
-        shutil.copyfile(os.path.join(folder, EXCLUDES), self.inside("info/exclude"))
+        self._git.run(["tar", "-C", self._root, "--skip-old-files", "-xf", source])
+        shutil.copyfile(os.path.join(folder, EXCLUDES), self._git.inside("info/exclude"))
         own = os.path.join(self._root, ".git", "info", "exclude")
         shutil.copyfile(os.path.join(folder, EXCLUDES), own)
 
     def _add(self, index: str) -> None:
         # An unreadable file or an empty nested repository is left out rather than the end of everything: exit code 1.
         self._git("add", "--all", "--ignore-errors", index=index, accepted=(0, 1))
-
-    def _forget(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(self.inside(name))
-
-    def _git(self, *args: str, index: str = "index", stdin: bytes = b"", accepted: tuple[int, ...] = (0,)) -> bytes:
-        self._forget(f"{index}.lock")
-        argv = ["git"]
-        for setting in FIXED:
-            argv += ["-c", setting]
-        return self._run([*argv, *args], stdin=stdin, accepted=accepted, index=self.inside(index))
-
-    def _run(self, argv: list[str], *, stdin: bytes = b"", accepted: tuple[int, ...] = (0,), index: str = "") -> bytes:
-        env = {
-            "PATH": PATH,
-            "HOME": "/nonexistent",
-            "LC_ALL": "C",
-            "GIT_DIR": self._private,
-            "GIT_WORK_TREE": self._root,
-            "GIT_INDEX_FILE": index,
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_LITERAL_PATHSPECS": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-        }
-        encoded = [item.encode("utf-8", "surrogateescape") for item in argv]
-        try:
-            done = subprocess.run(  # noqa: PLW1510  (the exit code is judged below)
-                encoded, cwd=self._root, env=env, input=stdin, capture_output=True, timeout=GIT_TIMEOUT_S
-            )
-        except subprocess.TimeoutExpired:
-            raise RepositoryError(f"{argv[0]} did not end within {GIT_TIMEOUT_S} s") from None
-        if done.returncode not in accepted:
-            words = " ".join(word for word in argv if "=" not in word and word != "-c")
-            message = done.stderr.decode("utf-8", "replace").strip()[-2000:]
-            raise RepositoryError(f"`{words[:200]}` ended with {done.returncode}: {message}")
-        return done.stdout
 
 
 def _put(path: str, text: str) -> None:

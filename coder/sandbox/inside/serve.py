@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from coder.sandbox.inside.files import Tree
 from coder.sandbox.inside.frames import FrameError, encoded, received
+from coder.sandbox.inside.git import RepositoryError
 from coder.sandbox.inside.process import CANNOT_RUN, PR_SET_DUMPABLE, Commands
-from coder.sandbox.inside.repository import Repository, RepositoryError
+from coder.sandbox.inside.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
