@@ -21,6 +21,7 @@ from coder.errors import InputError, WorkspaceError
 TIMEOUT_S = 120.0
 MAX_FILE_BYTES = 64 * 1024 * 1024
 SHA1_DIGITS = 40
+SKIP_WORKTREE = 1 << 30  # of the flags in git's index
 _QUIET = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -34,7 +35,7 @@ _QUIET = (
 _RECORD = re.compile(
     rb"(?P<mode>\d{6}) (?P<sha>[0-9a-f]+) (?P<stage>\d)\t(?P<path>[^\0]+)\0"
     rb"(?:  ctime: \d+:\d+\n  mtime: (?P<s>\d+):(?P<ns>\d+)\n  dev: \d+\tino: (?P<ino>\d+)\n"
-    rb"  uid: \d+\tgid: \d+\n  size: (?P<size>\d+)\tflags: [0-9a-f]+\n)?"
+    rb"  uid: \d+\tgid: \d+\n  size: (?P<size>\d+)\tflags: (?P<flags>[0-9a-f]+)\n)?"
 )
 
 
@@ -47,6 +48,8 @@ class _Staged:
     mtime: tuple[int, int]
     ino: int
     size: int
+    sparse: bool
+    """The file is meant to be absent (sparse checkout)."""
     index_mtime_ns: int
     """When the index was written: a file changed at or after that moment may look untouched and is not."""
 
@@ -108,8 +111,12 @@ class Checkout:
             return True
         staged = self._staged()
         for path, record in staged.items():
-            found = self._found(path, record) if record.mode != "160000" else None
-            if record.mode != "160000" and (found is None or (found.mode, found.sha) != (record.mode, record.sha)):
+            if record.mode == "160000":
+                continue
+            found = self._found(path, record)
+            if found is None and record.sparse:
+                continue
+            if found is None or (found.mode, found.sha) != (record.mode, record.sha):
                 return True
         return False
 
@@ -152,6 +159,7 @@ class Checkout:
                 mtime=(number["s"], number["ns"]),
                 ino=number["ino"] & 0xFFFFFFFF,
                 size=number["size"],
+                sparse=bool(int(match["flags"] or b"0", 16) & SKIP_WORKTREE),
                 index_mtime_ns=index_mtime_ns,
             )
             found[os.fsdecode(match["path"])] = record

@@ -39,7 +39,8 @@ class Repository:
         ]
         lines = [line.split() for line in self._git.output(args, git_dir=self._git_dir).decode("ascii").splitlines()]
         inside = {line[0] for line in lines}
-        shallow = tuple(line[0] for line in lines if any(parent not in inside for parent in line[1:]))
+        cut = self._cut_commits()
+        shallow = tuple(line[0] for line in lines if line[0] in cut or any(parent not in inside for parent in line[1:]))
         stdin = "".join(f"--shallow {sha}\n" for sha in shallow) + f"{commit_sha}\n"
         pack_args = [
             "--shallow-file",
@@ -170,6 +171,13 @@ class Repository:
             raise WorkspaceError(
                 f"branch {branch!r} already exists at {there[:12]}, not at {commit_sha[:12]}: delete or rename it there"
             )
+
+    def _cut_commits(self) -> frozenset[str]:
+        """Where the mirror's own history ends because its remote's does."""
+        try:
+            return frozenset((self._git_dir / "shallow").read_text("ascii").split())
+        except FileNotFoundError:
+            return frozenset()
 
     def branch_sha(self, remote: Remote, branch: str) -> str | None:
         """The commit that `branch` is at on the remote, asked now; None when there is no such branch.

@@ -86,7 +86,8 @@ class Workspace:
             "--no-show-forced-updates",
         ]
         if remote.local:
-            args.append(UPLOAD_PACK)
+            # A checkout of continuous integration often has a cut history; then so has its mirror.
+            args += [UPLOAD_PACK, "--update-shallow"]
         args += ["--end-of-options", remote.url, f"+{sha}:refs/coder/kept/{sha}"]
         finished = self._git.talk(args, remote, git_dir=folder)
         if finished.exit_code != 0 or not _kept(self._git, folder, sha):

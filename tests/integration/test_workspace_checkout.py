@@ -72,6 +72,24 @@ def test_ignored_files_and_a_rewrite_of_the_same_bytes_are_clean(folder: Path) -
     assert not Checkout(folder).is_dirty()
 
 
+def test_a_sparse_checkout_is_clean(folder: Path) -> None:
+    git("update-index", "--skip-worktree", "a.py", cwd=folder)
+    (folder / "a.py").unlink()
+
+    checkout = Checkout(folder)
+
+    assert not checkout.is_dirty()
+    assert "a.py" not in checkout.tree().files()
+
+
+def test_a_linked_work_tree_is_a_checkout(folder: Path, tmp_path: Path) -> None:
+    git("worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"), cwd=folder)
+
+    checkout = Checkout(tmp_path / "linked")
+
+    assert (checkout.path, checkout.branch, checkout.is_dirty()) == (tmp_path / "linked", "side", False)
+
+
 def test_the_tree_is_the_disk_and_not_the_index(folder: Path) -> None:
     (folder / "a.py").write_text("dirty\n")
     (folder / "run.sh").unlink()

@@ -121,6 +121,48 @@ def test_a_pack_unpacks_to_a_bounded_history_that_git_finds_sound(tmp_path: Path
     assert (target / "calc.py").read_text() == "# 4\n"
 
 
+@pytest.mark.parametrize("kind", ["shallow clone", "linked work tree"])
+def test_checkouts_of_other_kinds_are_remotes_too(tmp_path: Path, origin: Path, kind: str) -> None:
+    for number in range(3):
+        commit_files(origin, {"calc.py": f"# {number}\n"}, message=f"Change {number}")
+    checkout = tmp_path / "checkout"
+    if kind == "shallow clone":
+        git(
+            "-c",
+            "protocol.file.allow=always",
+            "clone",
+            "-q",
+            "--depth=2",
+            f"file://{origin}",
+            str(checkout),
+            cwd=tmp_path,
+        )
+    else:
+        git("worktree", "add", "-q", "-b", "side", str(checkout), cwd=origin)
+    repository, remote, sha = fetched(tmp_path, checkout)
+    ours = repository.commit_tree(
+        repository.tree_sha(sha),
+        parents=[sha],
+        message="Fix",
+        author_name="c",
+        author_email="c@example.org",
+        timestamp=1,
+    )
+
+    pack = repository.pack(ours)
+    repository.push(remote, ours, "coder/x")
+
+    target = tmp_path / "sandbox"
+    git("init", "-q", str(target), cwd=tmp_path)
+    if pack.shallow:
+        (target / ".git/shallow").write_text("".join(f"{sha}\n" for sha in pack.shallow))
+    git("index-pack", "--stdin", "--strict", cwd=target, stdin=pack.pack)
+    git("checkout", "-q", "--detach", ours, cwd=target)
+    assert git("fsck", "--strict", cwd=target) == b""
+    assert len(git("rev-list", "HEAD", cwd=target).split()) == (3 if kind == "shallow clone" else 5)
+    assert git("rev-parse", "coder/x", cwd=checkout).decode().strip() == ours
+
+
 def test_a_whole_history_has_no_boundary(tmp_path: Path, origin: Path) -> None:
     repository, _, sha = fetched(tmp_path, origin)
 
