@@ -146,7 +146,7 @@ class AppTokens:
                     {"repositories": [repo.name], "permissions": self._settings.permissions},
                 ),
                 pause=self._sleep,
-                backoff_s=self._settings.retry_backoff_s,
+                settings=self._settings,
             )
             token, expires = str(data["token"]), datetime.fromisoformat(str(data["expires_at"]))
         if not token:

@@ -127,7 +127,7 @@ def _errors(data: object) -> list[dict[str, Any]]:
 
 
 def once(
-    *, look: Callable[[], T | None], write: Callable[[], T], pause: Callable[[float], None], backoff_s: float
+    *, look: Callable[[], T | None], write: Callable[[], T], pause: Callable[[float], None], settings: GitHubSettings
 ) -> T:
     """Do `write` unless `look` finds it done, and look again after each failure: the answer may be all that was lost."""
     for attempt in range(1, ATTEMPTS + 1):
@@ -137,18 +137,29 @@ def once(
         try:
             return write()
         except FAILURES as exc:
-            status = status_of(exc)
-            limited = isinstance(exc, github.RateLimitExceededException)
-            logger.warning("write to GitHub failed", extra={"status": status, "attempt": attempt})
-            repeatable = limited or status in {UNKNOWN, UNPROCESSABLE} or status >= SERVER_ERROR
-            if not repeatable or attempt == ATTEMPTS:
+            wait_s = _wait_before_repeating(exc, attempt, settings)
+            logger.warning("write to GitHub failed", extra={"status": status_of(exc), "attempt": attempt})
+            if wait_s is None or attempt == ATTEMPTS:
                 found = look()
                 if found is not None:
                     return found
                 raise
-            # What exists already is found at the next look; all else gets a moment.
-            pause(0.0 if status == UNPROCESSABLE else backoff_s * 2 ** (attempt - 1))
+            pause(wait_s)
     raise AssertionError("unreachable")
+
+
+def _wait_before_repeating(exc: BaseException, attempt: int, settings: GitHubSettings) -> float | None:
+    """Seconds until a failed write may be tried again; None when that is no use, or further off than we wait."""
+    status = status_of(exc)
+    backoff_s = settings.retry_backoff_s * 2 ** (attempt - 1)
+    if isinstance(exc, github.RateLimitExceededException):
+        headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
+        asked = headers.get("retry-after", "")
+        wait_s = float(asked) if asked.isdigit() else backoff_s
+        return wait_s if wait_s <= settings.max_wait_s else None
+    if status == UNPROCESSABLE:
+        return 0.0  # what exists already is found at the next look
+    return backoff_s if status == UNKNOWN or status >= SERVER_ERROR else None
 
 
 def author(thing: Issue | IssueComment) -> NamedUser | None:

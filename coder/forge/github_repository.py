@@ -77,7 +77,7 @@ class RepositoryAccess:
                 look=lambda: self._marked(number, marker, own_id),
                 write=lambda: self._issue(number).create_comment(text),
                 pause=self._pause,
-                backoff_s=self._settings.retry_backoff_s,
+                settings=self._settings,
             )
         if comment.body != text:
             comment.edit(text)
@@ -95,7 +95,7 @@ class RepositoryAccess:
                 draft=proposal.draft,
             ),
             pause=self._pause,
-            backoff_s=self._settings.retry_backoff_s,
+            settings=self._settings,
         )
         if pull.state == "open":
             if (pull.title, pull.body or "") != (proposal.title[:MAX_TITLE], proposal.body[:MAX_BODY]):

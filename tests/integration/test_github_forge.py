@@ -187,6 +187,25 @@ def test_a_secondary_limit_is_waited_out(server: GitHubServer, forge: GitHubForg
     assert len(issue_of(server).comments) == 1
 
 
+@pytest.mark.parametrize(("seconds", "paused"), [("0", [0.0]), ("86400", None)])
+def test_a_limited_write_waits_as_long_as_it_is_told_or_gives_up(
+    server: GitHubServer, seconds: str, paused: list[float] | None
+) -> None:
+    limit = "You have exceeded a secondary rate limit."
+    server.faults.append(Fault("status", path="/comments", status=403, message=limit, headers={"Retry-After": seconds}))
+    pauses: list[float] = []
+
+    with GitHubForge(settings(server), sleep=pauses.append) as forge:
+        if paused is None:
+            with pytest.raises(ForgeError, match="secondary rate limit"):
+                forge.status(task(), "working")
+        else:
+            forge.status(task(), "working")
+
+    assert pauses == (paused or [])
+    assert len(issue_of(server).comments) == (0 if paused is None else 1)
+
+
 def test_a_day_long_pause_is_refused(server: GitHubServer, forge: GitHubForge) -> None:
     server.faults.append(
         Fault("status", method="GET", path="/permission", status=403, headers={"Retry-After": "86400"}, times=9)
