@@ -74,18 +74,24 @@ def proof(texts: Texts, verdict: Verdict, evidence: Evidence) -> str:
         parts.append("\n".join(fitting(reasons, 5_000, more="- … and {} more reasons")))
     if evidence.cells:
         parts.append(_table(texts, evidence.cells))
-        parts.append("Run by the service, not by the model; each row in a fresh container without network.")
+        parts.append(f"Run by the service, not by the model; {_where(evidence)}.")
     if evidence.proving_tests:
         names = fitting(
             [f"- {texts.code(name, 240)}" for name in evidence.proving_tests], 4_000, more="- … and {} more"
         )
         parts.append("\n".join(["Fails on base, passes on head:", "", *names]))
-    facts = [
-        f"- base commit {texts.code(evidence.base_sha, 64)}",
-        f"- tree of the change {texts.code(evidence.head_tree, 64)}",
-        f"- image {texts.code(evidence.image, 150)} {texts.code(evidence.image_digest, 100)}",
-    ]
-    return "\n\n".join([*parts, "\n".join(facts)])
+    parts.append(
+        f"Base commit {texts.code(evidence.base_sha, 64)}, tree of the change {texts.code(evidence.head_tree, 64)}, "
+        f"image {texts.code(evidence.image, 150)} {texts.code(evidence.image_digest, 100)}."
+    )
+    return "\n\n".join(parts)
+
+
+def _where(evidence: Evidence) -> str:
+    """What the runs were sealed in: only images have a digest of content."""
+    if evidence.image_digest.startswith("sha256:"):
+        return "each row in a fresh container without network"
+    return "each row in a fresh folder, **without isolation** from the machine"
 
 
 def _table(texts: Texts, cells: Sequence[Cell]) -> str:
@@ -147,7 +153,7 @@ def inputs(texts: Texts, task: Task, problem: Problem, base: Base) -> str:
 def _note_line(texts: Texts, what: str, note: Note) -> str:
     trust = "may write to the repository" if note.trusted else "shown as data, not as instructions"
     when = f" at {texts.code(note.created_at, 40)}" if note.created_at else ""
-    return f"- {what} by {texts.code(note.author, 60) or 'nobody'}{when}: {len(note.body):,} characters, {trust}"
+    return f"- {what} by {texts.code(note.author, 60) or 'nobody'}{when}: {len(note.body):,} character{'' if len(note.body) == 1 else 's'}, {trust}"
 
 
 def cost(texts: Texts, task: Task, spent: Spent, *, model: str, recorded: bool, journal_digest: str) -> str:

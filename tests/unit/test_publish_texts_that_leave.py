@@ -52,6 +52,13 @@ def test_the_proof_is_a_table_of_what_was_run() -> None:
     assert "63 % cached" in text
 
 
+def test_what_ran_without_isolation_says_so() -> None:
+    local = Evidence(cells=(cell("head", CLEAN, 0),), base_sha="b", head_tree="e", image="local", image_digest="local")
+
+    assert "each row in a fresh container without network" in body()
+    assert "**without isolation**" in body(evidence=local)
+
+
 def test_a_row_without_test_ids_claims_no_counts() -> None:
     unread = TestReport(by_id=False, problem="killed after 60 s")
     evidence = Evidence(cells=(cell("head", unread, None),), base_sha="b", head_tree="e", image="i", image_digest="d")
