@@ -133,6 +133,7 @@ def trace(
 def replay(
     run_id: Annotated[str, typer.Argument(help="A finished run.")],
     *,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: commands run on this machine.")] = False,
     config: ConfigPath = None,
 ) -> None:
     """Run a journal again with its recorded answers, and say whether it reaches the same tree."""
@@ -141,7 +142,7 @@ def replay(
     from coder.settings import load
 
     with Application(load(config)) as app:
-        outcome = play(app, run_id, progress=lambda station: typer.echo(f"· {station}", err=True))
+        outcome = play(app, run_id, progress=lambda station: typer.echo(f"· {station}", err=True), unsafe_local=unsafe)
     typer.echo(f"{outcome.answers} recorded answers played, no model called; verdict {outcome.verdict}")
     typer.echo(f"recorded tree {outcome.recorded_tree}")
     typer.echo(f"replayed tree {outcome.replayed_tree}: {'the same' if outcome.same else 'NOT the same'}")

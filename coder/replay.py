@@ -70,8 +70,8 @@ class _RecordedForge(Forge):
         return
 
 
-def replay(app: Application, run_id: str, *, progress: Callable[[str], None]) -> Replay:
-    """Run a finished journal again: its problem, base commit and answers, in new containers.
+def replay(app: Application, run_id: str, *, progress: Callable[[str], None], unsafe_local: bool = False) -> Replay:
+    """Run a finished journal again: its problem, base commit and answers, in new containers (or without, if unsafe).
 
     Raises:
         InputError: There is no such run, or it never took a change out of its sandbox.
@@ -84,7 +84,7 @@ def replay(app: Application, run_id: str, *, progress: Callable[[str], None]) ->
         raise InputError(f"there is no run {run_id!r} to replay; `coder trace` lists the runs")
     recorded_tree = _last_tree(events)
     answers = [e.completion for e in events if isinstance(e, Answered)]
-    options = Options(recorded=answers, progress=progress)
+    options = Options(recorded=answers, progress=progress, unsafe_local=unsafe_local)
     with tempfile.TemporaryDirectory(prefix="coder-replay-") as folder:
         journals = JournalStore(Path(folder) / "journal.sqlite")
         try:
