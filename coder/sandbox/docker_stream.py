@@ -68,6 +68,10 @@ class AttachedStream(Stream):
         return data
 
     @override
+    def hang_up(self) -> None:
+        self._stream.hang_up()
+
+    @override
     def close(self) -> None:
         response = getattr(self._attached, "_response", None)
         if response is not None:

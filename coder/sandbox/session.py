@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, Self
 
 from typing_extensions import override
@@ -42,8 +43,12 @@ class Stream(Protocol):
         """At most `size` bytes, at least one; none at the end of the stream."""
         ...
 
+    def hang_up(self) -> None:
+        """End the conversation for both sides, also while another thread waits in `receive`; safe to call twice."""
+        ...
+
     def close(self) -> None:
-        """Hang up; safe to call twice."""
+        """Give everything back, when nobody uses it any more; safe to call twice."""
         ...
 
 
@@ -63,8 +68,13 @@ class SocketStream:
         self._limit(deadline)
         return self._socket.recv(size)
 
+    def hang_up(self) -> None:
+        """End it for both sides."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Hang up."""
+        """Give the socket back."""
         self._socket.close()
 
     def _limit(self, deadline: float) -> None:
@@ -107,9 +117,10 @@ class RunnerSession:
         return header, content
 
     def close(self) -> None:
-        """Hang up; the runner ends everything it started and leaves."""
+        """Hang up, also during a request of another thread; the runner ends everything it started and leaves."""
+        self._broken = self._broken or f"sandbox {self._name} is closed"
+        self._stream.hang_up()
         with self._lock:
-            self._broken = self._broken or f"sandbox {self._name} is closed"
             self._stream.close()
 
     def _greeting(self, program: bytes, deadline: float) -> tuple[JsonObject, bytes]:
@@ -145,7 +156,8 @@ class RunnerSession:
         try:
             return action()
         except (FrameError, OSError, RecursionError) as exc:
-            self._broken = f"sandbox {self._name} does not answer any more: {str(exc) or type(exc).__name__}"
+            reason = f"sandbox {self._name} does not answer any more: {str(exc) or type(exc).__name__}"
+            self._broken = self._broken or reason
             self._stream.close()
             raise SandboxError(self._broken) from exc
 

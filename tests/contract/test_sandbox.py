@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,20 @@ def test_a_closed_sandbox_says_so(backend: Backend, origin: tuple[Path, TreePack
 
     with pytest.raises(SandboxError, match="closed"):
         sandbox.exec("true", timeout_s=5)
+
+
+def test_closing_ends_a_command_of_another_thread(backend: Backend, origin: tuple[Path, TreePack]) -> None:
+    provider, image = backend
+    sandbox = provider.open(image, origin[1], labels={"run": "cancel"})
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(sandbox.exec, "sleep 4714", timeout_s=600)
+        while not running.running():
+            time.sleep(0.01)
+
+        sandbox.close()
+
+        with pytest.raises(SandboxError, match="closed"):
+            running.result(timeout=60)
 
 
 def test_a_pack_that_is_none_is_refused(backend: Backend) -> None:
