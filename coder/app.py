@@ -1,5 +1,6 @@
 """Wiring: the only place where parts are made and put together."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from coder.trace.events import Entry
 from coder.trace.journal import JournalStore
 from coder.types import Completion, JsonObject, Task
 from coder.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -146,8 +149,24 @@ class Application:
         )
 
 
-def service_parts(config: Path | None) -> tuple[JsonObject, Callable[[Task], JsonObject]]:
-    """What the service is made of: its settings, and the function that carries out one task."""
+@dataclass(frozen=True, slots=True)
+class ServiceParts:
+    """What the service is made of."""
+
+    values: JsonObject
+    """The settings that the service knows, by its own names."""
+    run: Callable[[Task], JsonObject]
+    """Carries out one task; failures are data."""
+    stop: Callable[[str], None]
+    """Ends the run of an id that goes on in this process though it should not: takes its containers away."""
+
+
+def service_parts(config: Path | None) -> ServiceParts:
+    """The parts for `coder serve` and `coder worker`.
+
+    Raises:
+        ConfigError: A setting does not fit. InputError: One is missing.
+    """
     settings = load(config)
     app = Application(settings)  # a wrong model name is told here, not at the first issue
     logs.configure(settings.log_level, app.redactor.full)
@@ -160,8 +179,14 @@ def service_parts(config: Path | None) -> tuple[JsonObject, Callable[[Task], Jso
             result = resolve(task, services)
         except CoderError as exc:
             return {"ok": False, "error": app.redactor.full(str(exc)), "code": exc.exit_code}
+        except Exception as exc:  # noqa: BLE001 — a worker's boundary: one broken run must not end the others
+            logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
+            return {"ok": False, "error": app.redactor.full(f"internal error: {exc!r}"), "code": CoderError.exit_code}
         url = result.pull_request.url if result.pull_request else None
         return {"ok": True, "verdict": result.verdict.kind, "reasons": list(result.verdict.reasons[:5]), "url": url}
+
+    def stop(run_id: str) -> None:
+        services.sandboxes.sweep(run_id=run_id)
 
     values: JsonObject = {
         **settings.service.model_dump(),
@@ -171,7 +196,7 @@ def service_parts(config: Path | None) -> tuple[JsonObject, Callable[[Task], Jso
         "model": settings.model.profile,
         "limits": settings.limits.model_dump(),
     }
-    return values, run
+    return ServiceParts(values, run, stop)
 
 
 def secrets_of(settings: Settings) -> list[str]:

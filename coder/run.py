@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from coder import __version__
-from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError
+from coder.errors import CoderError, InputError, JournalError, PermissionDeniedError
 from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
 from coder.publish.status import status_body
 from coder.rounds import Rounds
@@ -70,11 +70,12 @@ class _Run:
 
     def report_failure(self, exc: CoderError) -> None:
         """Tell the people who wait that our own machinery failed; the journal stays for a continuation."""
-        if self._state.problem is None or isinstance(exc, JournalError):
-            return
         try:
+            current = self._services.journals.open(self._task.run_id).digest
+            if self._state.problem is None or current != self._journal.digest:
+                return  # nobody waits for a stranger's run, and another process may be going on with ours
             self._show(f"stopped by an error of ours or of a service: {exc}")
-        except ForgeError:
+        except CoderError:
             logger.warning("cannot report a failed run", extra={"run": self._task.run_id}, exc_info=True)
 
     # --- read -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import typer
 from coder.app import service_parts
 from webhooks.config import ServiceConfig
 from webhooks.engine.port import Drained
-from webhooks.service import TaskRunner, build, open_engine, serve_until_stopped, work_until_stopped
+from webhooks.service import build, open_engine, serve_until_stopped, work_until_stopped
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 WithWorker = Annotated[bool, typer.Option("--worker/--no-worker", help="Work on jobs in this process too.")]
@@ -18,8 +18,8 @@ WithWorker = Annotated[bool, typer.Option("--worker/--no-worker", help="Work on 
 
 def serve(config: ConfigPath = None, with_worker: WithWorker = True) -> None:  # noqa: FBT002 - typer's way
     """Take webhooks, and work on them."""
-    settings, runner = _parts(config)
-    service = build(settings, runner)
+    parts = service_parts(config)
+    service = build(ServiceConfig.read(parts.values), parts.run, stop_run=parts.stop)
     try:
         drained = serve_until_stopped(service, with_worker=with_worker)
     finally:
@@ -29,19 +29,14 @@ def serve(config: ConfigPath = None, with_worker: WithWorker = True) -> None:  #
 
 def worker(config: ConfigPath = None) -> None:
     """Work on jobs that another process takes in."""
-    settings, runner = _parts(config)
-    engine = open_engine(settings, runner)
+    parts = service_parts(config)
+    settings = ServiceConfig.read(parts.values)
+    engine = open_engine(settings, parts.run, stop_run=parts.stop)
     try:
         drained = work_until_stopped(engine, drain_s=settings.drain_s)
     finally:
         engine.close()
     _leave(drained)
-
-
-def _parts(config: Path | None) -> tuple[ServiceConfig, TaskRunner]:
-    # The one place where the service meets the agent: settings and the function that does a task.
-    values, runner = service_parts(config)
-    return ServiceConfig.read(values), runner
 
 
 def _leave(drained: Drained) -> None:
