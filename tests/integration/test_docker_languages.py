@@ -23,7 +23,7 @@ PROJECTS: Mapping[str, tuple[Mapping[str, bytes], str]] = {
     ),
     "node": (
         {
-            "package.json": b'{"name": "x", "dependencies": {"is-odd": "3.0.1"}, "scripts": {"test": "node --test"}}',
+            "package.json": b'{"name": "x", "dependencies": {"is-odd": "3.0.1"}, "scripts": {"test": "node --test test.js"}}',
             "test.js": (
                 b"const test = require('node:test'), assert = require('node:assert'), odd = require('is-odd');\n"
                 b"test('odd', () => assert.ok(odd(3)));\n"
