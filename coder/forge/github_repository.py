@@ -21,6 +21,7 @@ MAX_TITLE = 256
 SHA = re.compile(r"[0-9a-f]{40}\Z")
 MAY_WRITE = frozenset({"admin", "maintain", "write"})
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
+_REF = re.compile(r"(?!/)(?!.*(?:\.\.|//|@\{))[^\x00-\x20\x7f~^:?*\[\\]{1,255}\Z")
 _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
 
 
@@ -46,6 +47,10 @@ class RepositoryAccess:
 
     def base(self, ref: str | None) -> Base:
         """The branch `ref`, or the default branch; a full commit id stands for itself, on the default branch."""
+        if ref is not None and not _REF.match(ref):
+            raise ForgeError(
+                f"cannot find {ref[:100]!r} of {self._ref.full_name}: not the name of a branch or a full commit id"
+            )
         name = ref
         if ref is None or SHA.match(ref):
             name = self._repo.default_branch

@@ -309,6 +309,43 @@ def test_our_own_comments_are_no_part_of_the_problem(server: GitHubServer, forge
     assert problem.withheld == ()
 
 
+# --- reactions ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_comment_that_asked_gets_the_reaction_or_the_issue_when_it_is_gone(
+    server: GitHubServer, forge: GitHubForge
+) -> None:
+    comment = server.add_comment(issue_of(server), author="maintainer", body="@coder fix")
+
+    forge.acknowledge(task(comment_id=comment.id))
+    assert comment.reactions == [("coder-bot", "eyes")]
+    assert issue_of(server).reactions == []
+
+    issue_of(server).comments.clear()
+    forge.finish(task(comment_id=comment.id), result(None, "regressed"))
+    assert issue_of(server).reactions == [("coder-bot", "confused")]
+
+
+def test_a_base_that_is_no_branch_and_no_commit_is_an_error(server: GitHubServer, forge: GitHubForge) -> None:
+    for ref in ("nowhere", "f" * 40, "../../user", "main~1"):
+        with pytest.raises(ForgeError, match="cannot find"):
+            forge.base(task(base_ref=ref))
+
+    assert {made.path for made in server.requests} <= {
+        "/repos/octo/calc",
+        "/repos/octo/calc/git/refs/heads/nowhere",
+        f"/repos/octo/calc/commits/{'f' * 40}",
+    }
+
+
+def test_an_edit_whose_time_cannot_be_read_stops_the_run(server: GitHubServer, forge: GitHubForge) -> None:
+    issue_of(server).updated_at = LATER
+    server.faults.append(Fault("status", path="/graphql", status=502, times=9))
+
+    with pytest.raises(ForgeError, match="octo/calc#1"):
+        forge.problem(task())
+
+
 # --- the App ------------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from coder.errors import WorkspaceError
 from coder.types import Remote, RepoRef
+from coder.workspace.git import Git
 from coder.workspace.policy import PatchRules
 from coder.workspace.workspace import Workspace
 from tests.servers.github import Fault, GitHubServer
@@ -138,3 +139,21 @@ def test_the_server_itself_speaks_to_plain_git(tmp_path: Path, server: GitHubSer
         env={"GIT_TERMINAL_PROMPT": "0", "PATH": "/usr/bin:/bin"},
     )
     assert failed.returncode != 0
+
+
+def test_a_remote_that_does_not_answer_is_given_up(tmp_path: Path, server: GitHubServer) -> None:
+    server.faults.append(Fault("slow", method="GET", path="info/refs", delay_s=60))
+    git_of_ours = Git(http_hosts=frozenset({server.host}))
+    target = remote(server)
+
+    with pytest.raises(WorkspaceError, match="did not end within"):
+        git_of_ours.talk(["ls-remote", "--end-of-options", target.url], target, timeout_s=0.3)
+
+
+def test_a_credential_with_a_line_feed_never_reaches_git(tmp_path: Path, server: GitHubServer) -> None:
+    target = Remote(url=f"{server.url}/octo/calc.git", authorization="Basic abc\r\nX-Evil: 1")
+
+    with pytest.raises(WorkspaceError, match="control character"):
+        workspace(tmp_path, server).fetch(target, REF, main_sha(server))
+
+    assert server.requests == []
