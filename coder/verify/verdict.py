@@ -93,7 +93,7 @@ def proving_tests(cells: Cells) -> tuple[str, ...]:
 
 def _by_id(cells: Cells) -> _Judgement:
     base, head = cells.base.report, cells.head.report
-    newly = _newly_failing(base, head)
+    newly = newly_failing(base, head)
     if newly:
         return _Judgement(
             "regressed", (f"{_count(newly, 'test')} newly failing: {_names(newly)}",), (_broken(cells.head, newly),)
@@ -104,7 +104,7 @@ def _by_id(cells: Cells) -> _Judgement:
     return _green(cells)
 
 
-def _newly_failing(before: TestReport, after: TestReport) -> tuple[str, ...]:
+def newly_failing(before: TestReport, after: TestReport) -> tuple[str, ...]:
     """Tests that fail after and did not fail before; new tests are among them."""
     known = {*before.failed, *before.errored}
     return tuple(sorted(name for name in (*after.failed, *after.errored) if name not in known))

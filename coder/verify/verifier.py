@@ -1,7 +1,7 @@
 """Proves or disproves a patch: runs the tests of base and head in fresh sandboxes and compares them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from coder.errors import WorkspaceError
@@ -12,7 +12,7 @@ from coder.verify.cells import CellName, run_cell
 from coder.verify.commands import TestCommand
 from coder.verify.integrity import findings
 from coder.verify.tests_of import TestPaths, tests_of
-from coder.verify.verdict import Cells, Finding, no_change, proving_tests, verdict
+from coder.verify.verdict import Cells, Finding, newly_failing, no_change, proving_tests, verdict
 
 _DEPENDENCIES = frozenset(
     {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "Pipfile.lock", "poetry.lock", "uv.lock"}
@@ -28,6 +28,8 @@ _DEPENDENCIES = frozenset(
     }
     | {"pom.xml", "build.gradle", "build.gradle.kts", "Gemfile.lock", "composer.lock"}
 )
+
+_MAX_FLAKY = 20
 
 
 class TreeEntry(Protocol):
@@ -126,7 +128,8 @@ class CellVerifier:
                 self._evidence(patch, image, touched, not_verified=("no test was run",)),
             )
         cells = self._cells(patch, touched, image, self._tests, round)
-        found = findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha))
+        cells, unsteady = self._second_look(cells, patch, image, self._tests, round)
+        found = (*findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha)), *unsteady)
         judged = verdict(cells, findings=found)
         if judged.kind == "proven" and not cells.exit_codes_only:
             judged = verdict(cells, findings=self._canary(cells, patch, image, self._tests))
@@ -167,18 +170,33 @@ class CellVerifier:
             self._known[key] = cell
         return cell
 
+    def _second_look(
+        self, cells: Cells, patch: Patch, image: Image, tests: TestCommand, number: int
+    ) -> tuple[Cells, tuple[Finding, ...]]:
+        """Run head again when tests newly fail: those that pass then are flaky, and are named instead of counted."""
+        base, head = cells.base.report, cells.head.report
+        failing = newly_failing(base, head) if base.by_id and head.by_id else ()
+        if not failing:
+            return cells, ()
+        again = self._cell("head", patch.tree_sha, image, tests, number)
+        if not again.report.by_id or newly_failing(base, again.report):
+            return cells, ()
+        what = "failed in one of two runs of the same code: flaky"
+        return replace(cells, head=again), tuple(Finding(name, 1, what) for name in failing[:_MAX_FLAKY])
+
     def _canary(self, cells: Cells, patch: Patch, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
-        """Whether a test that must fail does fail beside the proving ones; a finding when it does not."""
+        """Whether a test that must fail does fail beside the proving ones, and these pass again; findings if not."""
         self._progress("testing that a failure is seen")
         with self._open(patch.tree_sha, image) as sandbox:
-            sung = sing(sandbox, patch.tree_sha, tests, proving_tests(cells), self._timeout_s)
-        if sung == "failed":
-            return ()
+            song = sing(sandbox, patch.tree_sha, tests, proving_tests(cells), self._timeout_s)
         place = patch.files[0].path
-        if sung == "green":
+        if song.canary == "green":
             what = "with this patch a test made to fail is not reported as failing: something bends the test runner"
             return (Finding(place, 1, what, fatal=True),)
-        return (Finding(place, 1, "with this patch a test made to fail is missing from the report"),)
+        if song.canary == "missed":
+            return (Finding(place, 1, "with this patch a test made to fail is missing from the report"),)
+        what = "passed on head and did not when it was run again: it proves nothing"
+        return tuple(Finding(name, 1, what) for name in song.unsteady[:_MAX_FLAKY])
 
     def _open(self, tree_sha: str, image: Image) -> Sandbox:
         """A fresh sandbox with exactly this tree, and no history."""
@@ -230,7 +248,7 @@ class CellVerifier:
 
 def _not_verified(cells: Cells, image: Image, paths: Sequence[str]) -> tuple[str, ...]:
     """What these runs leave open, a line each."""
-    lines = ["each cell was run once: flaky tests were not looked for"]
+    lines = ["each cell was run once: a test that fails only now and then may have been missed"]
     if not image.setup_ok:
         lines.append("the setup of the environment failed; the tests ran without it")
     changed = [path for path in paths if path.rsplit("/", 1)[-1] in _DEPENDENCIES]

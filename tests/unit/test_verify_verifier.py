@@ -1,0 +1,268 @@
+"""What the verifier does with runs that are unsteady, die or lie; the sandboxes are scripted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import pytest
+from typing_extensions import override
+
+from coder.errors import SandboxError
+from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
+from coder.types import ExecResult, FileChange, Patch
+from coder.verify.commands import given
+from coder.verify.verifier import CellVerifier, TreeEntry, Trees, Verification
+
+IMAGE = Image(reference="i", digest="sha256:1")
+OLD, NEW = "test_old", "test_new"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the tests gives: outcomes of tests, or an exit code without a report."""
+
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+    dies: bool = False
+    canary: str = "failure"
+
+    def xml(self, canary: str | None) -> bytes:
+        outcomes = dict(self.outcomes) | ({canary: self.canary} if canary else {})
+        cases = ""
+        for name, end in outcomes.items():
+            module = name if name == canary else "t"
+            inner = "" if end == "pass" else f"<{end}/>"
+            if end != "absent":
+                cases += f'<testcase file="{module}.py" classname="{module}" name="{name}">{inner}</testcase>'
+        return f"<testsuites><testsuite>{cases}</testsuite></testsuites>".encode()
+
+
+@dataclass
+class Entry:
+    blob_sha: str
+
+
+class FakeTrees(Trees):
+    """Trees by name; each commit is its tree."""
+
+    def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
+        self._files = files
+        self.opened: list[str] = []
+
+    @override
+    def files(self, tree_ish: str) -> Mapping[str, TreeEntry]:
+        return {path: Entry("b") for path in self._files.get(tree_ish, {})}
+
+    @override
+    def read(self, tree_ish: str, path: str) -> bytes:
+        return self._files[tree_ish][path]
+
+    @override
+    def tree_sha(self, commit_sha: str) -> str:
+        return f"{commit_sha}-tree"
+
+    @override
+    def overlay(self, tree_sha: str, *, source_tree: str, paths: Sequence[str]) -> str:
+        return f"{tree_sha}+{source_tree}"
+
+    @override
+    def commit_tree(
+        self,
+        tree_sha: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        author_name: str,
+        author_email: str,
+        timestamp: int,
+    ) -> str:
+        return tree_sha
+
+    @override
+    def pack(self, commit_sha: str, *, depth: int) -> TreePack:
+        self.opened.append(commit_sha)
+        return TreePack(commit_sha, b"")
+
+
+class FakeSandbox(Sandbox):
+    """Answers every test run with the one given run."""
+
+    def __init__(self, run: Run, closed: Callable[[], None]) -> None:
+        self._run, self._closed = run, closed
+        self._canary: str | None = None
+
+    @property
+    @override
+    def image(self) -> Image:
+        return IMAGE
+
+    @override
+    def exec(
+        self, command: str, *, timeout_s: float, cwd: str = ".", env: Mapping[str, str] | None = None
+    ) -> ExecResult:
+        if command.startswith("rm "):
+            return ExecResult(exit_code=0, output="", duration_s=0)
+        if self._run.dies:
+            raise SandboxError("the container is gone")
+        red = {"failure", "error"} & {*self._run.outcomes.values(), *([self._run.canary] if self._canary else [])}
+        code = self._run.exit_code if self._run.exit_code is not None else int(bool(red))
+        return ExecResult(exit_code=code, output="out", duration_s=0.5)
+
+    @override
+    def read(self, path: str, *, max_bytes: int = 4_000_000) -> bytes:
+        if not self._run.outcomes:
+            raise FileNotFoundError(path)
+        return self._run.xml(self._canary)
+
+    @override
+    def write(self, path: str, data: bytes) -> None:
+        self._canary = path.removesuffix(".py")
+
+    @override
+    def list_files(self) -> tuple[str, ...]:
+        return ()
+
+    @override
+    def checkpoint(self) -> str:
+        return ""
+
+    @override
+    def diff(self) -> str:
+        return ""
+
+    @override
+    def restore(self, diff: str) -> None: ...
+
+    @override
+    def close(self) -> None:
+        self._closed()
+
+    @override
+    def __enter__(self) -> Self:
+        return self
+
+    @override
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class FakeSandboxes(SandboxProvider):
+    """Gives sandboxes by script, and insists that one is closed before the next opens."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.left = list(runs)
+        self._open = 0
+
+    @override
+    def image_for(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        pack: TreePack,
+        setup: tuple[str, ...] | None,
+        progress: Callable[[str], None],
+    ) -> Image:
+        return IMAGE
+
+    @override
+    def open(self, image: Image, pack: TreePack, *, labels: Mapping[str, str]) -> Sandbox:
+        assert self._open == 0
+        assert labels == {"coder.run": "r"}
+        self._open += 1
+        return FakeSandbox(self.left.pop(0), self._close)
+
+    @override
+    def sweep(self, *, run_id: str | None = None) -> int:
+        return 0
+
+    def _close(self) -> None:
+        self._open -= 1
+
+
+BEFORE = {"a.py": b"x = 1\n", "t.py": b"def test_old():\n    assert 1\n"}
+AFTER = {"a.py": b"x = 2\n", "t.py": b"def test_old():\n    assert 1\n\n\ndef test_new():\n    assert 2\n"}
+GREEN = Run({OLD: "pass"})
+BOTH = Run({OLD: "pass", NEW: "pass"})
+RED_NEW = Run({OLD: "pass", NEW: "failure"})
+
+
+def verified(*runs: Run, paths: Sequence[str] = ("a.py", "tests/t.py")) -> tuple[Verification, FakeSandboxes]:
+    trees = FakeTrees({"base": BEFORE, "head": AFTER})
+    sandboxes = FakeSandboxes(runs)
+    files = tuple(FileChange(path=path, status="modified") for path in paths)
+    patch = Patch(base_sha="base", tree_sha="head", diff="", files=files)
+    verifier = CellVerifier(trees, sandboxes, tests=given("pytest"), timeout_s=9, labels={"coder.run": "r"})
+    return verifier.verify(patch, image=IMAGE, round=1), sandboxes
+
+
+def test_five_runs_make_a_proof() -> None:
+    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, BOTH)
+
+    assert made.verdict.kind == "proven", made.verdict
+    assert made.evidence.proving_tests == ("t.py::test_new",)
+    assert sandboxes.left == []
+
+
+@pytest.mark.parametrize(
+    ("reported", "kind"),
+    [("failure", "proven"), ("pass", "unverified"), ("skipped", "unverified"), ("absent", "passing")],
+)
+def test_a_runner_that_does_not_see_failures_proves_nothing(reported: str, kind: str) -> None:
+    song = Run({OLD: "pass", NEW: "pass"}, canary=reported)
+
+    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, song)
+
+    assert made.verdict.kind == kind
+    assert bool(made.evidence.proving_tests) == (kind == "proven")
+
+
+def test_a_proving_test_that_fails_the_second_time_proves_nothing() -> None:
+    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW)
+
+    assert made.verdict.kind == "passing"
+    assert any("did not when it was run again" in reason for reason in made.verdict.reasons)
+
+
+def test_a_failure_that_does_not_come_back_is_flaky_and_named() -> None:
+    flaky = Run({OLD: "failure", NEW: "pass"})
+
+    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH)
+
+    assert made.verdict.kind == "passing"
+    assert any("t.py::test_old:1: failed in one of two runs" in reason for reason in made.verdict.reasons)
+
+
+def test_a_failure_that_comes_back_is_a_regression() -> None:
+    broken = Run({OLD: "failure", NEW: "pass"})
+
+    made, sandboxes = verified(GREEN, broken, RED_NEW, GREEN, broken)
+
+    assert made.verdict.kind == "regressed"
+    assert sandboxes.left == []
+
+
+def test_a_sandbox_that_dies_under_the_patch_is_a_regression() -> None:
+    made, _ = verified(GREEN, Run(dies=True), RED_NEW, GREEN)
+
+    assert made.verdict.kind == "regressed"
+    assert "the sandbox died while the tests ran: the container is gone" in made.verdict.reasons[0]
+
+
+def test_a_sandbox_that_always_dies_is_nobodys_regression() -> None:
+    made, _ = verified(*[Run(dies=True)] * 4)
+
+    assert made.verdict.kind == "unverified"
+
+
+def test_source_alone_takes_two_runs() -> None:
+    made, sandboxes = verified(GREEN, GREEN, paths=("a.py",))
+
+    assert made.verdict.kind == "passing"
+    assert [cell.name for cell in made.evidence.cells] == ["base", "head"]
+    assert sandboxes.left == []
+
+
+def test_what_stays_open_is_listed() -> None:
+    made, _ = verified(GREEN, GREEN, paths=("a.py", "requirements.txt"))
+
+    assert any("requirements.txt" in line for line in made.evidence.not_verified)
