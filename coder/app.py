@@ -179,7 +179,7 @@ def service_parts(config: Path | None) -> ServiceParts:
             result = resolve(task, services)
         except CoderError as exc:
             return {"ok": False, "error": app.redactor.full(str(exc)), "code": exc.exit_code}
-        except Exception as exc:  # noqa: BLE001 — a worker's boundary: one broken run must not end the others
+        except Exception as exc:
             logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
             return {"ok": False, "error": app.redactor.full(f"internal error: {exc!r}"), "code": CoderError.exit_code}
         url = result.pull_request.url if result.pull_request else None
