@@ -333,7 +333,7 @@ def test_a_base_that_is_no_branch_and_no_commit_is_an_error(server: GitHubServer
 
     assert {made.path for made in server.requests} <= {
         "/repos/octo/calc",
-        "/repos/octo/calc/git/refs/heads/nowhere",
+        "/repos/octo/calc/git/ref/heads/nowhere",
         f"/repos/octo/calc/commits/{'f' * 40}",
     }
 

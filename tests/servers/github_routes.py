@@ -293,7 +293,7 @@ ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("GET", REPO + r"/issues/(?P<number>\d+)/labels", list_labels),
     ("POST", REPO + r"/issues/(?P<number>\d+)/labels", add_labels),
     ("DELETE", REPO + r"/issues/(?P<number>\d+)/labels/(?P<label>[^/]+)", remove_label),
-    ("GET", REPO + r"/git/refs?/heads/(?P<branch>.+)", get_ref),
+    ("GET", REPO + r"/git/ref/heads/(?P<branch>.+)", get_ref),
     ("GET", REPO + r"/commits/(?P<sha>[^/]+)", get_commit),
     ("GET", REPO + r"/pulls", list_pulls),
     ("POST", REPO + r"/pulls", create_pull),
