@@ -13,7 +13,7 @@ from typing import Final, Literal
 REPORT: Final = "{report}"
 """Stands in a command for the report's path, which is new for every run."""
 
-_PYTEST = f"python3 -m pytest -q --tb=short --maxfail=0 -p no:cacheprovider -o junit_family=xunit1 --junitxml={REPORT}"
+_PYTEST = f"python3 -m pytest -q --tb=short --maxfail=0 -o junit_family=xunit1 --junitxml={REPORT}"
 _UNITTEST_NAMES = "-o python_files='test*.py *_test.py tests.py'"
 _PYTHON_PACKAGE = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile")
 _MAX_MARKER_BYTES = 1_000_000

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "__snapshots__", "spec", "specs", "testdata", "testing"})
+_TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "__snapshots__", "spec", "specs", "testdata"})
 _TEST_NAMES = re.compile(
     r"test_.*\.py|.*_tests?\.py|tests\.py"
     r"|.*[.-](?:test|spec)\.(?:[cm]?[jt]sx?|snap)"

@@ -9,6 +9,7 @@ from typing_extensions import override
 from coder.types import Cell, TestReport, Verdict, VerdictKind
 
 _MAX_NAMED = 10
+_MAX_FINDINGS = 40
 _MAX_OBJECTION_CHARS: Final = 6_000
 """About 1,500 tokens: enough for a handful of tracebacks."""
 
@@ -27,7 +28,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something about a patch's tests that a person must look at. `path` with a line says where."""
+    """Something about a patch's tests that a person must look at: where (line 0: no line of its own), and what."""
 
     path: str
     line: int
@@ -37,7 +38,7 @@ class Finding:
 
     @override
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.what}"
+        return f"{self.path}:{self.line}: {self.what}" if self.line else f"{self.path}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,11 @@ def _exit_code_pair(cells: Cells, reasons: tuple[str, ...]) -> _Judgement:
 
 def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
     """The judgement with what the look at the tests found."""
-    kind, listed = judged.kind, tuple(str(finding) for finding in findings)
+    serious_first = sorted(findings, key=lambda finding: not finding.fatal)
+    listed = tuple(str(finding) for finding in serious_first[:_MAX_FINDINGS])
+    if len(serious_first) > _MAX_FINDINGS:
+        listed = (*listed, f"and {len(serious_first) - _MAX_FINDINGS} more changes like these")
+    kind = judged.kind
     if kind in {"proven", "passing"} and any(finding.fatal for finding in findings):
         kind = "unverified"
         listed = ("the runs prove nothing, because the patch may bend how tests run", *listed)

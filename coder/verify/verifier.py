@@ -182,7 +182,7 @@ class CellVerifier:
         if not again.report.by_id or newly_failing(base, again.report):
             return cells, ()
         what = "failed in one of two runs of the same code: flaky"
-        return replace(cells, head=again), tuple(Finding(name, 1, what) for name in failing[:_MAX_FLAKY])
+        return replace(cells, head=again), tuple(Finding(name, 0, what) for name in failing[:_MAX_FLAKY])
 
     def _canary(self, cells: Cells, patch: Patch, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
         """Whether a test that must fail does fail beside the proving ones, and these pass again; findings if not."""
@@ -192,11 +192,11 @@ class CellVerifier:
         place = patch.files[0].path
         if song.canary == "green":
             what = "with this patch a test made to fail is not reported as failing: something bends the test runner"
-            return (Finding(place, 1, what, fatal=True),)
+            return (Finding(place, 0, what, fatal=True),)
         if song.canary == "missed":
-            return (Finding(place, 1, "with this patch a test made to fail is missing from the report"),)
+            return (Finding(place, 0, "with this patch a test made to fail is missing from the report"),)
         what = "passed on head and did not when it was run again: it proves nothing"
-        return tuple(Finding(name, 1, what) for name in song.unsteady[:_MAX_FLAKY])
+        return tuple(Finding(name, 0, what) for name in song.unsteady[:_MAX_FLAKY])
 
     def _open(self, tree_sha: str, image: Image) -> Sandbox:
         """A fresh sandbox with exactly this tree, and no history."""

@@ -11,6 +11,7 @@ TESTS = [
 SOURCES = [
     "a.py",
     "testing_tools.py",
+    "numpy/testing/utils.py",
     "contest.py",
     "latest.js",
     "src/attest/a.go",

@@ -270,6 +270,17 @@ def test_findings_lower_a_proof_and_fatal_ones_anything_green() -> None:
     assert "t.py:3: asserts less" in judged.objections[0]
 
 
+def test_many_findings_are_shortened_and_the_fatal_ones_stay() -> None:
+    many = [Finding("t.py", line, "deleted") for line in range(1, 500)]
+
+    judged = verdict(four(), findings=[*many, Finding("conftest.py", 1, "bends", fatal=True)])
+
+    assert judged.kind == "unverified"
+    assert len(judged.reasons) < 60
+    assert "conftest.py:1: bends" in judged.reasons
+    assert "and 460 more changes like these" in judged.reasons
+
+
 def test_no_change_is_told_to_the_model() -> None:
     assert no_change().kind == "no_change"
     assert no_change().objections

@@ -229,7 +229,7 @@ def test_a_failure_that_does_not_come_back_is_flaky_and_named() -> None:
     made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH)
 
     assert made.verdict.kind == "passing"
-    assert any("t.py::test_old:1: failed in one of two runs" in reason for reason in made.verdict.reasons)
+    assert any("t.py::test_old: failed in one of two runs" in reason for reason in made.verdict.reasons)
 
 
 def test_a_failure_that_comes_back_is_a_regression() -> None:
