@@ -158,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._whole(turn, openai_body(turn, request_id, body["model"], counted))
             return
         chunks = list(openai_chunks(turn, request_id, body["model"], counted))
+        if not (body.get("stream_options") or {}).get("include_usage"):
+            chunks = [chunk for chunk in chunks if chunk["choices"]]
         self._stream(turn, [_event(chunk) for chunk in chunks], b"data: [DONE]\n\n")
 
     def _anthropic(self, turn: Turn, body: JsonObject, counted: JsonObject) -> None:
