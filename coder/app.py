@@ -93,7 +93,12 @@ class Application:
         with self._lock:
             if name not in self._models:
                 profile = self.profile(name)
-                self._models[name] = LitellmClient(profile, self.settings.api_key(profile))
+                self._models[name] = LitellmClient(
+                    profile,
+                    self.settings.api_key(profile),
+                    proxy=self.settings.model.proxy,
+                    ca_bundle=self.settings.sandbox.ca_bundle,
+                )
             return self._models[name]
 
     def warm_up(self, name: str) -> None:
@@ -146,6 +151,7 @@ class Application:
             self.settings.state_dir / "mirrors",
             http_hosts=frozenset(self.settings.github.http_hosts),
             ca_bundle=Path(bundle) if bundle else None,
+            proxies=self.settings.sandbox.proxy.environment(),
         )
 
 

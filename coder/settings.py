@@ -38,6 +38,8 @@ class ModelSettings(Value):
     """The provider's id of the model, instead of the profile's."""
     api_key: SecretStr | None = None
     """The provider's key; without it the profile's environment variable is read."""
+    proxy: str | None = None
+    """HTTP proxy to the provider, as a URL; the environment's is not used, so that a model at home is not asked abroad."""
 
 
 class ServiceSettings(Value):

@@ -26,6 +26,8 @@ A_FEW = (
     *(lie for lie in LIES if "cannot be read" in lie.name),
 )
 
+CANARY = "testing that a failure is seen"
+
 
 @pytest.fixture(scope="module")
 def local() -> LocalSandboxProvider:
@@ -91,7 +93,7 @@ def test_the_base_is_run_once_for_several_rounds(tmp_path: Path, local: LocalSan
 
     first, second = (verifier.verify(stage.patch, image=IMAGE, round=number) for number in (1, 2))
 
-    assert said == ["round 1: testing base", "round 1: testing head", "round 2: testing head"]
+    assert said == ["round 1: testing base", "round 1: testing head", CANARY, "round 2: testing head", CANARY]
     assert first.evidence.cells[0] == second.evidence.cells[0]
 
 

@@ -205,7 +205,7 @@ def test_five_runs_make_a_proof() -> None:
 
 @pytest.mark.parametrize(
     ("reported", "kind"),
-    [("failure", "proven"), ("pass", "unverified"), ("skipped", "unverified"), ("absent", "passing")],
+    [("failure", "proven"), ("error", "proven"), ("pass", "unverified"), ("skipped", "unverified")],
 )
 def test_a_runner_that_does_not_see_failures_proves_nothing(reported: str, kind: str) -> None:
     song = Run({OLD: "pass", NEW: "pass"}, canary=reported)
@@ -214,6 +214,16 @@ def test_a_runner_that_does_not_see_failures_proves_nothing(reported: str, kind:
 
     assert made.verdict.kind == kind
     assert bool(made.evidence.proving_tests) == (kind == "proven")
+
+
+@pytest.mark.parametrize(("on_base", "kind"), [("failure", "unverified"), ("absent", "passing")])
+def test_a_failure_that_is_not_reported_at_all_is_compared_with_base(on_base: str, kind: str) -> None:
+    song, base = Run({OLD: "pass", NEW: "pass"}, canary="absent"), Run({OLD: "pass"}, canary=on_base)
+
+    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, song, base)
+
+    assert made.verdict.kind == kind
+    assert sandboxes.left == []
 
 
 def test_a_proving_test_that_fails_the_second_time_proves_nothing() -> None:
@@ -226,7 +236,7 @@ def test_a_proving_test_that_fails_the_second_time_proves_nothing() -> None:
 def test_a_failure_that_does_not_come_back_is_flaky_and_named() -> None:
     flaky = Run({OLD: "failure", NEW: "pass"})
 
-    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH)
+    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH, BOTH)
 
     assert made.verdict.kind == "passing"
     assert any("t.py::test_old: failed in one of two runs" in reason for reason in made.verdict.reasons)
@@ -254,8 +264,8 @@ def test_a_sandbox_that_always_dies_is_nobodys_regression() -> None:
     assert made.verdict.kind == "unverified"
 
 
-def test_source_alone_takes_two_runs() -> None:
-    made, sandboxes = verified(GREEN, GREEN, paths=("a.py",))
+def test_source_alone_takes_two_runs_and_one_of_a_failing_test() -> None:
+    made, sandboxes = verified(GREEN, GREEN, GREEN, paths=("a.py",))
 
     assert made.verdict.kind == "passing"
     assert [cell.name for cell in made.evidence.cells] == ["base", "head"]
@@ -263,6 +273,6 @@ def test_source_alone_takes_two_runs() -> None:
 
 
 def test_what_stays_open_is_listed() -> None:
-    made, _ = verified(GREEN, GREEN, paths=("a.py", "requirements.txt"))
+    made, _ = verified(GREEN, GREEN, GREEN, paths=("a.py", "requirements.txt"))
 
     assert any("requirements.txt" in line for line in made.evidence.not_verified)
