@@ -95,8 +95,10 @@ PROBES = {
     "set-user-id programs": ("su -c id root </dev/null >/dev/null 2>&1; test $? -ne 0", ""),
     "who goes when memory runs out": (
         # The runner takes its own score back a moment after the command has started.
-        "for i in $(seq 99); do grep -qx 0 /proc/1/oom_score_adj && break; sleep 0.1; done; "
-        "cat /proc/self/oom_score_adj /proc/1/oom_score_adj",
+        (
+            "for i in $(seq 99); do grep -qx 0 /proc/1/oom_score_adj && break; sleep 0.1; done; "
+            "cat /proc/self/oom_score_adj /proc/1/oom_score_adj"
+        ),
         "1000\n0\n",
     ),
     "core dumps": ("ulimit -c", "0\n"),
