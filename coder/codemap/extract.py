@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import tree_sitter
 
@@ -24,6 +24,11 @@ _MAX_NAME: Final = 200
 _AFTER_OPEN = re.compile(r"([(\[]) ")
 _BEFORE_CLOSE = re.compile(r",? ([)\]])")
 
+_MAX_DECLARATORS: Final = 32
+_NAMES: Final = frozenset({"identifier", "operator_name", "operator_cast", "destructor_name"})
+_WRAPPERS: Final = frozenset({"parenthesized_declarator", "reference_declarator", "attributed_declarator"})
+
+_Match = tuple[int, dict[str, list[tree_sitter.Node]]]
 _Found = tuple[int, int, Definition]
 """Start byte, end byte (outside), definition (its depth not yet known)."""
 
@@ -45,18 +50,19 @@ class Extractor:
     def _spans(self, source: bytes, language: str) -> list[_Found] | None:
         """Definitions in order of their start, outer before inner; None when the time was up, or errors hid them all."""
         parser, query = self._tool(language)
+        parsed = _blanked(source, BY_NAME[language].unread)
         deadline = self._clock() + MAX_PARSE_S
         # The time limit is heeded only when the source is a callable (py-tree-sitter 0.26).
         try:
             tree = parser.parse(
-                lambda offset, _point: source[offset : offset + _CHUNK],
+                lambda offset, _point: parsed[offset : offset + _CHUNK],
                 progress_callback=lambda _offset, _has_error: self._clock() > deadline,
             )
         except ValueError:  # how py-tree-sitter says that the callback stopped it
             parser.reset()
             return None
         # A query takes no progress callback: py-tree-sitter 0.26.1 dies of a segmentation fault when given one.
-        found = tree_sitter.QueryCursor(query, match_limit=_MATCH_LIMIT).matches(tree.root_node)
+        found = tree_sitter.QueryCursor(query, match_limit=_MATCH_LIMIT).matches(tree.root_node, _one_of(source))
         if not found and tree.root_node.has_error:
             return None
         return _ordered(source, found)
@@ -71,31 +77,79 @@ class Extractor:
         return tool
 
 
-def _ordered(source: bytes, matches: Iterable[tuple[int, dict[str, list[tree_sitter.Node]]]]) -> list[_Found]:
-    """One span per defining node: where two patterns found the same, the earlier pattern of the query file says the kind."""
-    best: dict[tuple[int, int, str], tuple[int, _Found]] = {}
+def _one_of(source: bytes) -> tree_sitter.QueryPredicate:
+    """The predicate `#one-of?`: the built-in `#any-of?` knows no text of a tree that was parsed from a callable."""
+
+    def holds(
+        predicate: str, args: list[tuple[str, Any]], pattern_index: int, captures: dict[str, list[tree_sitter.Node]]
+    ) -> bool:
+        del pattern_index
+        (capture, _), *words = args
+        node = captures[capture][0]
+        text = source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        return predicate == "one-of?" and any(text == word for word, _ in words)
+
+    return holds
+
+
+def _blanked(source: bytes, unread: str) -> bytes:
+    """`source` with blanks for what the grammar cannot read; every other byte stays in its place."""
+    return re.sub(unread.encode(), lambda found: b" " * len(found[0]), source) if unread else source
+
+
+def _ordered(source: bytes, matches: Iterable[_Match]) -> list[_Found]:
+    """One span per name: where two patterns found the same, the earlier of the query file counts."""
+    best: dict[int, tuple[int, _Found]] = {}
     for pattern, captures in matches:
-        names = captures.get("name")
-        node, kind = None, ""
-        for capture, nodes in captures.items():
-            if capture.startswith("definition."):
-                node, kind = nodes[0], capture.removeprefix("definition.")
-        if node is None or not names:
+        found = _found(source, captures)
+        if found is None:
             continue
-        name = source[names[0].start_byte : names[0].end_byte].decode("utf-8", "replace").strip("#\"'")[:_MAX_NAME]
-        key = (node.start_byte, node.end_byte, name)
+        key, span = found
         if key not in best or best[key][0] > pattern:
-            line, last = names[0].start_point[0] + 1, node.end_point[0] + 1
-            one = Definition(name, kind, line, last, 0, _signature(source, node, names[0]))
-            best[key] = (pattern, (key[0], key[1], one))
+            best[key] = (pattern, span)
     spans = [span for _, span in best.values()]
     spans.sort(key=lambda span: (span[0], -span[1], span[2].name))
     return spans[:MAX_DEFINITIONS]
 
 
-def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node) -> str:
+def _found(source: bytes, captures: dict[str, list[tree_sitter.Node]]) -> tuple[int, _Found] | None:
+    """What one match of a query file says, and where its name starts."""
+    node, kind = None, ""
+    for capture, nodes in captures.items():
+        if capture.startswith("definition."):
+            node, kind = nodes[0], capture.removeprefix("definition.")
+    names = captures.get("name") or [_declared(one) for one in captures.get("declarator", ())]
+    if node is None or not names:
+        return None
+    text = source[names[0].start_byte : names[0].end_byte].decode("utf-8", "replace")
+    if names[0].type == "operator_cast":
+        text = text.split("(", 1)[0].rstrip()
+    name = text.strip("#:\"'`$")[:_MAX_NAME] or text[:_MAX_NAME]
+    body = next(iter(captures.get("body", ())), None)
+    last = body if body is not None and body.end_byte > node.end_byte else node
+    line, (row, column) = names[0].start_point[0] + 1, last.end_point
+    end_line = max(line, row + (column > 0))  # a node that takes its line break along ends at the next line's start
+    one = Definition(name, kind, line, end_line, 0, _signature(source, node, names[0], body))
+    return names[0].start_byte, (node.start_byte, last.end_byte, one)
+
+
+def _declared(node: tree_sitter.Node) -> tree_sitter.Node:
+    """The name inside a declarator of C or C++: `*(*names)[3]`, `Outer<T>::Inner::~Inner() const`."""
+    for _ in range(_MAX_DECLARATORS):
+        if node.type in _NAMES:
+            break
+        inner = node.child_by_field_name("declarator") or node.child_by_field_name("name")
+        if inner is None and node.type in _WRAPPERS and node.named_child_count:
+            inner = node.named_children[-1]
+        if inner is None:
+            break
+        node = inner
+    return node
+
+
+def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node, body: tree_sitter.Node | None) -> str:
     """The text from the name's line (annotations before it left out) to the body, on one line; without a body, one line."""
-    body = node.child_by_field_name("body")
+    body = body or node.child_by_field_name("body")
     if body is None:
         value = node.child_by_field_name("value")
         body = value.child_by_field_name("body") if value is not None else None
@@ -105,7 +159,7 @@ def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node) ->
     if body is None and not (first := text.split("\n", 1)[0].rstrip()).endswith(("(", ",")):
         text = first
     text = _AFTER_OPEN.sub(r"\1", _BEFORE_CLOSE.sub(r"\1", " ".join(text.split())))
-    return text.removesuffix("=>").rstrip(" {:=;")[:MAX_SIGNATURE]
+    return text.removesuffix("=>").rstrip(" {:=;\\")[:MAX_SIGNATURE]
 
 
 def _assembled(source: bytes, spans: list[_Found]) -> Parsed:

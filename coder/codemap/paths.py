@@ -24,7 +24,7 @@ _BINARY = re.compile(
 _TEST = re.compile(
     r"(?:^|/)(?:tests?|testing|__tests__|specs?|testdata|testutils?|fixtures|e2e|mocks?|__mocks__|integration[-_]tests?)/"
     r"|(?:^|/)(?:test_[^/]*|conftest)\.\w+$|[^/]*(?:_test|_tests|\.test|\.spec|-test|-spec|_spec)\.\w+$|"
-    r"(?:^|/)[^/]*(?:Tests?|IT|TestCase|Spec)\.(?:java|kt|scala|cs|groovy)$|(?:^|/)src/(?:[a-z]+Test|test[A-Z][a-zA-Z]*)/"
+    r"(?:^|/)[^/]*(?:Tests?|IT|TestCase|Spec)\.(?:java|kt|scala|cs|groovy|php|swift)$|(?:^|/)src/(?:[a-z]+Test|test[A-Z][a-zA-Z]*)/"
 )
 _ASIDE = re.compile(
     r"(?:^|/)(?:docs?|documentation|examples?|samples?|benchmarks?|bench|demos?|website|tutorials?|\.github)/"

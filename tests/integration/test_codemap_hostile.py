@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from coder.codemap.index import SCHEMA_VERSION
+from coder.codemap.languages import LANGUAGES
 from coder.codemap.map import CodeMap
 from coder.codemap.parse import Job, Parsers, worker_command
 from coder.codemap.parsed import Parsed
 from coder.errors import CodeMapError
 from tests.integration.codemap_tree import SHOP, MemoryTree
+
+GROWN = [language for language in LANGUAGES if language.name in {"csharp", "cpp", "kotlin", "swift", "scala", "dart"}]
 
 
 def results(parsers: Parsers, jobs: Iterable[Job]) -> dict[str, Parsed | None]:
@@ -50,6 +53,17 @@ def test_jobs_behind_a_killer_are_done_by_another_process() -> None:
 
     assert len(found) == 30
     assert [path for path, parsed in found.items() if parsed is None] == ["f3.java"]
+
+
+def test_no_bracket_bomb_of_any_language_costs_more_than_itself() -> None:
+    jobs = [
+        Job(number, language.name, f"{number}.{language.name}", b"a<" * 20_000) for number, language in enumerate(GROWN)
+    ]
+
+    found = results(Parsers(2), [*jobs, job(1000, b"def after(): pass\n")])
+
+    assert len(found) == len(jobs) + 1
+    assert [one.name for one in getattr(found["f1000.python"], "definitions", ())] == ["after"]
 
 
 def test_a_worker_that_is_killed_loses_one_file() -> None:

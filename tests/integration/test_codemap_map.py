@@ -128,7 +128,7 @@ def test_two_processes_may_build_the_same_index(tmp_path: Path) -> None:
 def test_an_overview_depends_on_the_files_alone(codemap: CodeMap) -> None:
     text = codemap.overview(MemoryTree(SHOP), max_tokens=300)
 
-    assert first_path(text) == "7 files: python 4, text 2, typescript 1"
+    assert first_path(text) == "7 files: python 4, bash 1, text 1, typescript 1"
     assert "shop/ 3" in text.split("\n")
     assert "  2: class Cart" in text.split("\n")
     assert tokens(text) <= 300
