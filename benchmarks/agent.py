@@ -33,9 +33,11 @@ from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
+from coder.tools.recall import RecallTool
 from coder.tools.run import Run
-from coder.trace.events import Answered, Entry, Opened, Reduced, Resumed
+from coder.trace.events import Answered, Entry, Opened, Reduced, Resumed, Summarised
 from coder.trace.journal import JournalStore
+from coder.trace.recall import Recall
 from coder.trace.state import spent, state_of
 from coder.types import Limits, Message, Remote, RepoRef
 from coder.workspace.workspace import Workspace
@@ -94,15 +96,12 @@ def child(options: argparse.Namespace) -> None:
     with DockerSandboxProvider(settings, images_folder=data_folder("sandbox_images")) as provider, model:
         image = provider.image_for({"module_0.py": b""}, pack=pack, setup=None, progress=lambda _: None)
         with provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
+            recall = RecallTool(Recall(journal))
             tools = Toolbox(
                 [
-                    EditTool(sandbox),
-                    List(sandbox),
+                    *(tool(sandbox) for tool in (EditTool, List, Read, Run, Search, Submit)),
                     Plan(),
-                    Read(sandbox),
-                    Run(sandbox),
-                    Search(sandbox),
-                    Submit(sandbox),
+                    recall,
                 ]
             )
             if journal.entries:
@@ -127,7 +126,8 @@ def child(options: argparse.Namespace) -> None:
         "cpu_ms_per_step": cpu_s * 1000 / max(used.steps, 1),
         "peak_rss_mb": after.ru_maxrss / 1024,
         "cost_usd": used.cost_usd,
-        "reductions": len([e for e in journal.events if isinstance(e, Reduced)]),
+        "cached_share": used.cached_tokens / max(used.prompt_tokens, 1),
+        "reductions": len([e for e in journal.events if isinstance(e, Reduced | Summarised)]),
         "tree": tree,
     }
     store.close()
@@ -189,6 +189,7 @@ def trajectory(folder: Path, steps: int) -> dict[str, Any]:
         "prefix_breaks": measured["prefix_breaks"],
         "first_prompt_kb": round(measured["first_bytes"] / 1024, 1),
         "cost_usd": round(told["cost_usd"], 3),
+        "cached_share": round(told["cached_share"], 4),
         "reductions": told["reductions"],
         "recall_ok": measured["recall_ok"],
     }

@@ -1,6 +1,7 @@
 """The model's end of the agent benchmark: answers at once, by the number of answers that stand in the history."""
 
 import json
+import re
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,10 @@ FACT = "the password of the gate is 7319-heron"
 """Told by a tool early on; needed again near the end."""
 _CHARS_PER_TOKEN = 4
 _CACHE_BLOCK_CHARS = 64 * _CHARS_PER_TOKEN
+_SUMMARISED = re.compile(r"All steps up to step (\d+) were replaced")
+_SUMMARY = (
+    "Goal: all modules get their line. Facts: module_N.py holds f<N>_<n>. Done: lines were added. Next: go on. " * 20
+)
 _REASONING = (
     "I look at what the last result says about the module, and at what is still to be done before I go on. " * 6
 )
@@ -24,6 +29,8 @@ def turn(number: int, steps: int) -> tuple[str, dict[str, Any]]:
         return "submit", {"title": "Bench", "summary": "All done.", "confirm": True}
     if number == 4:
         return "run", {"command": f"echo '{FACT}'"}
+    if number == int(steps * 0.93):
+        return "recall", {"words": "password of the gate"}
     choices: list[tuple[str, dict[str, Any]]] = [
         ("read", {"path": module, "start": 1, "lines": 60}),
         ("search", {"pattern": f"f{number % 120}_1[0-9]", "path": module}),
@@ -35,13 +42,31 @@ def turn(number: int, steps: int) -> tuple[str, dict[str, Any]]:
     return choices[number % len(choices)]
 
 
+def _call(number: int, steps: int) -> dict[str, Any]:
+    name, arguments = turn(number, steps)
+    call = {"name": name, "arguments": json.dumps(arguments)}
+    return {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": _REASONING,
+        "tool_calls": [{"id": f"functions.{name}:{number}", "type": "function", "function": call}],
+    }
+
+
+def _step(messages: list[dict[str, Any]]) -> int:
+    """How many steps were done: those that stand in the history, and those that a summary stands for."""
+    summarised = [_SUMMARISED.match(str(m["content"])) for m in messages if m["role"] == "user"]
+    before = max((int(found[1]) for found in summarised if found), default=0)
+    return before + len([m for m in messages if m["role"] == "assistant"])
+
+
 class _Measured:
     """What is counted from one report to the next."""
 
     def __init__(self) -> None:
         self.gaps_ms: list[float] = []
         self.asked: list[int] = []
-        self.sent_bytes = self.shared_bytes = self.prefix_breaks = self.first_bytes = 0
+        self.sent_bytes = self.shared_bytes = self.prefix_breaks = self.first_bytes = self.summaries = 0
         self.recall_ok: bool | None = None
 
 
@@ -92,29 +117,27 @@ class _Server(ThreadingHTTPServer):
         measured, body = self.measured, json.loads(raw)
         if self.answered:
             measured.gaps_ms.append((arrived - self.answered) * 1000)
-        number = len([m for m in body["messages"] if m["role"] == "assistant"])
+        number = _step(body["messages"])
         # As a model's template renders it: tools first, then the messages; the list's closing bracket moves on.
         shared = self._shared((json.dumps(body["tools"]) + json.dumps(body["messages"])[:-1]).encode())
-        measured.asked.append(number)
         measured.first_bytes = measured.first_bytes or len(raw)
-        if number == int(self.steps * 0.93):
-            measured.recall_ok = FACT.encode() in raw
-        name, arguments = turn(number, self.steps)
-        call = {"name": name, "arguments": json.dumps(arguments)}
-        message = {
-            "role": "assistant",
-            "content": None,
-            "reasoning_content": _REASONING,
-            "tool_calls": [{"id": f"functions.{name}:{number}", "type": "function", "function": call}],
-        }
+        if number == int(self.steps * 0.93) + 1:
+            measured.recall_ok = FACT in str(body["messages"][-1]["content"])
+        if str(body["messages"][-1]["content"]).startswith("The conversation so far is about to be shortened"):
+            measured.summaries += 1
+            message: dict[str, Any] = {"role": "assistant", "content": _SUMMARY, "reasoning_content": _REASONING}
+        else:
+            measured.asked.append(number)
+            message = _call(number, self.steps)
         cached = shared // _CACHE_BLOCK_CHARS * _CACHE_BLOCK_CHARS // _CHARS_PER_TOKEN
         usage = {
             "prompt_tokens": len(self.last_body) // _CHARS_PER_TOKEN,
-            "completion_tokens": (len(_REASONING) + len(call["arguments"])) // _CHARS_PER_TOKEN,
+            "completion_tokens": len(json.dumps(message)) // _CHARS_PER_TOKEN,
             "total_tokens": 0,
             "prompt_tokens_details": {"cached_tokens": cached},
         }
-        choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+        finish = "tool_calls" if "tool_calls" in message else "stop"
+        choice = {"index": 0, "finish_reason": finish, "message": message}
         return {
             "id": "x",
             "object": "chat.completion",

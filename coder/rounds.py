@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from coder.agent.loop import Agent
 from coder.agent.opening import guide_paths, opening
@@ -18,9 +18,11 @@ from coder.tools.codemap import CodeMapTool
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
+from coder.tools.recall import RecallTool
 from coder.tools.run import Run, RunTests
 from coder.trace.events import Opened, PatchTaken, Solved, Told, Verified
 from coder.trace.journal import Journal
+from coder.trace.recall import Recall
 from coder.trace.state import RunState, spent, state_of
 from coder.types import Base, Cell, Evidence, Message, Task, Verdict
 from coder.verify.cells import run_cell
@@ -40,6 +42,15 @@ class Rounds:
     ) -> None:
         self._task, self._services, self._policy = task, services, services.policy
         self._journal, self._ground, self._show = journal, ground, show
+        self._recall = Recall(journal)
+        self._verifier = CellVerifier(
+            ground.repository,
+            services.sandboxes,
+            tests=ground.tests,
+            timeout_s=services.policy.test_timeout_s,
+            labels={"coder.run": task.run_id},
+            progress=services.progress,
+        )
 
     @property
     def _state(self) -> RunState:
@@ -51,7 +62,7 @@ class Rounds:
 
     def prove(self) -> None:
         """Rounds of work and tests, until the tests are content or the rounds are used up."""
-        with ExitStack() as stack:
+        with ExitStack() as stack, closing(self._recall):
             sandbox: Sandbox | None = None
             while True:
                 state = self._state
@@ -111,6 +122,7 @@ class Rounds:
                 List(sandbox),
                 Plan(),
                 Read(sandbox),
+                RecallTool(self._recall),
                 Run(sandbox),
                 RunTests(sandbox, suite),
                 Search(sandbox),
@@ -142,15 +154,7 @@ class Rounds:
         diff = self._journal.blob(state.patch.diff_blob).decode("utf-8", "surrogateescape")
         patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
         self._show("testing the change in clean containers")
-        verifier = CellVerifier(
-            self._ground.repository,
-            self._services.sandboxes,
-            tests=self._ground.tests,
-            timeout_s=self._policy.test_timeout_s,
-            labels={"coder.run": self._task.run_id},
-            progress=self._services.progress,
-        )
-        result = verifier.verify(patch, image=self._ground.image, round=state.objections + 1)
+        result = self._verifier.verify(patch, image=self._ground.image, round=state.objections + 1)
         verdict = result.verdict if patch.files else _no_change(state.solved)
         self._journal.append(Verified(round=state.objections + 1, verdict=verdict, evidence=result.evidence))
 

@@ -4,6 +4,10 @@ import os
 import socket
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("coder", deadline=None)  # machines are shared: nothing here asserts on time
+settings.load_profile("coder")
 
 LOOPBACK = ("127.", "::1", "localhost", "/")
 

@@ -1,18 +1,21 @@
 """The conversation as it goes on the wire: append only, until it must be shortened."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from coder.agent import budget, stuck, window
+from coder.agent import budget, economy, stuck, window
 from coder.errors import ContextOverflowError
 from coder.model.protocol import CompletionRequest, ModelClient
 from coder.prompts import render
-from coder.trace.events import Answered, Event, Opened, Told
+from coder.trace.events import Answered, Event, Opened, Summarised, Told, ToolFinished
 from coder.trace.journal import Journal
 from coder.trace.state import conversation, spent
 from coder.types import Completion, Limits, Message
 
 CALL_DEADLINE_S = 900.0
 """Wall clock of one model call with its retries."""
+MAX_SUMMARY_TOKENS = 8_192
+"""Of a summary, what was thought about it included."""
 
 
 class Context:
@@ -34,10 +37,33 @@ class Context:
     def room(self) -> int:
         """Tokens that the next answer may have, the conversation shortened first if need be; 0 when there is no room."""
         profile = self._model.profile
+        keep = economy.first_step_to_keep(self._journal.events, profile)
+        if keep is not None and self._room():
+            self._summarise(keep)
+        if window.tokens(self._messages, self._tools) > window.REDUCE_AT * profile.window_tokens:
+            self._shorten(window.KEEP_STEPS)
+        return self._room()
+
+    def _room(self) -> int:
         estimate = window.tokens(self._messages, self._tools)
-        if estimate > window.REDUCE_AT * profile.window_tokens and self._shorten(window.KEEP_STEPS):
-            estimate = window.tokens(self._messages, self._tools)
-        return budget.room(estimate, profile, self._limits, spent(self._journal.entries))
+        return budget.room(estimate, self._model.profile, self._limits, spent(self._journal.entries))
+
+    def _summarise(self, keep: int) -> None:
+        """Let the model write down what it needs of the steps before `keep`; without a usable answer nothing changes.
+
+        The question is the conversation itself with one message more, so that the provider's cache serves it.
+        """
+        events = self._journal.events
+        kept = len({e.step for e in events if isinstance(e, Answered) and e.step >= keep})
+        question = Message(role="user", content=render("summary_request", kept=kept))
+        request = self._request(min(self._room(), MAX_SUMMARY_TOKENS), question)
+        try:
+            completion = self._model.complete(request)
+        except ContextOverflowError:
+            return  # the step itself will meet it too, and shorten by other means
+        message = summary_message(events, completion, keep)
+        self._journal.append(Summarised(before_step=keep, completion=completion, message=message))
+        self._messages = conversation(self._journal.events)
 
     def ask(self, step: int, room: int) -> Completion:
         """The model's answer, journalled; a conversation that the provider finds too long is shortened once."""
@@ -67,8 +93,9 @@ class Context:
         silent = reason in {"no_tool_call", "cut_short"}
         self.record(Told(step=step, reason=reason, message=message, replaces_answer=silent))
 
-    def _request(self, room: int) -> CompletionRequest:
-        return CompletionRequest(self._messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id)
+    def _request(self, room: int, *more: Message) -> CompletionRequest:
+        messages = [*self._messages, *more]
+        return CompletionRequest(messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id)
 
     def _shorten(self, keep_steps: int) -> bool:
         reduced = window.reduction(self._journal.events, keep_steps=keep_steps)
@@ -77,3 +104,12 @@ class Context:
         self._journal.append(reduced)
         self._messages = conversation(self._journal.events)
         return True
+
+
+def summary_message(events: Sequence[Event], completion: Completion, keep: int) -> Message | None:
+    """What stands for the steps before `keep`: the model's summary and its last plan; None when it wrote no summary."""
+    text = (completion.message.content or "").strip()
+    if not text or completion.finish_reason != "stop":
+        return None
+    plan = next((e.output.content for e in reversed(events) if isinstance(e, ToolFinished) and e.name == "plan"), "")
+    return Message(role="user", content=render("summary", last=keep - 1, summary=text, plan=plan))

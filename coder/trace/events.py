@@ -114,6 +114,18 @@ class Reduced(Value):
     before_step: int
 
 
+class Summarised(Value):
+    """The model was asked for a summary, and paid for it: `message` takes the place of all steps before `before_step`.
+
+    Without `message` the answer was no summary, and nothing changed.
+    """
+
+    type: Literal["summarised"] = "summarised"
+    before_step: int
+    completion: Completion
+    message: Message | None
+
+
 class Solved(Value):
     """The agent's part ended (for this round)."""
 
@@ -162,6 +174,7 @@ Event = Annotated[
     | ToolFinished
     | Told
     | Reduced
+    | Summarised
     | Solved
     | PatchTaken
     | Verified

@@ -18,14 +18,17 @@ from coder.trace.events import (
     Resumed,
     RunStarted,
     Solved,
+    Summarised,
     Told,
     ToolFinished,
     Verified,
 )
 from coder.types import Checkpoint, Completion, Message, Spent, Submission, ToolCall
 
-STUB = "[This old output is hidden to save space. Run the tool again if you need it.]"
+STUB = "[{chars} characters hidden to save space; recall(step={step}) shows them]"
 """What a hidden tool output looks like to the model."""
+SUMMARY_STEP = -1
+"""Where a summary belongs: to no step, so that the next one takes its place."""
 
 _FIELDS = {
     "run_started": "started",
@@ -81,38 +84,49 @@ def state_of(events: Iterable[Event]) -> RunState:
 def conversation(events: Iterable[Event]) -> list[Message]:
     """The messages as they go on the wire next, rebuilt from the journal.
 
-    Tool results stand right after the call's message, in call order, as templates that pair by order need them.
+    Tool results stand right after the call's message, in call order, as templates that pair by order need them. What a
+    reduction takes away are whole steps, or the outputs of whole steps: no call ever stands without its result.
     """
-    messages: list[Message] = []
-    steps: list[int] = []  # of the message at the same place
+    placed: list[tuple[int, Message]] = []
+    """Messages with the step that they belong to: 0 for the opening."""
     for event in events:
-        step = getattr(event, "step", 0)
         match event:
             case Opened():
-                messages.extend(event.messages)
+                placed += [(0, message) for message in event.messages]
             case Answered():
-                messages.append(event.completion.message)
+                placed.append((event.step, event.completion.message))
             case ToolFinished():
-                messages.append(
-                    Message(role="tool", content=event.output.content, tool_call_id=event.call_id, name=event.name)
-                )
+                content = event.output.content
+                result = Message(role="tool", content=content, tool_call_id=event.call_id, name=event.name)
+                placed.append((event.step, result))
             case Told():
-                if event.replaces_answer and messages[-1].role == "assistant":
-                    messages.pop()
-                messages.append(event.message)
-            case Reduced():
-                messages = [hidden(m) if s < event.before_step else m for m, s in zip(messages, steps, strict=True)]
+                if event.replaces_answer and placed[-1][1].role == "assistant":
+                    placed.pop()
+                placed.append((event.step, event.message))
+            case Reduced() | Summarised():
+                placed = _shortened(placed, event)
             case _:
                 pass
-        steps = steps[: len(messages)] + [step] * (len(messages) - len(steps))
-    return messages
+    return [m for _, m in placed]
 
 
-def hidden(message: Message) -> Message:
+def _shortened(placed: list[tuple[int, Message]], event: Reduced | Summarised) -> list[tuple[int, Message]]:
+    """The conversation after a reduction; a summary takes the place of the one before it, too."""
+    if isinstance(event, Reduced):
+        return [(step, hidden(m, step) if step < event.before_step else m) for step, m in placed]
+    if event.message is None:
+        return placed
+    opening = [(step, m) for step, m in placed if step == 0]
+    return [*opening, (SUMMARY_STEP, event.message), *(p for p in placed if p[0] >= event.before_step)]
+
+
+def hidden(message: Message, step: int) -> Message:
     """A long tool output as the stub that stands for it on the wire; any other message as it is."""
-    if message.role != "tool" or len(message.content or "") <= len(STUB):
+    content = message.content or ""
+    stub = STUB.format(chars=len(content), step=step)
+    if message.role != "tool" or len(content) <= len(stub):
         return message
-    return message.model_copy(update={"content": STUB})
+    return message.model_copy(update={"content": stub})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +159,17 @@ def last_turn(events: Iterable[Event]) -> Turn:
 
 def spent(entries: Sequence[Entry]) -> Spent:
     """Steps, tokens, dollars and wall clock so far; time in which no process ran the journal is not counted."""
-    answers = [e.event for e in entries if isinstance(e.event, Answered)]
+    answers = [e.event.completion for e in entries if isinstance(e.event, Answered | Summarised)]
     elapsed, started, last = 0.0, "", ""
     for entry in entries:
         if isinstance(entry.event, Resumed) or not started:
             elapsed += _seconds(started, last)
             started = entry.ts
         last = entry.ts
-    usages = [answer.completion.usage for answer in answers]
+    usages = [answer.usage for answer in answers]
     return Spent(
         steps=len(answers),
-        cost_usd=sum(answer.completion.cost_usd for answer in answers),
+        cost_usd=sum(answer.cost_usd for answer in answers),
         prompt_tokens=sum(usage.prompt_tokens for usage in usages),
         cached_tokens=sum(usage.cached_tokens for usage in usages),
         completion_tokens=sum(usage.completion_tokens for usage in usages),

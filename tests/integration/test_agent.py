@@ -14,11 +14,13 @@ from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import Read
-from coder.tools.plan import Submit
+from coder.tools.plan import Plan, Submit
+from coder.tools.recall import RecallTool
 from coder.tools.run import Run
-from coder.trace.events import Answered, Entry, Event, Opened, Reduced, Resumed, Told, ToolFinished
+from coder.trace.events import Answered, Entry, Event, Opened, Reduced, Resumed, Summarised, Told, ToolFinished
 from coder.trace.journal import Journal, JournalStore
-from coder.trace.state import conversation, state_of
+from coder.trace.recall import Recall
+from coder.trace.state import conversation, spent, state_of
 from coder.types import Completion, Limits, Message, Outcome, ToolCall, ToolSpec, Usage
 from tests.contract.sandbox_support import committed, local_backend
 
@@ -47,8 +49,9 @@ class World:
         self._provider, self._image, self._pack = provider, image, pack
         self.requests = 0
 
-    def toolbox(self, sandbox: Sandbox) -> Toolbox:
-        return Toolbox([EditTool(sandbox), Read(sandbox), Run(sandbox), Submit(sandbox)])
+    def toolbox(self, sandbox: Sandbox, journal: Journal) -> Toolbox:
+        recall = RecallTool(Recall(journal))
+        return Toolbox([EditTool(sandbox), Plan(), Read(sandbox), recall, Run(sandbox), Submit(sandbox)])
 
     def journal(self, *listeners: Callable[[Entry], None]) -> Journal:
         journal = self.store.open("run", listeners=listeners)
@@ -62,7 +65,7 @@ class World:
 
     def toolbox_specs(self) -> tuple[ToolSpec, ...]:
         with self._provider.open(self._image, self._pack, labels={}) as sandbox:
-            return self.toolbox(sandbox).specs
+            return self.toolbox(sandbox, self.store.open("other")).specs
 
     def solve(
         self,
@@ -78,7 +81,11 @@ class World:
             if (checkpoint := state_of(journal.events).checkpoint) is not None:
                 sandbox.restore(journal.blob(checkpoint.diff_blob).decode("utf-8", "surrogateescape"))
             agent = Agent(
-                model=model, toolbox=self.toolbox(sandbox), sandbox=sandbox, journal=journal, limits=limits or Limits()
+                model=model,
+                toolbox=self.toolbox(sandbox, journal),
+                sandbox=sandbox,
+                journal=journal,
+                limits=limits or Limits(),
             )
             try:
                 outcome = agent.solve()
@@ -262,7 +269,7 @@ def test_a_conversation_near_the_window_is_shortened_once_and_goes_on(world: Wor
     assert outcome.kind == "submitted"
     assert [e for e in world.events if isinstance(e, Reduced)]
     contents = [m.content or "" for m in conversation(world.events) if m.role == "tool"]
-    assert contents[0].startswith("[This old output is hidden")
+    assert "hidden to save space; recall(step=1)" in contents[0]
     assert "30000" in contents[-2]
 
 
@@ -280,3 +287,91 @@ def test_a_provider_that_finds_it_too_long_gets_a_shorter_one(world: World) -> N
     assert outcome.kind == "submitted"
     assert failed == [1]
     assert len([e for e in world.events if isinstance(e, Reduced)]) == 1
+
+
+def long_work(*, summary: Message | Completion) -> list[Turn]:
+    """Sixty steps of work whose outputs are worth summarising; asked for a summary, the model gives `summary`."""
+    number = iter(range(1, 1000))
+    plan = ("plan", {"items": [{"text": "keep going", "status": "doing"}]})
+
+    def turn(messages: Sequence[Message]) -> Message | Completion:
+        if (messages[-1].content or "").startswith("The conversation so far is about to be shortened"):
+            return summary
+        step = next(number)
+        if step == 1:
+            return does(("run", {"command": "echo the gate opens with 7319-heron"}), plan)
+        if step == 60:
+            return does(("recall", {"words": "gate opens"}))
+        if step > 60:
+            return does(SUBMIT)
+        return does(("run", {"command": f"seq {step}000 {step}900"}))
+
+    return [turn] * 80
+
+
+def assert_whole(messages: Sequence[Message]) -> None:
+    """Every call is answered once, in order, right after its message; nothing else is a tool message."""
+    waiting: list[str] = []
+    for message in messages:
+        if message.role == "tool":
+            assert waiting
+            assert message.tool_call_id == waiting.pop(0)
+        else:
+            assert not waiting
+            waiting = [call.id for call in message.tool_calls]
+    assert not waiting
+
+
+def test_long_work_is_summarised_when_that_pays_and_nothing_needed_is_lost(world: World) -> None:
+    outcome = world.solve(long_work(summary=says("Goal: go on. Facts: none.")))
+
+    events = world.events
+    summaries = [e for e in events if isinstance(e, Summarised)]
+    messages = conversation(events)
+    assert outcome.kind == "submitted"
+    assert 1 <= len(summaries) <= 6
+    assert [m.role for m in messages[:3]] == ["system", "user", "user"]
+    assert "Goal: go on." in (messages[2].content or "")
+    assert "[~] keep going" in (messages[2].content or "")
+    assert len([m for m in messages if (m.content or "").startswith("All steps up to")]) == 1
+    assert_whole(messages)
+    assert not [m for m in messages[:-4] if "7319-heron" in (m.content or "")]
+    assert "7319-heron" in (messages[-3].content or "")
+    assert spent(world.store.open("run").entries).steps == world.requests
+
+
+def test_at_every_moment_of_long_work_the_conversation_is_whole(world: World) -> None:
+    world.solve(long_work(summary=says("Goal: go on.")))
+    events = world.events
+
+    for end in range(2, len(events), 7):
+        if not isinstance(events[end], Answered | ToolFinished):
+            assert_whole(conversation(events[: end + 1]))
+
+
+@pytest.mark.parametrize("answer", [does(("read", {"path": "a.txt"})), cut(says("Goal: half a summ"))])
+def test_without_a_usable_summary_the_work_goes_on_unshortened_and_it_is_not_asked_at_each_step(
+    world: World, answer: Message | Completion
+) -> None:
+    outcome = world.solve(long_work(summary=answer))
+
+    summaries = [e for e in world.events if isinstance(e, Summarised)]
+    assert outcome.kind == "submitted"
+    assert 1 <= len(summaries) <= 4
+    assert not [e for e in summaries if e.message]
+    assert len([m for m in conversation(world.events) if m.role == "assistant"]) == 61
+
+
+def test_killed_after_a_summary_the_conversation_is_the_same(world: World) -> None:
+    turns = long_work(summary=says("Goal: go on."))
+
+    def die(entry: Entry) -> None:
+        if isinstance(entry.event, Summarised):
+            raise Died
+
+    with pytest.raises(Died):
+        world.solve(turns, listeners=[die])
+    outcome = world.solve(turns)
+
+    assert outcome.kind == "submitted"
+    assert_whole(conversation(world.events))

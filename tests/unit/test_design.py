@@ -18,6 +18,7 @@ from coder.tools.codemap import CodeMapArguments
 from coder.tools.edit import EditArguments
 from coder.tools.files import ListArguments, ReadArguments, SearchArguments
 from coder.tools.plan import PlanArguments, SubmitArguments
+from coder.tools.recall import RecallArguments
 from coder.tools.run import RunArguments, RunTestsArguments
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,7 @@ TOOLS: dict[str, type[Arguments]] = {
     "list": ListArguments,
     "plan": PlanArguments,
     "read": ReadArguments,
+    "recall": RecallArguments,
     "run": RunArguments,
     "run_tests": RunTestsArguments,
     "search": SearchArguments,

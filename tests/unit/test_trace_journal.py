@@ -218,4 +218,4 @@ def test_a_reduction_hides_outputs_of_earlier_steps_only() -> None:
 
     contents = [m.content for m in conversation(events) if m.role == "tool"]
 
-    assert contents == [STUB, "x" * 500, "ok"]
+    assert contents == [STUB.format(chars=500, step=1), "x" * 500, "ok"]
