@@ -60,9 +60,9 @@ def no_change() -> Verdict:
 def verdict(cells: Cells, *, findings: Collection[Finding] = ()) -> Verdict:
     """What the runs and the look at the tests come to.
 
-    proven: a test fails on base with the patch's tests and passes on head, and every test that passed on base passes on
-    head and, in its old form, on head too. Tests that fail on base already count neither for nor against. `findings`
-    lower a proven to a passing, fatal ones anything green to unverified.
+    proven: a test fails on base (with the patch's tests) and passes on head, and every test that passed on base passes on
+    head and, in its old form, on head too. Tests that fail on both count neither for nor against. `findings` lower a
+    proven to a passing, fatal ones anything green to unverified.
     """
     if cells.exit_codes_only:
         judged = _by_exit_code(cells)
@@ -76,18 +76,30 @@ def verdict(cells: Cells, *, findings: Collection[Finding] = ()) -> Verdict:
 
 
 def proving_tests(cells: Cells) -> tuple[str, ...]:
-    """Tests that are new or changed, fail on base and pass on head; empty where only exit codes are known."""
-    if cells.base_new is None or not cells.base_new.report.by_id or not cells.head.report.by_id:
+    """Tests that fail on base and pass on head; empty where only exit codes are known.
+
+    New or changed ones fail on base with the patch's tests. One that failed on base as it stood there must also pass on
+    head as it stood there.
+    """
+    base, head = cells.base.report, cells.head.report
+    if not base.by_id or not head.by_id:
         return ()
-    before, old = cells.base_new.report, cells.base.report
+    red_already = {*base.failed, *base.errored}
+    if cells.base_new is None:
+        return tuple(name for name in head.passed if name in red_already)
+    before = cells.base_new.report
+    if not before.by_id:
+        return ()
     red = {*before.failed, *before.errored}
-    known = {*old.failed, *old.errored, *old.passed}
+    cured = red & red_already & ({*cells.head_old.report.passed} if cells.head_old else {*head.passed})
+    known = {*red_already, *base.passed}
     # Of a file that cannot even be collected on base no test is listed there, only the file: it uses what is new.
     uncollected = {name for name in before.errored if "::" not in name}
     return tuple(
         name
-        for name in cells.head.report.passed
-        if (name in red and name not in {*old.failed, *old.errored})
+        for name in head.passed
+        if name in cured
+        or (name in red and name not in red_already)
         or (name not in known and name not in before.passed and name.split("::", 1)[0] in uncollected)
     )
 
@@ -148,16 +160,14 @@ def _old_tests_doubt(base: Cell, head_old: Cell) -> _Judgement | None:
 def _green(cells: Cells) -> _Judgement:
     """Nothing new fails and nothing is lost: was anything red before?"""
     counts = f"{_count(cells.head.report.passed, 'test')} passing on head, none newly failing"
-    known = _known_failures(cells.base.report, cells.head.report)
+    proving = proving_tests(cells)
+    known = _known_failures(cells.base.report, proving)
     if not cells.head.report.passed:
         return _Judgement("unverified", ("no test passed on head", *known), ("Add a test that shows the fix.",))
-    if cells.base_new is None:
-        reason = "the patch changes no test, so none was red before"
-        return _Judgement("passing", (counts, reason, *known), (_WANTED,))
-    proving = proving_tests(cells)
-    contradiction = cells.head.report.problem or cells.base_new.report.problem
+    before = cells.base_new or cells.base
+    contradiction = cells.head.report.problem or before.report.problem
     if proving and contradiction is None:
-        red = {*cells.base_new.report.failed, *cells.base_new.report.errored}
+        red = {*before.report.failed, *before.report.errored}
         unseen = [name for name in proving if name not in red]
         how = (
             (f"of these, not even collected on base, so the failure is a missing name: {_names(unseen)}",)
@@ -166,6 +176,9 @@ def _green(cells: Cells) -> _Judgement:
         )
         reason = f"failing on base, passing on head: {_names(proving)}"
         return _Judgement("proven", (reason, *how, counts, *known))
+    if cells.base_new is None:
+        reason = "the patch changes no test, and none that was red before passes now"
+        return _Judgement("passing", (counts, reason, *known), (_WANTED,))
     if contradiction is not None:
         reason = f"head, or base with the new tests: {contradiction}"
         return _Judgement("passing", (counts, reason, *known), (_told(cells.base_new, reason),))
@@ -176,15 +189,9 @@ def _green(cells: Cells) -> _Judgement:
 _WANTED: Final = "Add a test that fails without the change, for the reason the issue gives, and passes with it."
 
 
-def _known_failures(base: TestReport, head: TestReport) -> tuple[str, ...]:
-    red = sorted({*base.failed, *base.errored})
-    if not red:
-        return ()
-    cured = sorted({*red} & {*head.passed})
-    lines = [f"{_count(red, 'test')} failing on base already, not counted: {_names(red)}"]
-    if cured:
-        lines.append(f"of these, {len(cured)} passing on head: {_names(cured)}")
-    return tuple(lines)
+def _known_failures(base: TestReport, proving: Collection[str]) -> tuple[str, ...]:
+    red = sorted({*base.failed, *base.errored} - {*proving})
+    return (f"{_count(red, 'test')} failing on base already, not counted: {_names(red)}",) if red else ()
 
 
 def _head_unreadable(cells: Cells) -> _Judgement:

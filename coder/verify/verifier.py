@@ -132,6 +132,7 @@ class CellVerifier:
         found = (*findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha)), *unsteady)
         judged = verdict(cells, findings=found)
         if judged.kind in {"proven", "passing"} and not cells.exit_codes_only:
+            found = (*found, *self._base_again(cells, image, self._tests))
             judged = verdict(cells, findings=(*found, *self._canary(cells, patch, image, self._tests)))
         ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
         evidence = self._evidence(
@@ -181,8 +182,17 @@ class CellVerifier:
         again = self._cell("head", patch.tree_sha, image, tests, number)
         if not again.report.by_id or newly_failing(base, again.report):
             return cells, ()
-        what = "failed in one of two runs of the same code: flaky"
-        return replace(cells, head=again), tuple(Finding(name, 0, what) for name in failing[:_MAX_FLAKY])
+        return replace(cells, head=again), _flaky(failing)
+
+    def _base_again(self, cells: Cells, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
+        """Run base once more when the proof is that its own red tests are cured: were they red for a reason?"""
+        proving = proving_tests(cells)
+        if cells.base_new is not None or not proving:
+            return ()
+        self._progress("testing base once more")
+        with self._open(cells.base.tree_sha, image) as sandbox:
+            again = run_cell(sandbox, "base", cells.base.tree_sha, tests, self._timeout_s)
+        return _flaky([name for name in proving if name in again.report.passed])
 
     def _canary(self, cells: Cells, patch: Patch, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
         """Whether a test that must fail does fail beside the green ones, and the proving pass again; findings if not."""
@@ -249,6 +259,11 @@ class CellVerifier:
             proving_tests=proving,
             not_verified=not_verified,
         )
+
+
+def _flaky(names: Sequence[str]) -> tuple[Finding, ...]:
+    what = "failed in one of two runs of the same code: flaky"
+    return tuple(Finding(name, 0, what) for name in names[:_MAX_FLAKY])
 
 
 def _not_verified(cells: Cells, image: Image, paths: Sequence[str]) -> tuple[str, ...]:

@@ -81,17 +81,16 @@ def test_a_test_that_is_merely_absent_on_base_proves_nothing() -> None:
     assert verdict(cells).kind == "passing"
 
 
-def test_a_test_that_failed_on_base_already_proves_nothing() -> None:
-    cells = four(
-        base=cell("base", [OLD], [RED]),
-        base_new=cell("base+new tests", [OLD, NEW], [RED]),
-        head=cell("head", [OLD, NEW, RED]),
-    )
+def test_a_test_that_was_red_already_proves_only_if_it_is_green_as_it_was_written() -> None:
+    base, new = cell("base", [OLD], [RED]), cell("base+new tests", [OLD, NEW], [RED])
+    head = cell("head", [OLD, NEW, RED])
 
-    judged = verdict(cells)
+    cured = four(base=base, base_new=new, head=head, head_old=cell("head+old tests", [OLD, RED]))
+    rewritten = four(base=base, base_new=new, head=head, head_old=cell("head+old tests", [OLD], [RED]))
 
-    assert judged.kind == "passing"
-    assert f"of these, 1 passing on head: {RED}" in judged.reasons
+    assert proving_tests(cured) == (RED,)
+    assert verdict(cured).kind == "proven"
+    assert verdict(rewritten).kind == "passing"
 
 
 def test_failures_of_base_are_not_counted() -> None:
@@ -108,10 +107,15 @@ def test_failures_of_base_are_not_counted() -> None:
     assert f"1 test failing on base already, not counted: {RED}" in judged.reasons
 
 
-def test_without_a_change_of_tests_it_is_passing_at_best() -> None:
-    cells = Cells(cell("base", [OLD], [RED]), cell("head", [OLD, RED]))
+def test_without_a_change_of_tests_a_red_test_that_turns_green_proves() -> None:
+    judged = verdict(Cells(cell("base", [OLD], [RED]), cell("head", [OLD, RED])))
 
-    judged = verdict(cells)
+    assert judged.kind == "proven"
+    assert not [reason for reason in judged.reasons if "not counted" in reason]
+
+
+def test_without_a_change_of_tests_and_nothing_cured_it_is_passing_at_best() -> None:
+    judged = verdict(Cells(cell("base", [OLD], [RED]), cell("head", [OLD], [RED])))
 
     assert judged.kind == "passing"
     assert judged.objections
