@@ -1,89 +1,37 @@
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from coder.errors import ForgeError
-from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
-from coder.forge.github_app import AppTokens
-from coder.types import Proposal, RepoRef, Task
-from coder.workspace.workspace import Workspace
+from coder.types import RepoRef
 from tests.contract.test_forge import result
+from tests.integration.github_support import (
+    LATER,
+    PROPOSAL,
+    issue_of,
+    repo_of,
+    running,
+    settings,
+    task,
+    work,
+)
 from tests.servers.github import Fault, GitHubServer
-from tests.servers.github_state import Issue, Repo
-
-ASKED = "2026-01-02T00:00:00Z"
-LATER = "2026-01-03T00:00:00Z"
-PAT = "github_pat_0123456789abcdef"
-REF = RepoRef(owner="octo", name="calc")
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GitHubServer]:
-    with GitHubServer(tmp_path / "github") as running:
-        repo = running.add_repository("octo/calc", {"a.py": "1\n"}, installation=77)
-        running.add_user("maintainer", repo=repo, permission="write")
-        running.add_user("coder-bot", repo=repo, permission="write")
-        running.add_token(PAT, "coder-bot")
-        running.add_issue(repo, title="Wrong", body="text", author="maintainer")
-        running.commit(repo, {"a.py": "2\n"}, branch="coder/issue-1")
-        running.state.now = LATER
-        yield running
+    with running(tmp_path / "github") as server:
+        yield server
 
 
 @pytest.fixture
 def forge(server: GitHubServer) -> Iterator[GitHubForge]:
     with GitHubForge(settings(server), sleep=lambda _: None) as made:
         yield made
-
-
-def settings(server: GitHubServer, **changes: object) -> GitHubSettings:
-    fields: dict[str, object] = {
-        "api_url": server.url,
-        "git_url": server.url,
-        "http_hosts": frozenset({server.host}),
-        "token": SecretStr(PAT),
-        "seconds_between_requests": 0,
-        "seconds_between_writes": 0,
-        "retry_backoff_s": 0,
-        "max_wait_s": 0.2,
-        "max_retries": 2,
-    }
-    return GitHubSettings.model_validate(fields | changes)
-
-
-def repo_of(server: GitHubServer) -> Repo:
-    return server.state.repos["octo/calc"]
-
-
-def issue_of(server: GitHubServer) -> Issue:
-    return repo_of(server).issues[1]
-
-
-def task(**changes: object) -> Task:
-    fields: dict[str, object] = {
-        "run_id": "run-1",
-        "repo": REF,
-        "kind": "issue",
-        "number": 1,
-        "requested_by": "maintainer",
-        "requested_at": ASKED,
-        "model": "m",
-    }
-    return Task.model_validate(fields | changes)
-
-
-PROPOSAL = Proposal(branch="coder/issue-1", base_ref="main", title="Fix", body="Because", draft=True)
-
-
-def work(server: GitHubServer) -> str:
-    sha = repo_of(server).branch("coder/issue-1")
-    assert sha is not None
-    return sha
 
 
 # --- what is lost on the way, is not done twice -------------------------------------------------------------------------
@@ -344,68 +292,6 @@ def test_an_edit_whose_time_cannot_be_read_stops_the_run(server: GitHubServer, f
 
     with pytest.raises(ForgeError, match="octo/calc#1"):
         forge.problem(task())
-
-
-# --- the App ------------------------------------------------------------------------------------------------------------
-
-
-def app_settings(server: GitHubServer) -> GitHubSettings:
-    return settings(server, token=None, app_id=server.state.app_id, private_key=SecretStr(server.add_app()))
-
-
-def test_an_app_gets_a_narrow_token_keeps_it_and_renews_it(server: GitHubServer) -> None:
-    clock = [datetime.now(UTC)]
-    config = app_settings(server)
-    tokens = AppTokens(config, now=lambda: clock[0])
-    with GitHubForge(config, tokens=tokens, sleep=lambda _: None) as forge:
-        first = forge.remote(task())
-        assert forge.remote(task()) == first
-
-        clock[0] += timedelta(minutes=51)
-        second = forge.remote(task())
-
-        assert second.authorization != first.authorization
-        mints = [made for made in server.requests if made.path.endswith("/access_tokens")]
-        assert len(mints) == 2
-        assert mints[0].body == {"repositories": ["calc"], "permissions": config.permissions}
-        assert "workflows" not in mints[0].body["permissions"]
-        assert server.complaints == []
-
-
-def test_an_app_does_the_whole_line(server: GitHubServer, tmp_path: Path) -> None:
-    with GitHubForge(app_settings(server), sleep=lambda _: None) as forge:
-        forge.acknowledge(task())
-        forge.status(task(), "working")
-        base = forge.base(task())
-        repository = Workspace(tmp_path / "ws", http_hosts=frozenset({server.host})).fetch(
-            forge.remote(task()), REF, base.sha
-        )
-        repository.push(forge.remote(task()), base.sha, "coder/new")
-        pull = forge.publish(task(), PROPOSAL, work(server))
-        forge.status(task(), "done")
-
-        assert forge.problem(task()).body.body == "text"
-
-    assert repo_of(server).branch("coder/new") == base.sha
-    assert repo_of(server).pulls[pull.number or 0].user.login == "coder-app[bot]"
-    assert [comment.user.login for comment in issue_of(server).comments] == ["coder-app[bot]"]
-    assert server.complaints == []
-
-
-@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "status"])
-def test_a_token_whose_minting_fails_once_is_asked_for_again(server: GitHubServer, kind: str) -> None:
-    server.faults.append(Fault(kind, path="/access_tokens", status=502))
-
-    with GitHubForge(app_settings(server), sleep=lambda _: None) as forge:
-        assert forge.base(task()).ref == "main"
-
-
-def test_an_app_that_is_not_installed_says_so(server: GitHubServer) -> None:
-    config = app_settings(server)
-    repo_of(server).installation = None
-
-    with GitHubForge(config) as forge, pytest.raises(ForgeError, match="installation token for octo/calc"):
-        forge.base(task())
 
 
 @pytest.mark.parametrize(
