@@ -80,25 +80,37 @@ def run(
 
 @cli.command("map")
 def code_map(
-    path: Annotated[Path, typer.Argument(help="A checkout, or a folder in one.")] = Path(),
+    path: Annotated[Path, typer.Argument(help="A checkout, a folder in one, or a bare repository.")] = Path(),
     *,
     focus: Annotated[str, typer.Option(help="The problem, in words.")] = "",
     issue_file: Annotated[Path | None, typer.Option(help="The problem, in a file.")] = None,
     tokens: Annotated[int, typer.Option(min=64, help="Size of the map.")] = 1_000,
+    why: Annotated[bool, typer.Option("--why", help="Say what put each file there.")] = False,
+    symbol: Annotated[str, typer.Option(help="Where a name is defined and used, instead of a map.")] = "",
+    outline: Annotated[str, typer.Option(help="The definitions of one file, instead of a map.")] = "",
+    stats: Annotated[bool, typer.Option("--stats", help="What is read and how, instead of a map.")] = False,
+    languages: Annotated[bool, typer.Option("--languages", help="The languages that are parsed.")] = False,
+    rev: Annotated[str, typer.Option(help="A commit, branch or tag, instead of the files on the disk.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     config: ConfigPath = None,
 ) -> None:
     """Show the files and functions that matter for a problem."""
+    from coder.codemap.command import Question, answer, language_table
     from coder.codemap.map import CodeMap
+    from coder.codemap.trees import tree_at
     from coder.settings import load
-    from coder.workspace.checkout import Checkout
 
+    if languages:
+        typer.echo(language_table(as_json=as_json))
+        return
     state_dir = load(config).state_dir
-    words = _text(issue_file) if issue_file else focus
-    tree = Checkout(path).tree()
+    problem = _text(issue_file) if issue_file else focus
+    question = Question(problem, tokens, symbol=symbol, outline=outline, stats=stats, why=why, as_json=as_json)
+    question.check()
+    tree = tree_at(path, rev)
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with CodeMap(state_dir / "codemap.sqlite") as maps:
-        text = maps.map(tree, focus=words, max_tokens=tokens) if words else maps.overview(tree, max_tokens=tokens)
-    typer.echo(text)
+        typer.echo(answer(maps, tree, question))
 
 
 @cli.command()

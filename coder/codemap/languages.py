@@ -1,5 +1,6 @@
 """The languages that the code map parses: a row here and a query file make one."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -64,3 +65,9 @@ _BY_SUFFIX: Final = {suffix: language.name for language in LANGUAGES for suffix 
 def language_of(path: str) -> str:
     """The name of the language that a path's suffix says, `TEXT` for all else."""
     return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower(), TEXT)
+
+
+def kinds(language: Language) -> tuple[str, ...]:
+    """What a language's query file finds, in its order."""
+    text = language.query_path.read_text(encoding="utf-8")
+    return tuple(dict.fromkeys(re.findall(r"@definition\.(\w+)", text.replace("@definition.KIND", ""))))

@@ -10,11 +10,13 @@ from coder.codemap.index import BrokenIndexError, Index
 from coder.codemap.languages import LANGUAGES
 from coder.codemap.overview import overview
 from coder.codemap.parse import Parsers
+from coder.codemap.parsed import Definition
 from coder.codemap.query import Query
 from coder.codemap.rank import Ranked, rank
 from coder.codemap.render import line_of, printable, rendered
 from coder.codemap.snapshot import Snapshot, snapshot
-from coder.codemap.symbols import symbol
+from coder.codemap.statistics import Statistics, statistics
+from coder.codemap.symbols import Symbol, symbol
 from coder.codemap.tree import Tree
 from coder.errors import CodeMapError
 
@@ -58,7 +60,7 @@ class CodeMap:
 
     def ranked(self, tree: Tree, *, focus: str) -> list[Ranked]:
         """All files that fit a problem's text, best first, with the reasons. Raises as `map` does."""
-        return self._with_index(lambda: rank(self._snapshot(tree), self._index, Query.of(focus)))
+        return self._with_index(lambda: rank(self._snapshot(tree), self._index, Query.of(focus), explain=True))
 
     def overview(self, tree: Tree, *, max_tokens: int) -> str:
         """What the repository holds: its folders and main definitions. Depends on the files alone. Raises as `map` does."""
@@ -75,12 +77,25 @@ class CodeMap:
         return self._with_index(work)
 
     def outline(self, tree: Tree, path: str) -> str:
-        """A file's definitions with their lines, nested by indentation.
+        """A file's definitions with their lines, nested by indentation. Raises as `definitions` does."""
+        definitions = self.definitions(tree, path)
+        lines = [f"{'  ' * one.depth}{line_of(one)[2:]}" for one in definitions[:_MAX_OUTLINE]]
+        if len(definitions) > _MAX_OUTLINE:
+            lines.append(f"… {len(definitions) - _MAX_OUTLINE} more")
+        return "\n".join([printable(path), *(lines or ["(no definitions found)"])])
+
+    def definitions(self, tree: Tree, path: str) -> tuple[Definition, ...]:
+        """A file's definitions in order of their start, outer before inner.
 
         Raises:
             CodeMapError: As `map`; or the tree has no such file, or it is one that is not read (binary, generated).
         """
-        found = self._with_index(lambda: self._outline(tree, path))
+
+        def work() -> tuple[Definition, ...] | None:
+            row = next((file.row for file in self._snapshot(tree).files if file.path == path), None)
+            return None if row is None else tuple(self._index.definitions(row.id))
+
+        found = self._with_index(work)
         if found is None:
             reason = "is not read (binary, generated or too large)" if path in tree.files() else "is not in the tree"
             raise CodeMapError(f"no outline: {printable(path)} {reason}")
@@ -88,7 +103,15 @@ class CodeMap:
 
     def symbol(self, tree: Tree, name: str) -> str:
         """Where a name is defined and where it is used, as `path:line: text`; says so when it is nowhere. Raises as `map`."""
+        return self.places(tree, name).text()
+
+    def places(self, tree: Tree, name: str) -> Symbol:
+        """Where a name is defined and where it is used. Raises as `map` does."""
         return self._with_index(lambda: symbol(tree, self._snapshot(tree), self._index, name))
+
+    def statistics(self, tree: Tree) -> Statistics:
+        """What of a tree is read, and how. Raises as `map` does."""
+        return self._with_index(lambda: statistics(tree, self._snapshot(tree), self._path))
 
     def languages(self) -> tuple[str, ...]:
         """The languages that are parsed; all else is outlined by regular expression."""
@@ -106,16 +129,6 @@ class CodeMap:
                 self._index.close()
                 self._index = Index.open(self._path, fresh=True)
                 return work()
-
-    def _outline(self, tree: Tree, path: str) -> str | None:
-        for file in self._snapshot(tree).files:
-            if file.path == path:
-                definitions = self._index.definitions(file.row.id)
-                lines = [f"{'  ' * one.depth}{line_of(one)[2:]}" for one in definitions[:_MAX_OUTLINE]]
-                if len(definitions) > _MAX_OUTLINE:
-                    lines.append(f"… {len(definitions) - _MAX_OUTLINE} more")
-                return "\n".join([printable(path), *(lines or ["(no definitions found)"])])
-        return None
 
 
 def _digest(state: Snapshot) -> str:

@@ -31,6 +31,8 @@ _MANY_NAMED: Final = 12
 _MENTION: Final = 4.0
 _MANY_PATHS: Final = 6
 _TEST_WEIGHT: Final = 0.25
+_TELLING: Final = 5
+"""Words that are told as a reason."""
 
 
 @dataclass(slots=True)
@@ -51,12 +53,14 @@ class _Scores:
     document: dict[int, float] = field(default_factory=lambda: defaultdict(float))
     blob: dict[int, float] = field(default_factory=lambda: defaultdict(float))
     rarity: dict[str, float] = field(default_factory=dict)
+    words: dict[int, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
+    """By blob, what each word gave; filled only on request."""
 
 
-def rank(snapshot: Snapshot, index: Index, query: Query) -> list[Ranked]:
-    """The files that fit, best first; ties by path."""
+def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = False) -> list[Ranked]:
+    """The files that fit, best first; ties by path. `explain` also says by which words."""
     blobs = snapshot.by_blob()
-    scores = _scored(snapshot, index, query, blobs)
+    scores = _scored(snapshot, index, query, blobs, explain=explain)
     top = max(scores.document.values(), default=0.0)
     named = _named(index, query, blobs)
     for document, bonus in named.items():
@@ -73,12 +77,13 @@ def rank(snapshot: Snapshot, index: Index, query: Query) -> list[Ranked]:
         if score > 0:
             places = tuple(place_of(document) - 1 for document, _ in hits if place_of(document))
             why = _why(file, hits=bool(hits), path_share=path_share, named=named, is_mentioned=file.path in mentioned)
+            why += _telling(scores.words.get(file.row.id, ()))
             ranked.append(Ranked(file.path, file.row.id, score, places, why))
     ranked.sort(key=lambda one: (-round(one.score, 9), one.path))
     return ranked
 
 
-def _scored(snapshot: Snapshot, index: Index, query: Query, blobs: dict[int, list[File]]) -> _Scores:
+def _scored(snapshot: Snapshot, index: Index, query: Query, blobs: dict[int, list[File]], *, explain: bool) -> _Scores:
     """BM25 of every word over the tree's documents and over its files."""
     lengths = {file.row.id: file.row.lengths for file in snapshot.files}
     documents = sum(len(numbers) for numbers in lengths.values())
@@ -100,7 +105,10 @@ def _scored(snapshot: Snapshot, index: Index, query: Query, blobs: dict[int, lis
             scores.document[document] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length / mean))
         rarity = query.words[word] * log(1 + (len(blobs) - len(in_blob) + 0.5) / (len(in_blob) + 0.5))
         for blob, count in in_blob.items():
-            scores.blob[blob] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * sizes[blob] / mean_blob))
+            given = rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * sizes[blob] / mean_blob))
+            scores.blob[blob] += given
+            if explain:
+                scores.words[blob].append((given, word))
     return scores
 
 
@@ -204,3 +212,9 @@ def _why(file: File, *, hits: bool, path_share: float, named: dict[int, float], 
         ("path fits the text", path_share > 0),
     )
     return tuple(reason for reason, holds in reasons if holds)
+
+
+def _telling(words: Iterable[tuple[float, str]]) -> tuple[str, ...]:
+    """The words that gave a file most, as a reason."""
+    best = sorted(words, key=lambda one: (-round(one[0], 9), one[1]))[:_TELLING]
+    return (f"words {', '.join(word for _, word in best)}",) if best else ()

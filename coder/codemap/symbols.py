@@ -1,6 +1,7 @@
 """Where a name is defined and used, by the index and the files' own lines: no graph to be wrong or stale."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from coder.codemap.index import Index, blob_of, place_of
@@ -16,48 +17,79 @@ _MAX_REFERENCES: Final = 40
 _MAX_FILES: Final = 200
 _MAX_LINE: Final = 160
 
-Places = set[tuple[str, int]]
-"""Path and line of what was found."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One line of one file. `kind` is a definition's; empty for a use."""
+
+    path: str
+    line: int
+    text: str
+    kind: str = ""
+
+    def said(self) -> str:
+        """The place as one line."""
+        kind = f"{self.kind} " if self.kind else ""
+        return f"  {printable(self.path)}:{self.line}: {kind}{printable(self.text)}"
 
 
-def symbol(tree: Tree, state: Snapshot, index: Index, name: str) -> str:
-    """Definitions and references of a name, a line each. Of a qualified name (`A.b`, `a::b`) the last part counts."""
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """Where a name is defined and used. Uses are code before tests before prose."""
+
+    name: str
+    definitions: tuple[Place, ...] = ()
+    references: tuple[Place, ...] = ()
+    more_references: int = 0
+    files_not_searched: int = 0
+
+    def text(self) -> str:
+        """A line for each place."""
+        if not self.name:
+            return "no name given"
+        lines = [f"definitions of {printable(self.name)}:", *(one.said() for one in self.definitions)]
+        lines += [] if self.definitions else ["  (none)"]
+        lines += ["references:", *(one.said() for one in self.references)]
+        lines += [] if self.references else ["  (none)"]
+        lines += [f"  … {self.more_references} more lines"] if self.more_references else []
+        lines += [f"  … {self.files_not_searched} more files not searched"] if self.files_not_searched else []
+        return "\n".join(lines)
+
+
+def symbol(tree: Tree, state: Snapshot, index: Index, name: str) -> Symbol:
+    """Definitions and references of a name. Of a qualified name (`A.b`, `a::b`) the last part counts."""
     blobs = state.by_blob()
     if not name.strip("(). \t\n"):
-        return "no name given"
+        return Symbol("")
     short = re.split(r"\.|::|#", name.strip().rstrip("()"))[-1]
-    defined: Places = set()
-    lines = [f"definitions of {printable(short)}:", *(_definitions(index, short, blobs, defined) or ["  (none)"])]
-    lines.extend(["references:", *(_references(tree, index, short, blobs, defined) or ["  (none)"])])
-    return "\n".join(lines)
+    defined = _definitions(index, short, blobs)
+    word = re.compile(rb"(?<![\w$])" + re.escape(short.encode("utf-8", "replace")) + rb"(?![\w$])")
+    files = [file for blob in _holding(index, short, blobs) for file in blobs[blob]]
+    files.sort(key=lambda file: (file.language == TEXT, is_test(file.path), file.path))
+    known = {(one.path, one.line) for one in defined}
+    used = [
+        Place(file.path, number, text)
+        for file in files[:_MAX_FILES]
+        for number, text in _matching_lines(tree, file.path, word)
+        if (file.path, number) not in known
+    ]
+    return Symbol(
+        short,
+        tuple(defined),
+        tuple(used[:_MAX_REFERENCES]),
+        max(0, len(used) - _MAX_REFERENCES),
+        max(0, len(files) - _MAX_FILES),
+    )
 
 
-def _definitions(index: Index, name: str, blobs: dict[int, list[File]], defined: Places) -> list[str]:
-    """A line for each definition of that very name; their places are added to `defined`."""
-    found: list[tuple[str, int, str]] = []
+def _definitions(index: Index, name: str, blobs: dict[int, list[File]]) -> list[Place]:
+    """The definitions of that very name, by path and line."""
+    found: list[Place] = []
     for document in {document for document in index.places("=" + name.lower()) if blob_of(document) in blobs}:
         one = index.definitions(blob_of(document))[place_of(document) - 1]
         if one.name.rsplit(".", 1)[-1] == name:
-            text = f"{one.kind} {printable(one.signature)}"
-            found.extend((file.path, one.line, text) for file in blobs[blob_of(document)])
-    defined.update((path, line) for path, line, _ in found)
-    return [f"  {printable(path)}:{line}: {text}" for path, line, text in sorted(found)]
-
-
-def _references(tree: Tree, index: Index, name: str, blobs: dict[int, list[File]], defined: Places) -> list[str]:
-    """A line for each other line that has the name as a word, code before tests before prose, not too many."""
-    word = re.compile(rb"(?<![\w$])" + re.escape(name.encode("utf-8", "replace")) + rb"(?![\w$])")
-    files = [file for blob in _holding(index, name, blobs) for file in blobs[blob]]
-    files.sort(key=lambda file: (file.language == TEXT, is_test(file.path), file.path))
-    found: list[str] = []
-    for file in files[:_MAX_FILES]:
-        for number, text in _matching_lines(tree, file.path, word):
-            if (file.path, number) not in defined:
-                found.append(f"  {printable(file.path)}:{number}: {printable(text)}")
-    left = len(files) - _MAX_FILES
-    if len(found) > _MAX_REFERENCES:
-        found = [*found[:_MAX_REFERENCES], f"  … {len(found) - _MAX_REFERENCES} more lines"]
-    return [*found, f"  … {left} more files not searched"] if left > 0 else found
+            found.extend(Place(file.path, one.line, one.signature, one.kind) for file in blobs[blob_of(document)])
+    return sorted(found, key=lambda one: (one.path, one.line, one.kind, one.text))
 
 
 def _holding(index: Index, name: str, blobs: dict[int, list[File]]) -> set[int]:
