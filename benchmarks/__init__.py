@@ -1,0 +1,1 @@
+"""What a speed claim is measured with: `python -m benchmarks.NAME [--quick]`."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from coder.agent import budget, economy, stuck, window
+from coder.agent import budget, stuck, window
+from coder.agent.economy import Economy
 from coder.errors import ContextOverflowError
 from coder.model.protocol import CompletionRequest, ModelClient
 from coder.prompts import render
@@ -23,6 +24,7 @@ class Context:
 
     def __init__(self, model: ModelClient, journal: Journal, limits: Limits) -> None:
         self._model, self._journal, self._limits = model, journal, limits
+        self._economy = Economy(model.profile)
         self._messages = conversation(journal.events)
         self._tools = next(e.tools for e in journal.events if isinstance(e, Opened))
 
@@ -36,11 +38,10 @@ class Context:
 
     def room(self) -> int:
         """Tokens that the next answer may have, the conversation shortened first if need be; 0 when there is no room."""
-        profile = self._model.profile
-        keep = economy.first_step_to_keep(self._journal.events, profile)
+        keep = self._economy.first_step_to_keep(self._journal.events)
         if keep is not None and self._room():
             self._summarise(keep)
-        if window.tokens(self._messages, self._tools) > window.REDUCE_AT * profile.window_tokens:
+        if window.tokens(self._messages, self._tools) > window.REDUCE_AT * self._model.profile.window_tokens:
             self._shorten(window.KEEP_STEPS)
         return self._room()
 

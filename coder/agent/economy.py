@@ -6,10 +6,9 @@ with a reduction every 20 to 40 steps (docs/decisions/0006).
 
 from collections.abc import Sequence
 
-from coder.agent import window
+from coder.agent.window import CHARS_PER_TOKEN, chars
 from coder.model.profile import ModelProfile, Prices
 from coder.trace.events import Answered, Event, Reduced, Summarised, Told, ToolFinished
-from coder.types import Message
 
 KEEP_STEPS = 12
 """Steps that stay whole."""
@@ -22,51 +21,59 @@ _REFERENCE = Prices(input=0.60, cached_input=0.15, output=2.50)
 """For models whose tokens cost nothing: time is spent in the same proportions."""
 
 
-def first_step_to_keep(events: Sequence[Event], profile: ModelProfile) -> int | None:
-    """The step before which a summary would pay now; None while none would."""
-    sizes = _step_tokens(events)
-    if len(sizes) <= KEEP_STEPS or _failed_lately(events):
-        return None
-    steps = sorted(sizes)
-    keep = steps[-KEEP_STEPS]
-    dropped = sum(sizes[step] for step in steps if step < keep)
-    tail = sum(sizes[step] for step in steps if step >= keep)
-    prices = profile.prices if profile.prices.output else _REFERENCE
-    saved = (dropped - SUMMARY_TOKENS) * prices.cached_input * HORIZON_STEPS
-    price = (
-        SUMMARY_TOKENS * prices.output
-        + (tail + SUMMARY_TOKENS) * (prices.input - prices.cached_input)
-        + (dropped + tail) * prices.cached_input
-    )
-    return keep if saved > MARGIN * price else None
+class Economy:
+    """Follows a run's events and says when a summary would pay. Each event is looked at once, however long the run."""
 
+    def __init__(self, profile: ModelProfile) -> None:
+        self._prices = profile.prices if profile.prices.output else _REFERENCE
+        self._seen = 0
+        self._chars: dict[int, int] = {}
+        """Of each step that still stands in the conversation."""
+        self._since_failure: int | None = None
+        """Answers since the model was asked for a summary and wrote none."""
 
-def _failed_lately(events: Sequence[Event]) -> bool:
-    """Whether the model was asked for a summary in the last steps and gave none: asking at once again would be as vain."""
-    answers = 0
-    for event in reversed(events):
+    def first_step_to_keep(self, events: Sequence[Event]) -> int | None:
+        """The step before which a summary would pay now; None while none would."""
+        self._follow(events)
+        if len(self._chars) <= KEEP_STEPS or (self._since_failure or KEEP_STEPS) < KEEP_STEPS:
+            return None
+        steps = sorted(self._chars)
+        keep = steps[-KEEP_STEPS]
+        dropped = sum(self._chars[step] for step in steps if step < keep) / CHARS_PER_TOKEN
+        tail = sum(self._chars[step] for step in steps if step >= keep) / CHARS_PER_TOKEN
+        return keep if self._saved(dropped) > MARGIN * self._price(dropped, tail) else None
+
+    def _saved(self, dropped: float) -> float:
+        return (dropped - SUMMARY_TOKENS) * self._prices.cached_input * HORIZON_STEPS
+
+    def _price(self, dropped: float, tail: float) -> float:
+        prices = self._prices
+        reread = (tail + SUMMARY_TOKENS) * (prices.input - prices.cached_input)
+        return SUMMARY_TOKENS * prices.output + reread + (dropped + tail) * prices.cached_input
+
+    def _follow(self, events: Sequence[Event]) -> None:
+        for event in events[self._seen :]:
+            match event:
+                case Answered():
+                    self._add(event.step, chars([event.completion.message]))
+                    self._since_failure = None if self._since_failure is None else self._since_failure + 1
+                case ToolFinished():
+                    self._add(event.step, len(event.output.content))
+                case Told():
+                    self._add(event.step, chars([event.message]))
+                case Reduced() | Summarised():
+                    self._shortened(event)
+                case _:
+                    pass
+        self._seen = len(events)
+
+    def _shortened(self, event: Reduced | Summarised) -> None:
         if isinstance(event, Summarised):
-            return event.message is None and answers < KEEP_STEPS
-        answers += isinstance(event, Answered)
-    return False
+            self._since_failure = None if event.message else 0
+            if event.message is None:
+                return
+        # Of steps whose outputs are hidden little stays: it is not worth a summary of its own.
+        self._chars = {step: n for step, n in self._chars.items() if step >= event.before_step}
 
-
-def _step_tokens(events: Sequence[Event]) -> dict[int, int]:
-    """Tokens of each step that still stands in the conversation."""
-    first = max((e.before_step for e in events if isinstance(e, Summarised) and e.message), default=0)
-    stubs = max((e.before_step for e in events if isinstance(e, Reduced)), default=0)
-    sizes: dict[int, int] = {}
-    for event in events:
-        if isinstance(event, Answered | ToolFinished | Told) and event.step >= first:
-            sizes[event.step] = sizes.get(event.step, 0) + window.tokens([_message(event, stubs)])
-    return sizes
-
-
-def _message(event: Answered | ToolFinished | Told, stubs: int) -> Message:
-    match event:
-        case Answered():
-            return event.completion.message
-        case ToolFinished():
-            return Message(role="tool", content="" if event.step < stubs else event.output.content)
-        case Told():
-            return event.message
+    def _add(self, step: int, chars: int) -> None:
+        self._chars[step] = self._chars.get(step, 0) + chars

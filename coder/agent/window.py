@@ -10,16 +10,20 @@ REDUCE_AT = 0.8
 """Share of the window at which old tool outputs are hidden (the vendor of Kimi K2 does the same at its limit)."""
 KEEP_STEPS = 10
 """Steps whose outputs stay as they are."""
-_CHARS_PER_TOKEN = 3.0
+CHARS_PER_TOKEN = 3.0
 """On the safe side: code has 3 to 4 characters per token with the vocabularies of these models."""
 
 
 def tokens(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
     """An upper estimate of the tokens of `messages` and `tools`."""
-    chars = sum(len(m.content or "") + len(m.reasoning_content or "") + 20 for m in messages)
-    chars += sum(len(c.arguments) + len(c.name) + 40 for m in messages for c in m.tool_calls)
-    chars += sum(len(t.description) + len(str(t.parameters)) for t in tools)
-    return int(chars / _CHARS_PER_TOKEN)
+    described = sum(len(t.description) + len(str(t.parameters)) for t in tools)
+    return int((chars(messages) + described) / CHARS_PER_TOKEN)
+
+
+def chars(messages: Sequence[Message]) -> int:
+    """Characters of `messages` on the wire, with what encloses them."""
+    texts = sum(len(m.content or "") + len(m.reasoning_content or "") + 20 for m in messages)
+    return texts + sum(len(c.arguments) + len(c.name) + 40 for m in messages for c in m.tool_calls)
 
 
 def reduction(events: Sequence[Event], *, keep_steps: int = KEEP_STEPS) -> Reduced | None:
