@@ -113,6 +113,36 @@ def code_map(
         typer.echo(answer(maps, tree, question))
 
 
+@cli.command("eval-map")
+def evaluate_map(
+    *,
+    repo: RepoPath = Path(),
+    commits: Annotated[int, typer.Option(min=1, max=1000, help="How many bug fixes of its history.")] = 20,
+    misses: Annotated[bool, typer.Option("--misses", help="Also list what a map did not show.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Measure the code map on a repository's past bug fixes: does it show what they changed?"""
+    import json
+
+    from coder.codemap import evaluate
+    from coder.codemap.map import CodeMap
+    from coder.settings import load
+
+    state_dir = load(config).state_dir
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with CodeMap(state_dir / "codemap.sqlite") as maps:
+        history = evaluate.History(repo, maps)
+        cases = list(history.cases(commits))
+        scores = evaluate.evaluate(maps, history, cases)
+    if as_json:
+        typer.echo(json.dumps({"cases": len(cases)} | {name: evaluate.means(one) for name, one in scores.items()}))
+        return
+    typer.echo(evaluate.report(cases, scores))
+    for line in evaluate.misses(cases, scores) if misses else ():
+        typer.echo(line)
+
+
 @cli.command()
 def trace(
     run_id: Annotated[str, typer.Argument(help="The run; without one, all runs are listed.")] = "",
