@@ -96,7 +96,10 @@ class Context:
 
     def _request(self, room: int, *more: Message) -> CompletionRequest:
         messages = [*self._messages, *more]
-        return CompletionRequest(messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id)
+        left_usd = self._limits.max_cost_usd - spent(self._journal.entries).cost_usd
+        return CompletionRequest(
+            messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id, max_cost_usd=left_usd
+        )
 
     def _shorten(self, keep_steps: int) -> bool:
         reduced = window.reduction(self._journal.events, keep_steps=keep_steps)

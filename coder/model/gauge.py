@@ -10,7 +10,7 @@ from coder.types import Message, Usage
 
 _RESERVE_TOKENS = 1024
 _MIN_OUTPUT_TOKENS = 256
-_CHARS_PER_TOKEN = 4.0
+CHARS_PER_TOKEN = 4.0
 """For what no provider has counted yet."""
 _REMEMBERED_RUNS = 64
 
@@ -66,4 +66,4 @@ def _estimate(chars: int, known_chars: int, known_tokens: int) -> int:
     """Tokens of `chars` characters, of which (or of more than which) the provider has counted some, tools included."""
     if chars < known_chars:
         return known_tokens * chars // known_chars
-    return known_tokens + int((chars - known_chars) / _CHARS_PER_TOKEN)
+    return known_tokens + int((chars - known_chars) / CHARS_PER_TOKEN)

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from coder.errors import ContextOverflowError, ModelError
 from coder.model.answer import Judged, estimated_usage, judge, read_usage
 from coder.model.failures import Failure
-from coder.model.gauge import TokenGauge, characters
+from coder.model.gauge import CHARS_PER_TOKEN, TokenGauge, characters
 from coder.model.loop import LoopThread
 from coder.model.profile import ModelProfile
 from coder.model.protocol import CompletionRequest
@@ -175,7 +175,14 @@ class LitellmClient:
         return told or estimated_usage(request_bytes=sent, answer_bytes=received)
 
     def _may_ask_again(self, question: _Question) -> bool:
-        return not question.asked_again and question.tries < MAX_TRIES and self._clock() < question.deadline
+        if question.asked_again or question.tries >= MAX_TRIES or self._clock() >= question.deadline:
+            return False
+        return self._is_affordable(question, 2 * question.max_tokens)
+
+    def _is_affordable(self, question: _Question, max_tokens: int) -> bool:
+        """Whether one attempt more stays within what the call may cost, whatever it answers."""
+        usage = Usage(prompt_tokens=int(question.chars / CHARS_PER_TOKEN), completion_tokens=max_tokens)
+        return question.lost_usd + self._profile.prices.cost_usd(usage) <= question.request.max_cost_usd
 
     def _attempt(self, question: _Question) -> Exchange:
         left_s = question.deadline - self._clock()
@@ -243,6 +250,11 @@ class LitellmClient:
             secret = "" if self._key.get_secret_value() == _NO_KEY else self._key.get_secret_value()
             error = ContextOverflowError if failure.kind == "context" else ModelError
             raise error(describe(failure, self._profile, question.tries, secret=secret))
+        if not self._is_affordable(question, question.max_tokens):
+            raise ModelError(
+                f"model profile {self._profile.name!r}: the last attempt failed, and another one could cost more than the "
+                "run has left; raise limits.max_cost_usd and go on with the run"
+            )
         self._sleep(pause)
 
 

@@ -1,5 +1,6 @@
 """The seam to a language model."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,6 +20,8 @@ class CompletionRequest:
     """Wall clock for this call with all its retries, in seconds."""
     cache_key: str
     """Stable for a run; providers that route by it find the cached prefix again."""
+    max_cost_usd: float = math.inf
+    """What this call may cost at most, with all its attempts: an attempt that could pass it is not made."""
 
 
 class ModelClient(Protocol):

@@ -97,6 +97,22 @@ def test_a_lost_connection_is_one_request_and_one_retry(
     assert len(time.slept) == 1
 
 
+@pytest.mark.parametrize("turn", [fault("server"), Turn(content="", reasoning="hm")], ids=["failed", "empty"])
+def test_no_attempt_is_made_that_could_pass_what_the_call_may_cost(
+    turn: Turn, time: Time, client: Callable[..., LitellmClient]
+) -> None:
+    request = CompletionRequest(OPENING, (READ,), 4000, 600, "run-1", max_cost_usd=0.001)  # 4000 tokens cost more
+
+    with ModelServer([turn, OK]) as server, client(server.base_url) as model:
+        if turn.fault is None:
+            assert not model.complete(request).message.content
+        else:
+            with pytest.raises(ModelError, match="max_cost_usd"):
+                model.complete(request)
+
+    assert server.count == 1
+
+
 @pytest.mark.parametrize("route", ["openai", "moonshot", "deepseek", "cometapi"])
 @pytest.mark.parametrize("turn", [fault("rate"), fault("server"), Turn(fault="drop")], ids=["rate", "server", "drop"])
 def test_no_route_retries_behind_our_back(turn: Turn, route: str, client: Callable[..., LitellmClient]) -> None:
