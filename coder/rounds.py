@@ -66,7 +66,7 @@ class Rounds:
             sandbox: Sandbox | None = None
             while True:
                 state = self._state
-                if len(state.verified) == state.objections:  # this round has no verdict yet
+                if len(state.rounds) == state.objections:  # this round has no verdict yet
                     if state.patch is None:
                         sandbox = sandbox or stack.enter_context(self._open())
                         self._solve(sandbox)
@@ -173,8 +173,8 @@ class Rounds:
     def _send_back(self) -> bool:
         """Tell the model what the tests object to; False when the verdict stands."""
         state = self._state
-        verdict = state.verified[-1].verdict
-        left = self._policy.max_rounds - len(state.verified)
+        verdict = state.rounds[-1].verified.verdict
+        left = self._policy.max_rounds - len(state.rounds)
         handed_in = state.solved is not None and state.solved.outcome.kind == "submitted"
         if not verdict.objections or not handed_in or left < 1:
             return False

@@ -15,8 +15,8 @@ from coder.publish.body import commit_message, is_draft, pull_request_body, pull
 from coder.publish.status import status_body
 from coder.rounds import Rounds
 from coder.services import Ground, Services
-from coder.trace.events import Finished, Prepared, ProblemRead, Published, Resumed, RunStarted, Verified
-from coder.trace.state import RunState, spent, state_of
+from coder.trace.events import Finished, Prepared, ProblemRead, Published, Resumed, RunStarted
+from coder.trace.state import Round, RunState, spent, state_of
 from coder.types import Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.branch import branch_name
@@ -64,9 +64,8 @@ class _Run:
             return self._finish(refusal, Outcome(kind="failed", reason=refusal.reasons[0]), None)
         ground = self._prepare()
         Rounds(self._task, self._services, self._journal, ground, show=self._show).prove()
-        state = self._state
-        outcome = state.solved.outcome if state.solved else Outcome(kind="failed")
-        return self._finish(state.verified[-1].verdict, outcome, self._publish(ground))
+        best = self._state.best
+        return self._finish(best.verified.verdict, best.outcome, self._publish(ground, best))
 
     def report_failure(self, exc: CoderError) -> None:
         """Tell the people who wait that our own machinery failed; the journal stays for a continuation."""
@@ -121,42 +120,39 @@ class _Run:
 
     # --- publish ----------------------------------------------------------------------------------------------------
 
-    def _publish(self, ground: Ground) -> PullRequest | None:
+    def _publish(self, ground: Ground, best: Round) -> PullRequest | None:
         """Commit, push, open the pull request; None when the verdict is not one to publish."""
-        services, task, state = self._services, self._task, self._state
-        verified = state.verified[-1]
-        if state.published is not None:
-            return state.published.pull_request
-        if state.patch is None or verified.verdict.kind not in self._policy.publish:
+        services, task, published = self._services, self._task, self._state.published
+        if published is not None:
+            return published.pull_request
+        if best.patch is None or best.verified.verdict.kind not in self._policy.publish:
             return None
         if not services.forge.may_write(task):
             raise PermissionDeniedError(
                 f"{task.requested_by} lost write permission to {task.repo.full_name}: nothing is pushed"
             )
         self._show("publishing")
-        proposal = self._proposal(state.patch.patch, verified)
-        commit = self._commit(ground.repository, state.patch.patch, verified)
+        proposal = self._proposal(best.patch.patch, best)
+        commit = self._commit(ground.repository, best.patch.patch, best)
         if services.dry_run is not None:
-            pull_request = _written(services.dry_run, proposal, commit, self._journal.blob(state.patch.diff_blob))
+            pull_request = _written(services.dry_run, proposal, commit, self._journal.blob(best.patch.diff_blob))
         else:
             pull_request = self._push(ground.repository, proposal, commit)
         self._journal.append(Published(pull_request=pull_request))
         return pull_request
 
-    def _proposal(self, patch: Patch, verified: Verified) -> Proposal:
+    def _proposal(self, patch: Patch, best: Round) -> Proposal:
         """The pull request's words, made by us from the journal; the model's own words are marked as its own."""
         problem = self._journalled_problem()
-        solved = self._state.solved
-        submission = solved.outcome.submission if solved else None
         profile = self._services.model(self._task.model).profile
         body = pull_request_body(
             task=self._task,
             problem=problem.problem,
             base=problem.base,
-            outcome=solved.outcome if solved else Outcome(kind="failed"),
+            outcome=best.outcome,
             patch=patch,
-            verdict=verified.verdict,
-            evidence=verified.evidence,
+            verdict=best.verified.verdict,
+            evidence=best.verified.evidence,
             spent=spent(self._journal.entries),
             model=profile.model,
             recorded=self._policy.recorded,
@@ -164,27 +160,28 @@ class _Run:
             journal_digest=self._journal.digest,
             redact=self._services.redact_fully,
         )
-        title = pull_request_title(problem=problem.problem, submission=submission, redact=self._services.redact_fully)
+        title = pull_request_title(
+            problem=problem.problem, submission=best.outcome.submission, redact=self._services.redact_fully
+        )
         return Proposal(
             branch=branch_name(self._task, problem.problem.title),
             base_ref=problem.base.ref,
             title=title,
             body=body,
-            draft=is_draft(verdict=verified.verdict, patch=patch),
+            draft=is_draft(verdict=best.verified.verdict, patch=patch),
         )
 
-    def _commit(self, repository: Repository, patch: Patch, verified: Verified) -> str:
+    def _commit(self, repository: Repository, patch: Patch, best: Round) -> str:
         """The commit: equal for equal journals, so that a continued run pushes what the first one may have pushed."""
         problem = self._journalled_problem()
-        solved = self._state.solved
         message = commit_message(
             task=self._task,
             problem=problem.problem,
-            submission=solved.outcome.submission if solved else None,
-            verdict=verified.verdict,
+            submission=best.outcome.submission,
+            verdict=best.verified.verdict,
             redact=self._services.redact_fully,
         )
-        written = next(e.ts for e in reversed(self._journal.entries) if isinstance(e.event, Verified))
+        written = next(e.ts for e in reversed(self._journal.entries) if e.event == best.verified)
         return repository.commit_tree(
             patch.tree_sha,
             parents=[problem.base.sha],

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from coder.errors import JournalError
 from coder.trace.events import (
     Answered,
     Entry,
@@ -23,7 +24,7 @@ from coder.trace.events import (
     ToolFinished,
     Verified,
 )
-from coder.types import Checkpoint, Completion, Message, Spent, Submission, ToolCall
+from coder.types import Checkpoint, Completion, Message, Outcome, Spent, Submission, ToolCall, VerdictKind
 
 STUB = "[{chars} characters hidden to save space; recall(step={step}) shows them]"
 """What a hidden tool output looks like to the model."""
@@ -42,6 +43,19 @@ _FIELDS = {
 }
 
 
+_RANK: tuple[VerdictKind, ...] = ("refused", "no_change", "regressed", "unverified", "passing", "proven")
+"""Verdicts from worst to best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round: what the agent handed in, its change (None when it might not leave the sandbox), what the tests said."""
+
+    outcome: Outcome
+    patch: PatchTaken | None
+    verified: Verified
+
+
 @dataclass(slots=True)
 class RunState:
     """Where a run stands: the last event of each kind. Reading it never changes it."""
@@ -56,14 +70,26 @@ class RunState:
     patch: PatchTaken | None = None
     objections: int = 0
     """How often the work was sent back."""
-    verified: list[Verified] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
     published: Published | None = None
     finished: Finished | None = None
+
+    @property
+    def best(self) -> Round:
+        """The round with the best verdict, the latest of equal ones: work that got worse later is not what is handed out.
+
+        Raises:
+            JournalError: No round has a verdict yet.
+        """
+        if not self.rounds:
+            raise JournalError("the run has no verdict yet")
+        return max(self.rounds, key=lambda r: (_RANK.index(r.verified.verdict.kind), r.verified.round))
 
     def take(self, event: Event) -> None:
         """Move on by one event."""
         if isinstance(event, Verified):
-            self.verified.append(event)
+            outcome = self.solved.outcome if self.solved else Outcome(kind="failed")
+            self.rounds.append(Round(outcome, self.patch, event))
         elif isinstance(event, ToolFinished):
             self.checkpoint = event.checkpoint or self.checkpoint
         elif isinstance(event, Told) and event.reason == "objection":

@@ -4,7 +4,18 @@ from pathlib import Path
 import pytest
 
 from coder.errors import JournalError
-from coder.trace.events import Answered, Event, Opened, Reduced, Resumed, RunStarted, Solved, Told, ToolFinished
+from coder.trace.events import (
+    Answered,
+    Event,
+    Opened,
+    Reduced,
+    Resumed,
+    RunStarted,
+    Solved,
+    Told,
+    ToolFinished,
+    Verified,
+)
 from coder.trace.journal import JournalStore
 from coder.trace.state import STUB, Turn, conversation, last_turn, spent, state_of
 from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Submission, Task, ToolCall, ToolOutput, Usage
@@ -219,3 +230,27 @@ def test_a_reduction_hides_outputs_of_earlier_steps_only() -> None:
     contents = [m.content for m in conversation(events) if m.role == "tool"]
 
     assert contents == [STUB.format(chars=500, step=1), "x" * 500, "ok"]
+
+
+def test_the_best_round_is_handed_out_and_the_latest_of_equals() -> None:
+    def verified(number: int, kind: str) -> Verified:
+        evidence = {"base_sha": "b", "head_tree": f"t{number}", "image": "i", "image_digest": "d"}
+        return Verified.model_validate({"round": number, "verdict": {"kind": kind}, "evidence": evidence})
+
+    solved = [Solved(outcome=Outcome(kind="submitted", reason=str(number))) for number in (1, 2, 3)]
+    objection = told(replaces=False, reason="objection")
+    events: list[Event] = [
+        solved[0],
+        verified(1, "passing"),
+        objection,
+        solved[1],
+        verified(2, "passing"),
+        objection,
+        solved[2],
+    ]
+
+    state = state_of([*events, verified(3, "regressed")])
+
+    assert (state.best.outcome.reason, state.best.verified.round) == ("2", 2)
+    with pytest.raises(JournalError, match="no verdict"):
+        _ = state_of(events[:1]).best
