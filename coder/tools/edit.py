@@ -2,6 +2,7 @@
 
 import difflib
 import posixpath
+import shlex
 
 from pydantic import Field
 
@@ -12,6 +13,14 @@ from coder.tools.files import reason
 from coder.types import ToolOutput
 
 _MAX_LINES_SHOWN = 12
+_PARSE_TIMEOUT_S = 10
+_SAY = "except (SyntaxError, ValueError) as e: sys.exit(f'{type(e).__name__}: {e}')"
+_PARSERS = {
+    # In the container: parsing what a model wrote can crash a parser.
+    ".py": f"import ast, sys\ntry: ast.parse(open(sys.argv[1], 'rb').read())\n{_SAY}",
+    ".json": f"import json, sys\ntry: json.load(open(sys.argv[1], 'rb'))\n{_SAY}",
+    ".toml": f"import sys, tomllib\ntry: tomllib.load(open(sys.argv[1], 'rb'))\n{_SAY}",
+}
 
 
 class Edit(Arguments):
@@ -60,13 +69,26 @@ class EditTool:
             return ToolOutput(content=f"{arguments.path}: {reason(exc)} Nothing was changed.", is_error=True)
         except EditError as exc:
             return ToolOutput(content=f"{arguments.path}: {exc} Nothing was changed.", is_error=True)
-        return ToolOutput(content=_difference(arguments.path, before, after))
+        return ToolOutput(content=_difference(arguments.path, before, after) + self._complaint(arguments.path))
+
+    def _complaint(self, path: str) -> str:
+        """What the container's Python says of a file that it cannot parse; empty when it can, or is not asked."""
+        program = _PARSERS.get(posixpath.splitext(path)[1])
+        if program is None:
+            return ""
+        result = self._sandbox.exec(
+            shlex.join(["python3", "-I", "-S", "-c", program, path]), timeout_s=_PARSE_TIMEOUT_S
+        )
+        if result.exit_code in {0, None}:
+            return ""
+        return f"\n\nThe file does not parse now: {result.output.strip()[-400:]}"
 
     def _create(self, path: str, content: str) -> ToolOutput:
         existed = path in self._sandbox.list_files()
         self._sandbox.write(path, content.encode("utf-8", "surrogateescape"))
         lines = content.count("\n") + (not content.endswith("\n") and bool(content))
-        return ToolOutput(content=f"{'Overwrote' if existed else 'Created'} {path} ({lines} lines).")
+        done = f"{'Overwrote' if existed else 'Created'} {path} ({lines} lines)."
+        return ToolOutput(content=done + self._complaint(path))
 
 
 class EditError(CoderError):
@@ -100,13 +122,71 @@ def _one(text: str, edit: Edit, which: str) -> str:
     if old == new:
         raise EditError(f"{which} changes nothing: `old` and `new` are equal.")
     places = text.count(old)
-    if places == 1:
+    if places == 1 and not _begins_inside_indentation(text, old):
         return text.replace(old, new)
-    if places:
-        raise EditError(
-            f"the text of {which} occurs {places} times (lines {_lines_of(text, old)}); add lines around it."
-        )
+    if places > 1:
+        lines = _lines_of(text, old)
+        raise EditError(f"the text of {which} occurs {places} times (lines {lines}); add lines around it.")
+    if (moved := reindented(text, old, new)) is not None:
+        return moved
+    if new.strip() and text.count(new) == 1:
+        raise EditError(f"the text of {which} is not in the file, but its new text is (line {_lines_of(text, new)}).")
     raise EditError(f"the text of {which} is not in the file.{_did_you_mean(text, old)}")
+
+
+def _begins_inside_indentation(text: str, old: str) -> bool:
+    """Whether `old` was copied with too little indentation: replaced as it is, all its lines but the first would be off."""
+    at = text.index(old)
+    before = text[text.rfind("\n", 0, at) + 1 : at]
+    return bool(before) and not before.strip() and old[0] in " \t"
+
+
+def reindented(text: str, old: str, new: str) -> str | None:
+    """`text` with the one place changed that is `old` but for a common indentation; None when there is no such place.
+
+    The new lines get the same shift. Nothing else is forgiven: a guess about content would be a wrong edit.
+    """
+    lines, wanted = text.splitlines(keepends=True), old.strip("\n").splitlines()
+    shifts = {n: _shift(wanted, lines[n : n + len(wanted)]) for n in range(len(lines) - len(wanted) + 1)}
+    found = [(n, shift) for n, shift in shifts.items() if shift is not None]
+    if len(found) != 1:
+        return None
+    (start, shift), end = found[0], found[0][0] + len(wanted)
+    fresh = [_shifted(line, shift) for line in new.strip("\n").splitlines()] if new.strip() else []
+    if None in fresh:
+        return None
+    text_of = "".join(f"{line}\n" for line in fresh)
+    return "".join([*lines[:start], text_of if lines[end - 1].endswith("\n") else text_of.rstrip("\n"), *lines[end:]])
+
+
+def _shift(wanted: list[str], found: list[str]) -> str | None:
+    """What stands before the lines of `found` and not of `wanted` (or, after a `-`, the other way round); None: no match."""
+    shifts = set[str | None]()
+    for want, have in zip(wanted, found, strict=True):
+        if want.strip() != have.strip():
+            return None
+        if want.strip():
+            shifts.add(_indent_shift(_indent(want), _indent(have)))
+    return shifts.pop() if len(shifts) == 1 else None
+
+
+def _indent_shift(want: str, have: str) -> str | None:
+    if have.endswith(want):
+        return have[: len(have) - len(want)]
+    return f"-{want[: len(want) - len(have)]}" if want.endswith(have) else None
+
+
+def _shifted(line: str, shift: str) -> str | None:
+    """`line` with the shift; None when what should be taken away is not there."""
+    if not line.strip():
+        return line
+    if not shift.startswith("-"):
+        return shift + line
+    return line[len(shift) - 1 :] if line.startswith(shift[1:]) else None
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _inserted(text: str, after: int, old: str, new: str, which: str) -> str:

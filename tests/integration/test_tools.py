@@ -135,6 +135,54 @@ def test_a_near_miss_is_shown(toolbox: Toolbox) -> None:
     assert "6      return n + n" in output.content
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("def half(n):\n  return n / 2", "x", None),
+        ("return n / 2", "return n // 2", b"def half(n):\n    return n // 2\n"),
+        ("  return n / 2\n", "  n = int(n)\n\n  return n / 2\n", b"def half(n):\n    n = int(n)\n\n    return n / 2\n"),
+        ("        return n / 2", "        return n\n", b"def half(n):\n    return n\n"),
+        ("        return n / 2", "  return n\n", None),
+        ("\treturn n / 2", "\treturn n\n", None),
+    ],
+)
+def test_only_a_common_indentation_is_forgiven(
+    toolbox: Toolbox, sandbox: Sandbox, old: str, new: str, expected: bytes | None
+) -> None:
+    output = call(toolbox, "edit", path="app/money.py", edits=[{"old": old, "new": new}])
+
+    assert output.is_error == (expected is None)
+    assert sandbox.read("app/money.py").startswith(expected or FILES["app/money.py"])
+
+
+def test_an_edit_that_was_made_already_is_said_to_be(toolbox: Toolbox) -> None:
+    edit = {"old": "n / 2", "new": "n // 2  # whole"}
+    call(toolbox, "edit", path="app/money.py", edits=[edit])
+
+    output = call(toolbox, "edit", path="app/money.py", edits=[edit])
+
+    assert "but its new text is (line 2)" in output.content
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "says"),
+    [
+        ("app/bad.py", "def f(:\n", "SyntaxError"),
+        ("bad.json", "{", "JSONDecodeError"),
+        ("bad.toml", "= 1", "TOMLDecodeError"),
+        ("app/good.py", "x = 1\n", ""),
+    ],
+)
+def test_a_file_that_does_not_parse_is_written_and_complained_about(
+    toolbox: Toolbox, path: str, content: str, says: str
+) -> None:
+    output = call(toolbox, "edit", path=path, content=content)
+
+    assert not output.is_error
+    assert ("does not parse" in output.content) == bool(says)
+    assert says in output.content
+
+
 def test_line_ends_and_foreign_bytes_stay_as_they_are(toolbox: Toolbox, sandbox: Sandbox) -> None:
     call(toolbox, "edit", path="win.txt", edits=[{"old": "one\ntwo", "new": "1\n2"}])
     call(toolbox, "edit", path="latin.txt", edits=[{"old": "au lait", "new": "noir"}])
