@@ -6,7 +6,6 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,21 +21,14 @@ from coder.sandbox.docker_images import ImageBuilder
 from coder.sandbox.docker_stream import AttachedStream
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack
 from coder.sandbox.session import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox, RunnerSession
-from coder.sandbox.setup_commands import detected
+from coder.sandbox.setup_commands import detected, given
+from coder.sandbox.setup_phase import Setup
 
 logger = logging.getLogger(__name__)
 
 INSTALLATION = "coder.installation"
 RUN = "coder.run"
 OWNER = "coder.owner"
-
-
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """The commands of a setup phase, and what names their result."""
-
-    key: str
-    commands: tuple[str, ...]
 
 
 class DockerSandbox(RunnerSandbox):
@@ -74,7 +66,7 @@ class DockerSandboxProvider(SandboxProvider):
 
     @property
     def catalogue(self) -> images.Catalogue:
-        """The images on offer; `marker_paths` says which files `image_for` wants to see."""
+        """The images on offer."""
         return self._catalogue
 
     @override
@@ -86,42 +78,30 @@ class DockerSandboxProvider(SandboxProvider):
         setup: tuple[str, ...] | None,
         progress: Callable[[str], None],
     ) -> Image:
-        builder = ImageBuilder(self._engine(), self._settings, self._catalogue, progress)
+        builder = ImageBuilder(self._engine(), self._settings, progress)
+        main = self._catalogue.choice(files)
+        wanted = detected(files, main.name) if setup is None else given(files, setup, main.name)
         with self._building:
-            base = builder.built(self._catalogue.choice(files))
-        commands = detected(files) if setup is None else setup
-        if not commands:
+            base = builder.built(self._catalogue.stack(main, wanted.languages))
+        if not wanted.steps:
             return base
-        key = images.setup_key(base.digest, files, self._catalogue.markers, commands)
-        return builder.kept(key) or self._set_up(builder, base, pack, _Setup(key, commands), progress)
+        key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
+        return builder.kept(key) or self._set_up(builder, base, pack, Setup(key, wanted.steps), progress)
 
     def _set_up(
-        self,
-        builder: ImageBuilder,
-        base: Image,
-        pack: TreePack,
-        setup: "_Setup",
-        progress: Callable[[str], None],
+        self, builder: ImageBuilder, base: Image, pack: TreePack, setup: Setup, progress: Callable[[str], None]
     ) -> Image:
-        """Run the commands on the unpacked commit, with network, and keep the result. A failure is kept nowhere."""
+        """Run the steps on the unpacked commit, with network, and keep the result. What stopped is kept nowhere."""
         with self._started(base, {RUN: f"setup-{setup.key[:12]}"}, "setup") as sandbox:
             sandbox.load(pack)
             if self._settings.ca_bundle:
                 sandbox.put(docker_container.CERTIFICATES, builder.certificates())
-            log: list[str] = []
-            left_s = self._settings.setup_timeout_s
-            for command in setup.commands:
-                progress(f"setup: {command}")
-                result = sandbox.exec(command, timeout_s=max(left_s, 1.0))
-                left_s -= result.duration_s
-                ending = "timed out" if result.exit_code is None else f"exit code {result.exit_code}"
-                log.append(f"$ {command}\n{result.output.rstrip()}\n[{ending}, {result.duration_s:.1f} s]")
-                if result.exit_code != 0:
-                    progress(f"setup failed: {command} ({ending})")
-                    return Image(base.reference, base.digest, setup_log="\n".join(log), setup_ok=False)
+            state = setup.carried_out(sandbox, timeout_s=self._settings.setup_timeout_s, progress=progress)
+            if state == "stopped":
+                return Image(base.reference, base.digest, setup_log=setup.log, setup_ok=False)
             sandbox.keep_artefacts()
             progress("setup: keeping the result as an image")
-            return builder.keep(setup.key, sandbox.container, "\n".join(log))
+            return builder.keep(setup.key, sandbox.container, setup.log, state)
 
     @override
     def open(self, image: Image, pack: TreePack, *, labels: Mapping[str, str]) -> DockerSandbox:

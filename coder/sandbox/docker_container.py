@@ -29,6 +29,10 @@ COMMON_ENV = {
     "GOMODCACHE": f"{KEPT}/go/mod",
     "GOCACHE": "/tmp/go-build",  # noqa: S108
     "GOTOOLCHAIN": "local",
+    "CARGO_HOME": f"{KEPT}/cargo",
+    "BUNDLE_PATH": f"{KEPT}/bundle",
+    "GRADLE_USER_HOME": f"{KEPT}/gradle",
+    "MAVEN_OPTS": f"-Dmaven.repo.local={KEPT}/m2",
     "CI": "1",
 }
 OFFLINE_ENV = {
@@ -38,6 +42,18 @@ OFFLINE_ENV = {
     "npm_config_offline": "true",
     "CARGO_NET_OFFLINE": "true",
 }
+SCRATCH = "/var/tmp"  # noqa: S108
+"""On disk, not in memory, while a setup phase runs; emptied at its end."""
+SETUP_ENV = {
+    # Downloads are large, and the temporary file systems are memory.
+    "TMPDIR": SCRATCH,
+    "XDG_CACHE_HOME": f"{SCRATCH}/coder-cache",
+    "npm_config_cache": f"{SCRATCH}/coder-npm",
+    "npm_config_store_dir": f"{SCRATCH}/coder-pnpm",
+    "YARN_CACHE_FOLDER": f"{SCRATCH}/coder-yarn",
+    "COMPOSER_HOME": f"{SCRATCH}/coder-composer",
+    "PUPPETEER_SKIP_DOWNLOAD": "1",
+}
 CERTIFICATE_VARIABLES = (
     "SSL_CERT_FILE",
     "PIP_CERT",
@@ -46,6 +62,8 @@ CERTIFICATE_VARIABLES = (
     "NODE_EXTRA_CA_CERTS",
     "GIT_SSL_CAINFO",
     "CARGO_HTTP_CAINFO",
+    "BUNDLE_SSL_CA_CERT",
+    "COMPOSER_CAFILE",
 )
 
 
@@ -54,7 +72,7 @@ def environment(phase: Phase, settings: SandboxSettings) -> dict[str, str]:
     if phase == "agent":
         return COMMON_ENV | OFFLINE_ENV
     certificates = dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES) if settings.ca_bundle else {}
-    return COMMON_ENV | settings.proxy.environment() | certificates
+    return COMMON_ENV | SETUP_ENV | settings.proxy.environment() | certificates
 
 
 def tmpfs(settings: SandboxSettings) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Images on the engine: built on demand from `sandbox_images/`, and kept results of setup phases."""
 
 import io
+import re
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import docker
 import docker.errors
@@ -13,33 +15,43 @@ from coder.errors import ConfigError, SandboxError
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_base import ensure_base, inspected
 from coder.sandbox.docker_engine import engine_errors
-from coder.sandbox.images import HASH_CHARACTERS, Catalogue, ImageSpec, content_hash
+from coder.sandbox.images import HASH_CHARACTERS, ImageSpec, content_hash
 from coder.sandbox.protocol import Image
 
 CONTENT = "coder.content"
 SETUP = "coder.setup"
 SETUP_LOG = "coder.setup-log"
+SETUP_STATE = "coder.setup-state"
+"""`whole`, or `partial` (a fallback was used, an optional step failed) or `flagged` (not what the project asks for)."""
 SETUP_REPOSITORY = "coder-setup"
 MAX_LOG_CHARACTERS = 16_000
 """How much of a setup log is kept with the image: its end."""
+PARTIAL_KEPT = timedelta(days=1)
+"""How long a result with failures is used again: some were the network's, and are worth another try."""
+SetupState = Literal["whole", "partial", "flagged"]
 
 
 class ImageBuilder:
     """Finds or makes images."""
 
     def __init__(
-        self, api: docker.APIClient, settings: SandboxSettings, catalogue: Catalogue, progress: Callable[[str], None]
+        self,
+        api: docker.APIClient,
+        settings: SandboxSettings,
+        progress: Callable[[str], None],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
         self._settings = settings
-        self._catalogue = catalogue
         self._progress = progress
+        self._now = now
 
-    def built(self, spec: ImageSpec) -> Image:
-        """The image of `spec`, made with everything below it where it is not there yet."""
+    def built(self, specs: Sequence[ImageSpec]) -> Image:
+        """The image of the last of `specs`, each made on the one before where it is not there yet."""
         reference = self._settings.base_image
         digest = ensure_base(self._api, self._settings, self._progress)
-        for part in self._catalogue.chain(spec):
+        for part in specs:
             content = content_hash(part, digest)
             below, reference = reference, f"coder-sandbox-{part.name}:{content[:HASH_CHARACTERS]}"
             found = image_id(self._api, reference)
@@ -102,11 +114,12 @@ class ImageBuilder:
             except docker.errors.ImageNotFound:
                 return None
         labels = found["Config"].get("Labels") or {}
-        if labels.get(SETUP) != key:
+        state = labels.get(SETUP_STATE, "whole")
+        if labels.get(SETUP) != key or (state != "whole" and self._now() - created_at(found) > PARTIAL_KEPT):
             return None
-        return Image(reference=reference, digest=found["Id"], setup_log=labels.get(SETUP_LOG, ""))
+        return Image(reference, found["Id"], setup_log=labels.get(SETUP_LOG, ""), setup_ok=state != "flagged")
 
-    def keep(self, key: str, container: str, log: str) -> Image:
+    def keep(self, key: str, container: str, log: str, state: SetupState) -> Image:
         """The container's file system as an image. Its environment holds nothing: proxies are given per command."""
         reference = _setup_reference(key)
         with engine_errors(f"keep image {reference}"):
@@ -114,12 +127,19 @@ class ImageBuilder:
                 container,
                 repository=SETUP_REPOSITORY,
                 tag=key[:HASH_CHARACTERS],
-                conf={"Labels": {SETUP: key, SETUP_LOG: log[-MAX_LOG_CHARACTERS:]}},
+                conf={"Labels": {SETUP: key, SETUP_STATE: state, SETUP_LOG: log[-MAX_LOG_CHARACTERS:]}},
             )
         digest = image_id(self._api, reference)
         if digest is None:
             raise SandboxError(f"the engine did not keep image {reference}")
-        return Image(reference=reference, digest=digest, setup_log=log)
+        return Image(reference=reference, digest=digest, setup_log=log, setup_ok=state != "flagged")
+
+
+def created_at(inspected_image: dict[str, Any]) -> datetime:
+    """When an image was made, of what `inspected` gives; long ago where the engine does not say."""
+    # The engine writes nanoseconds, of which Python takes six digits.
+    match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", str(inspected_image.get("Created") or ""))
+    return datetime.fromisoformat(match[0]).replace(tzinfo=UTC) if match else datetime.fromtimestamp(0, UTC)
 
 
 def image_id(api: docker.APIClient, reference: str) -> str | None:

@@ -29,26 +29,6 @@ class Catalogue:
 
     specs: tuple[ImageSpec, ...]
 
-    @property
-    def markers(self) -> frozenset[str]:
-        """Names of files that decide about image or setup."""
-        return frozenset(marker for spec in self.specs for marker in spec.markers)
-
-    def marker_paths(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """The paths of a repository that `image_for` wants to see: markers, and one file of each known suffix."""
-        markers = self.markers
-        suffixes = {suffix for spec in self.specs for suffix in spec.suffixes}
-        wanted = []
-        for path in sorted(paths):
-            name = path.rpartition("/")[2]
-            suffix = f".{name.rpartition('.')[2]}"
-            if name in markers:
-                wanted.append(path)
-            elif suffix in suffixes:
-                suffixes.discard(suffix)
-                wanted.append(path)
-        return tuple(wanted)
-
     def choice(self, paths: Iterable[str]) -> ImageSpec:
         """The image for a repository with these files."""
         everything = tuple(paths)
@@ -69,6 +49,14 @@ class Catalogue:
             if spec.name == name:
                 return spec
         raise ConfigError(f"images.toml knows no image {name!r}")
+
+    def stack(self, main: ImageSpec, others: Iterable[str]) -> tuple[ImageSpec, ...]:
+        """`main`, the images named in `others`, and what they are built on, each to be built on the one before."""
+        known = {spec.name for spec in self.specs}
+        found = dict.fromkeys(self.chain(main))
+        for name in others:
+            found |= dict.fromkeys(self.chain(self.named(name)) if name in known else ())
+        return tuple(found)
 
     def chain(self, spec: ImageSpec) -> tuple[ImageSpec, ...]:
         """`spec` and what it is built on, outermost parent first."""
@@ -116,12 +104,11 @@ def content_hash(spec: ImageSpec, base_digest: str) -> str:
     return _hash([spec.name, spec.dockerfile, base_digest])
 
 
-def setup_key(base_digest: str, files: Mapping[str, bytes], markers: frozenset[str], commands: tuple[str, ...]) -> str:
-    """Names the result of a setup phase: the image below, the marker files and the commands."""
+def setup_key(base_digest: str, files: Mapping[str, bytes], inputs: Iterable[str], commands: Iterable[str]) -> str:
+    """Names the result of a setup phase: the image below, the files that bear on it, and the commands."""
     parts = [base_digest, *commands]
-    for path in sorted(files):
-        if path.rpartition("/")[2] in markers:
-            parts += [path, hashlib.sha256(files[path]).hexdigest()]
+    for path in sorted(inputs):
+        parts += [path, hashlib.sha256(files[path]).hexdigest()]
     return _hash(parts)
 
 

@@ -1,106 +1,141 @@
-"""What a setup phase runs, detected from the marker files in the repository's root. A pure decision."""
+"""What a setup phase runs, detected from the manifests of a repository and of its parts. A pure decision."""
 
-import json
-import re
-import shlex
-import tomllib
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
-VENV = "/opt/coder/venv"
-"""Made by the python image, outside the work tree; its `bin` is first on every sandbox's PATH."""
-TEST_GROUPS = ("test", "tests", "testing", "dev")
-"""Extras and dependency groups under which projects keep what their tests need."""
-PIP = f"{VENV}/bin/python -m pip install --no-input --disable-pip-version-check --no-cache-dir"
+from coder.sandbox.setup_folder import Folder, Step
+from coder.sandbox.setup_node import has_workspaces, node_steps
+from coder.sandbox.setup_others import go_steps, java_steps, php_steps, ruby_steps, rust_steps
+from coder.sandbox.setup_python import python_steps
 
+MAX_DEPTH = 3
+"""How far below the top a project is looked for."""
+MAX_ROOTS = 8
+"""How many projects of one language are set up."""
+MAX_LANGUAGES = 3
+"""How many languages one image holds."""
 
-def detected(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """The commands that make the repository's tests runnable; none when nothing is to be installed."""
-    kinds: tuple[Callable[[Mapping[str, bytes]], tuple[str, ...]], ...] = (_python, _node, _go)
-    return tuple(command for kind in kinds for command in kind(files))
-
-
-def _python(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    project = _pyproject(files)
-    installs = [f"{PIP} -r {shlex.quote(path)}" for path in _requirement_files(files)]
-    if _is_package(files, project):
-        extras = [name for name in TEST_GROUPS if name in _table(project, "project", "optional-dependencies")]
-        target = shlex.quote(f".[{','.join(extras)}]" if extras else ".")
-        if _backend(project) == "setuptools":
-            # With the distribution's setuptools a project without dependencies needs no network.
-            installs.append(f"{PIP} --no-build-isolation -e {target} || {PIP} -e {target}")
-        else:
-            installs.append(f"{PIP} -e {target}")
-    groups = _group_requirements(project)
-    if groups:
-        installs.append(f"{PIP} {shlex.join(groups)}")
-    return tuple(installs)
+SKIPPED = frozenset(
+    {"node_modules", "vendor", "third_party", "thirdparty", "testdata", "fixtures", "fixture", "examples", "example"}
+    | {"samples", "sample", "demo", "demos", "templates", "template", "doc", "docs", "benchmarks", "site-packages"}
+    | {"test", "tests", "e2e", "__tests__", "dist", "build", "target"}
+)
+"""Folders whose manifests are somebody else's, or the subject of tests."""
 
 
-def _requirement_files(files: Mapping[str, bytes]) -> list[str]:
-    pattern = re.compile(r"(?:dev[-_]|test[-_])?requirements(?:[-_](?:dev|test|tests))?\.txt")
-    return sorted(path for path in files if pattern.fullmatch(path) and _has_requirements(files[path]))
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """How one language's projects are found and set up."""
+
+    manifests: frozenset[str]
+    steps: Callable[[Folder], tuple[Step, ...]]
+    locks: frozenset[str] = frozenset()
+    """Further files that the result depends on."""
 
 
-def _has_requirements(content: bytes) -> bool:
-    lines = content.decode("utf-8", "replace").splitlines()
-    return any(line.strip() and not line.strip().startswith("#") for line in lines)
+_LANGUAGES: Mapping[str, _Language] = {
+    "python": _Language(
+        frozenset({"pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "Pipfile.lock", "tox.ini", ".python-version"}),
+        python_steps,
+        frozenset({"uv.lock", "poetry.lock", "pdm.lock", "MANIFEST.in", "constraints.txt"}),
+    ),
+    "node": _Language(
+        frozenset({"package.json"}),
+        node_steps,
+        frozenset({"package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "pnpm-workspace.yaml"})
+        | {".npmrc", ".yarnrc", ".yarnrc.yml", ".nvmrc", ".node-version"},
+    ),
+    "go": _Language(frozenset({"go.mod", "go.work"}), go_steps, frozenset({"go.sum", "go.work.sum"})),
+    "rust": _Language(frozenset({"Cargo.toml"}), rust_steps, frozenset({"Cargo.lock", "rust-toolchain.toml"})),
+    "java": _Language(
+        frozenset({"pom.xml", "build.gradle", "build.gradle.kts"}),
+        java_steps,
+        frozenset({"settings.gradle", "settings.gradle.kts", "gradle.lockfile", "gradle.properties"}),
+    ),
+    "ruby": _Language(frozenset({"Gemfile"}), ruby_steps, frozenset({"Gemfile.lock", ".ruby-version"})),
+    "php": _Language(frozenset({"composer.json"}), php_steps, frozenset({"composer.lock"})),
+}
 
 
-def _pyproject(files: Mapping[str, bytes]) -> dict[str, Any]:
-    try:
-        return tomllib.loads(files.get("pyproject.toml", b"").decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return {}
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What a repository's manifests ask for."""
+
+    steps: tuple[Step, ...] = ()
+    languages: tuple[str, ...] = ()
+    """Names of the images that the steps need, the main one first."""
+    inputs: tuple[str, ...] = ()
+    """The files that the result of the steps depends on, as far as is known without running them."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Everything that may be run, in order."""
+        return tuple(part for step in self.steps for part in (step.folder, step.command, *step.fallbacks))
 
 
-def _table(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    for name in names:
-        values = values.get(name, {})
-        if not isinstance(values, dict):
-            return {}
-    return dict(values)
+def detected(files: Mapping[str, bytes], main: str = "python") -> Detected:
+    """What makes the repository's tests runnable. Failures in other languages than `main` do not stop the setup."""
+    folders = _folders(files)
+    steps: list[Step] = []
+    languages: list[str] = []
+    inputs: set[str] = set()
+    for name in sorted(_LANGUAGES, key=lambda name: name != main):
+        found = _of_language(_LANGUAGES[name], folders)
+        if found and len(languages) < MAX_LANGUAGES:
+            languages.append(name)
+            steps += [step if name == main else step.softened() for one in found for step in one[1]]
+            inputs |= {path for folder, _ in found for path in _inputs(folder, _LANGUAGES[name])}
+    return Detected(tuple(steps), tuple(languages), tuple(sorted(inputs)))
 
 
-def _is_package(files: Mapping[str, bytes], project: dict[str, Any]) -> bool:
-    poetry = _table(project, "tool", "poetry")
-    declared = "build-system" in project or "name" in _table(project, "project") or "name" in poetry
-    return declared or "setup.py" in files
+def given(files: Mapping[str, bytes], commands: tuple[str, ...], main: str = "python") -> Detected:
+    """Commands that somebody gave: each must succeed, and whichever manifest there is may bear on them."""
+    inputs = {path for folder in _folders(files) for one in _LANGUAGES.values() for path in _inputs(folder, one)}
+    steps = tuple(Step(command) for command in commands)
+    return Detected(steps, detected(files, main).languages if commands else (), tuple(sorted(inputs)))
 
 
-def _backend(project: dict[str, Any]) -> str:
-    backend = _table(project, "build-system").get("build-backend", "setuptools.build_meta")
-    return str(backend).partition(".")[0]
+def _folders(files: Mapping[str, bytes]) -> list[Folder]:
+    """Folders that may hold a project, the outermost first, each with the names in it."""
+    names: dict[str, set[str]] = {}
+    for path in files:
+        parts = path.split("/")
+        if len(parts) <= MAX_DEPTH + 1 and not any(part in SKIPPED or part.startswith(".") for part in parts[:-1]):
+            names.setdefault("/".join(parts[:-1]), set()).add(parts[-1])
+        if len(parts) > 1 and parts[-2] == "requirements" and len(parts) <= MAX_DEPTH + 2:
+            names.setdefault("/".join(parts[:-2]), set()).add(f"requirements/{parts[-1]}")
+    order = sorted(names, key=lambda path: (path.count("/") + bool(path), path))
+    return [Folder(path, files, frozenset(names[path])) for path in order]
 
 
-def _group_requirements(project: dict[str, Any]) -> list[str]:
-    """Plain requirements of PEP 735 groups that tests need; the distribution's pip does not know groups yet."""
-    groups = _table(project, "dependency-groups")
-    found: list[str] = []
-    for name in TEST_GROUPS:
-        entries = groups.get(name, [])
-        if isinstance(entries, list):
-            found += [entry for entry in entries if isinstance(entry, str) and not entry.startswith("-")]
-    return sorted(set(found))
+def _of_language(language: _Language, folders: list[Folder]) -> list[tuple[Folder, tuple[Step, ...]]]:
+    """The outermost projects and their steps: what lies below a project belongs to it."""
+    found: list[tuple[Folder, tuple[Step, ...]]] = []
+    covered: list[str] = []
+    for folder in folders:
+        known = not folder.names.isdisjoint(_names(folder, language))
+        inside = any(folder.path.startswith(f"{root}/") or not root for root in covered)
+        if not known or inside or len(found) >= MAX_ROOTS:
+            continue
+        steps = language.steps(folder)
+        if steps:
+            found.append((folder, steps))
+            if _covers(language, folder):
+                covered.append(folder.path)
+    return found
 
 
-def _node(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    if "package.json" not in files:
-        return ()
-    if "pnpm-lock.yaml" in files:
-        return ("npx --yes pnpm@9 install --frozen-lockfile",)
-    if "yarn.lock" in files:
-        return ("npx --yes yarn@1 install --frozen-lockfile",)
-    if "package-lock.json" in files or "npm-shrinkwrap.json" in files:
-        return ("npm ci --no-audit --no-fund",)
-    try:
-        package = json.loads(files["package.json"])
-    except ValueError:
-        return ()
-    wanted = isinstance(package, dict) and (package.get("dependencies") or package.get("devDependencies"))
-    return ("npm install --no-audit --no-fund --no-package-lock",) if wanted else ()
+def _covers(language: _Language, folder: Folder) -> bool:
+    """Whether a project speaks for the folders below; a bare package.json at the top often is for one tool only."""
+    return language.steps is not node_steps or bool(folder.path) or has_workspaces(folder)
 
 
-def _go(files: Mapping[str, bytes]) -> tuple[str, ...]:
-    content = files.get("go.mod", b"").decode("utf-8", "replace")
-    return ("go mod download",) if re.search(r"^\s*require\b", content, re.MULTILINE) else ()
+def _names(folder: Folder, language: _Language) -> set[str]:
+    """The manifests of a language in a folder."""
+    loose = {name for name in folder.names if "requirements" in name} if language.steps is python_steps else set()
+    return loose | (folder.names & language.manifests)
+
+
+def _inputs(folder: Folder, language: _Language) -> list[str]:
+    wanted = _names(folder, language) | (folder.names & language.locks)
+    return [f"{folder.path}/{name}" if folder.path else name for name in wanted]

@@ -1,6 +1,5 @@
 """Which image, which setup commands, which base: decisions without any engine."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from coder.sandbox.config import ProxySettings, SandboxSettings
 from coder.sandbox.docker_base import _mirror
 from coder.sandbox.docker_container import environment
 from coder.sandbox.images import Catalogue, catalogue, content_hash, default_folder, setup_key
-from coder.sandbox.setup_commands import PIP, detected
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +39,10 @@ def test_every_image_is_built_on_the_base(images: Catalogue) -> None:
         assert spec.dockerfile.count("ARG BASE=debian:bookworm-slim") == 1
 
 
-def test_marker_paths_are_markers_and_one_file_of_each_kind(images: Catalogue) -> None:
-    paths = ["a.py", "b.py", "x/go.mod", "web/app.ts", "README.md", "pyproject.toml"]
+def test_several_languages_are_stacked_in_one_image(images: Catalogue) -> None:
+    stacked = images.stack(images.named("python"), ("python", "node", "cobol"))
 
-    assert images.marker_paths(paths) == ("a.py", "pyproject.toml", "web/app.ts", "x/go.mod")
+    assert [spec.name for spec in stacked] == ["base", "python", "node"]
 
 
 def test_a_broken_catalogue_is_a_configuration_error(tmp_path: Path) -> None:
@@ -63,47 +61,14 @@ def test_the_content_hash_follows_the_file_and_what_is_below(images: Catalogue) 
     assert content_hash(spec, "sha256:a") != content_hash(images.named("go"), "sha256:a")
 
 
-def test_the_setup_key_follows_markers_and_commands_but_not_code(images: Catalogue) -> None:
+def test_the_setup_key_follows_inputs_and_commands_but_not_code() -> None:
     files = {"pyproject.toml": b"a", "a.py": b"1"}
-    key = setup_key("d", files, images.markers, ("x", "y"))
+    key = setup_key("d", files, ["pyproject.toml"], ("x", "y"))
 
-    assert key == setup_key("d", files | {"a.py": b"2"}, images.markers, ("x", "y"))
-    assert key != setup_key("d", files | {"pyproject.toml": b"b"}, images.markers, ("x", "y"))
-    assert key != setup_key("d", files, images.markers, ("xy",))
-    assert key != setup_key("e", files, images.markers, ("x", "y"))
-
-
-@pytest.mark.parametrize(
-    ("files", "commands"),
-    [
-        ({"a.py": b""}, ()),
-        ({"pyproject.toml": b"[tool.ruff]\nline-length = 100\n"}, ()),
-        ({"pyproject.toml": b"not toml ["}, ()),
-        ({"requirements.txt": b"# nothing\n\n"}, ()),
-        ({"requirements.txt": b"six\n", "docs/requirements.txt": b"x\n"}, (f"{PIP} -r requirements.txt",)),
-        ({"setup.py": b""}, (f"{PIP} --no-build-isolation -e . || {PIP} -e .",)),
-        (
-            {"pyproject.toml": b'[project]\nname="x"\n[project.optional-dependencies]\ntest=["a"]\ndocs=["b"]\n'},
-            (f"{PIP} --no-build-isolation -e '.[test]' || {PIP} -e '.[test]'",),
-        ),
-        (
-            {"pyproject.toml": b'[build-system]\nbuild-backend="hatchling.build"\n[project]\nname="x"\n'},
-            (f"{PIP} -e .",),
-        ),
-        (
-            {"pyproject.toml": b'[dependency-groups]\ndev=["a>=1", {include-group="t"}, "--evil"]\n'},
-            (f"{PIP} 'a>=1'",),
-        ),
-        ({"package.json": b"{}"}, ()),
-        ({"package.json": b"nonsense"}, ()),
-        ({"package.json": b'{"devDependencies": {"x": "1"}}'}, ("npm install --no-audit --no-fund --no-package-lock",)),
-        ({"package.json": b"{}", "package-lock.json": b"{}"}, ("npm ci --no-audit --no-fund",)),
-        ({"go.mod": b"module x\n\ngo 1.19\n"}, ()),
-        ({"go.mod": b"module x\n\nrequire y v1.0.0\n"}, ("go mod download",)),
-    ],
-)
-def test_setup_commands_follow_the_markers(files: Mapping[str, bytes], commands: tuple[str, ...]) -> None:
-    assert detected(files) == commands
+    assert key == setup_key("d", files | {"a.py": b"2"}, ["pyproject.toml"], ("x", "y"))
+    assert key != setup_key("d", files | {"pyproject.toml": b"b"}, ["pyproject.toml"], ("x", "y"))
+    assert key != setup_key("d", files, ["pyproject.toml"], ("xy",))
+    assert key != setup_key("e", files, ["pyproject.toml"], ("x", "y"))
 
 
 @pytest.mark.parametrize(

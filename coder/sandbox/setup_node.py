@@ -1,0 +1,76 @@
+"""Setup steps of a Node project, with the package manager that its lock file or `packageManager` names."""
+
+import re
+
+from coder.sandbox.setup_folder import Folder, Step, strings, table
+
+TOOLS = "/opt/coder"
+"""Package managers go to its `bin`, which is on every sandbox's PATH and stays in the image."""
+NPM_OPTIONS = "--no-audit --no-fund"
+_DEFAULT = {"npm": "", "pnpm": "9", "yarn": "1"}
+
+
+def node_steps(folder: Folder) -> tuple[Step, ...]:
+    """What installs the dependencies of the package in `folder`; none when it has none."""
+    package = folder.json("package.json")
+    manager, version = _manager(folder, package)
+    checks = _version_checks(folder, package)
+    locked = folder.has("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml")
+    wanted = any(table(package, key) for key in ("dependencies", "devDependencies", "optionalDependencies"))
+    if not locked and not wanted and not has_workspaces(folder):
+        return ()
+    loose = f"npm install {NPM_OPTIONS} --no-package-lock"
+    if manager == "pnpm":
+        get = f"npm install -g --prefix {TOOLS} {NPM_OPTIONS} pnpm@{version}"
+        frozen = "pnpm install --frozen-lockfile" if folder.has("pnpm-lock.yaml") else "pnpm install"
+        step = folder.step(f"{get} && {frozen}", f"{get} && pnpm install --no-frozen-lockfile", loose)
+    elif manager == "yarn":
+        berry = version.partition(".")[0] not in {"0", "1"}
+        name, frozen = ("@yarnpkg/cli-dist", "--immutable") if berry else ("yarn", "--frozen-lockfile")
+        get = f"npm install -g --prefix {TOOLS} {NPM_OPTIONS} {name}@{version}"
+        option = f" {frozen}" if folder.has("yarn.lock") else ""
+        step = folder.step(f"{get} && yarn install{option}", f"{get} && yarn install", loose)
+    elif folder.has("package-lock.json", "npm-shrinkwrap.json"):
+        # Strict about the lock, then strict about nothing: old locks with conflicting peers are common.
+        step = folder.step(
+            f"npm ci {NPM_OPTIONS}", f"npm ci {NPM_OPTIONS} --legacy-peer-deps", f"{loose} --legacy-peer-deps"
+        )
+    else:
+        step = folder.step(loose, f"{loose} --legacy-peer-deps")
+    return (*checks, step)
+
+
+def has_workspaces(folder: Folder) -> bool:
+    """Whether the package installs those in the folders below, too."""
+    workspaces = folder.json("package.json").get("workspaces")
+    return bool(strings(workspaces) or table(workspaces) or folder.has("pnpm-workspace.yaml"))
+
+
+def _manager(folder: Folder, package: dict[str, object]) -> tuple[str, str]:
+    """Name and version of the package manager. The version is of digits, dots and letters: it goes into a command."""
+    named = re.match(r"(npm|pnpm|yarn)@([0-9A-Za-z.-]{1,40})", str(package.get("packageManager") or ""))
+    if named:
+        return named[1], named[2]
+    if folder.has("pnpm-lock.yaml", "pnpm-workspace.yaml"):
+        return "pnpm", _DEFAULT["pnpm"]
+    if folder.has("yarn.lock"):
+        return "yarn", "4" if folder.has(".yarnrc.yml") or "__metadata:" in folder.text("yarn.lock")[:2000] else "1"
+    return "npm", ""
+
+
+def _version_checks(folder: Folder, package: dict[str, object]) -> list[Step]:
+    """Says it when the image's Node is older than `engines` or `.nvmrc` ask for."""
+    wishes = [str(table(package, "engines").get("node") or ""), folder.text(".nvmrc"), folder.text(".node-version")]
+    found: list[int] = []
+    for wish in wishes:
+        alternatives = [re.match(r"\s*(?:>=|\^|~|=)?\s*v?(\d{1,3})(?:\.|\s|$|x)", part) for part in wish.split("||")]
+        if all(alternatives):
+            found.append(min(int(match[1]) for match in alternatives if match))
+    if not found:
+        return []
+    least = max(found)
+    program = (
+        f"const have = parseInt(process.versions.node); if (have < {least}) "
+        f"{{ console.log('THE PROJECT ASKS FOR NODE {least}, THE IMAGE HAS ' + have); process.exit(1) }}"
+    )
+    return [folder.step(f'node -e "{program}"', on_failure="flag")]

@@ -1,0 +1,73 @@
+"""Setup steps of Go, Rust, Java, Ruby and PHP projects: each fetches with the language's own package manager."""
+
+import re
+
+from coder.sandbox.setup_folder import Folder, Step, table
+
+_OLDEST_GO_MINOR = 19
+"""Go of Debian 12, the oldest that an image may have: what asks for no more needs no look."""
+
+
+def go_steps(folder: Folder) -> tuple[Step, ...]:
+    """Modules into the module cache."""
+    content = folder.text("go.mod")
+    if folder.has("go.work"):
+        return (*_go_check(folder.text("go.work"), folder), folder.step("go work sync", on_failure="flag"))
+    if not re.search(r"^\s*require\b", content, re.MULTILINE):
+        return _go_check(content, folder)
+    return (*_go_check(content, folder), folder.step("go mod download"))
+
+
+def _go_check(content: str, folder: Folder) -> tuple[Step, ...]:
+    wish = re.search(r"^go\s+1\.(\d{1,3})", content, re.MULTILINE)
+    if wish is None or int(wish[1]) <= _OLDEST_GO_MINOR:
+        return ()
+    minor = int(wish[1])
+    command = (
+        # Elsewhere than in the module: an old Go refuses to answer beside a newer module's file.
+        f"have=$(cd / && go env GOVERSION); "
+        f'have=${{have#go1.}}; have=${{have%%[!0-9]*}}; [ "${{have:-0}}" -ge {minor} ] || '
+        f'{{ echo "THE PROJECT ASKS FOR GO 1.{minor}, THE IMAGE HAS GO 1.$have"; exit 1; }}'
+    )
+    return (folder.step(command, on_failure="flag"),)
+
+
+def rust_steps(folder: Folder) -> tuple[Step, ...]:
+    """Crates into cargo's home."""
+    manifest = folder.toml("Cargo.toml")
+    nothing = not any(table(manifest, key) for key in ("dependencies", "dev-dependencies", "build-dependencies"))
+    if nothing and not table(manifest, "workspace") and not table(manifest, "target"):
+        return ()
+    locked = ["cargo fetch --locked"] if folder.has("Cargo.lock") else []
+    first, *rest = [*locked, "cargo fetch"]
+    return (folder.step(first, *rest),)
+
+
+def java_steps(folder: Folder) -> tuple[Step, ...]:
+    """Maven or Gradle: everything that a test run needs, plug-ins too, is only known to a test run."""
+    if folder.has("pom.xml"):
+        everything = "mvn -q -B -Dmaven.test.failure.ignore=true test"
+        return (folder.step(everything, "mvn -q -B dependency:go-offline", on_failure="flag"),)
+    gradle = "sh ./gradlew" if folder.has("gradlew") else "gradle"
+    return (
+        folder.step(
+            f"{gradle} --no-daemon -q test --continue", f"{gradle} --no-daemon -q testClasses", on_failure="flag"
+        ),
+    )
+
+
+def ruby_steps(folder: Folder) -> tuple[Step, ...]:
+    """Gems of the bundle."""
+    if not re.search(r"^\s*(?:gem|gemspec)\b", folder.text("Gemfile"), re.MULTILINE):
+        return ()
+    return (folder.step("bundle install --jobs 2 --retry 2"),)
+
+
+def php_steps(folder: Folder) -> tuple[Step, ...]:
+    """Composer's packages into `vendor/`."""
+    package = folder.json("composer.json")
+    needs = {**table(package, "require"), **table(package, "require-dev")}
+    if not any("/" in name for name in needs):
+        return ()
+    install = "composer install --no-interaction --no-progress --prefer-dist"
+    return (folder.step(install, f"{install} --ignore-platform-reqs"),)

@@ -1,0 +1,271 @@
+"""Setup steps of a Python project: from its lock file where it has one, else from requirements, extras and groups."""
+
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Any
+
+from coder.sandbox.setup_folder import Folder, Step, strings, table
+
+VENV = "/opt/coder/venv"
+"""Made by the python image, outside the work tree; its `bin` is first on every sandbox's PATH."""
+PIP = f"{VENV}/bin/python -m pip install --no-input --disable-pip-version-check --no-cache-dir"
+TOOL_FOLDER = "/var/tmp/coder-tool"  # noqa: S108  (in the container; gone when the setup phase ends)
+EXPORTED = "/var/tmp/coder-locked.txt"  # noqa: S108
+TEST_GROUPS = ("test", "tests", "testing", "dev")
+"""Extras and dependency groups under which projects keep what their tests need."""
+
+_TOP_REQUIREMENTS = re.compile(
+    r"(?:(?:dev|test|tests|testing)[-_.])?requirements(?:[-_.](?:dev|develop|test|tests|testing|ci))?\.(?:txt|pip)"
+)
+_FOLDER_REQUIREMENTS = re.compile(
+    r"requirements/(?:(?:base|main|common|core|prod|production|requirements|dev|develop|development|test|tests|testing|ci)"
+    r"(?:[-_]requirements)?)\.(?:txt|pip)"
+)
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@(].*)?")
+_PLAIN_BUILD = {"setuptools", "wheel"}
+_VERSION = re.compile(r"(?:cpython-?|python-?)?(\d+(?:\.\d+){0,2})\s*")
+_MAX_COMMAND_CHARACTERS = 100_000
+"""Linux takes 128 KiB in one argument of a program."""
+
+
+def python_steps(folder: Folder) -> tuple[Step, ...]:
+    """What makes the tests of the Python project in `folder` runnable; none when nothing is to be installed."""
+    project = folder.toml("pyproject.toml")
+    locked = _locked(folder, project)
+    installs = [locked] if locked else [*_requirement_steps(folder), *_package_steps(folder, project)]
+    if not locked:
+        installs += _test_steps(folder, project, installs)
+    checks = [folder.step(_version_check(wish), on_failure="flag") for wish in _wished_versions(folder, project)]
+    return (*checks, *installs)
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def _locked(folder: Folder, project: dict[str, Any]) -> Step | None:
+    """One step that installs what the lock file says; without lock tool or network to it, what the project says."""
+    loose = [step.command for step in (*_requirement_steps(folder), *_package_steps(folder, project))]
+    loose += [step.command for step in _test_steps(folder, project, ())]
+    plain = " && ".join(f"{{ {command}; }}" for command in loose)
+    fallbacks = [plain] if plain else []
+    if folder.has("uv.lock"):
+        return folder.step(_exported(folder, project, "uv", _uv_export(project)), *fallbacks)
+    if folder.has("poetry.lock"):
+        return folder.step(_poetry(project), *fallbacks)
+    if folder.has("pdm.lock"):
+        export = f"pdm export --format requirements --without-hashes --output {EXPORTED}"
+        return folder.step(_exported(folder, project, "pdm", export), *fallbacks)
+    requirements = _pipfile(folder)
+    if requirements:
+        wanted = shlex.join(requirements)
+        names = shlex.join(sorted({re.split(r"[^A-Za-z0-9._-]", line)[0] for line in requirements}))
+        return folder.step(f"{PIP} {wanted}", f"{PIP} {names}") if len(wanted) < _MAX_COMMAND_CHARACTERS else None
+    return None
+
+
+def _tool(name: str) -> str:
+    """Install a lock tool apart from the project's own environment."""
+    return (
+        f"python3 -m venv {TOOL_FOLDER} && "
+        f"{TOOL_FOLDER}/bin/python -m pip install -q --no-input --disable-pip-version-check --no-cache-dir {name}"
+    )
+
+
+def _exported(folder: Folder, project: dict[str, Any], tool: str, export: str) -> str:
+    own = f" && {{ {_editable(project, '.', '--no-deps')}; }}" if _is_package(folder, project) else ""
+    return f"{_tool(tool)} && {TOOL_FOLDER}/bin/{export} && {PIP} -r {EXPORTED}{own}"
+
+
+def _uv_export(project: dict[str, Any]) -> str:
+    extras = [f"--extra {name}" for name in _extras_of(project)]
+    groups = [f"--group {name}" for name in TEST_GROUPS if name in table(project, "dependency-groups")]
+    own = ["--no-emit-project"] if not table(project, "tool", "uv", "workspace") else ["--all-packages"]
+    return " ".join(
+        ["uv export -q --frozen --no-hashes --no-python-downloads", *own, *extras, *groups, f"-o {EXPORTED}"]
+    )
+
+
+def _poetry(project: dict[str, Any]) -> str:
+    groups = table(project, "tool", "poetry", "group")
+    optional = [name for name in TEST_GROUPS if table(groups, name).get("optional") is True]
+    extras = [name for name in TEST_GROUPS if name in table(project, "tool", "poetry", "extras")]
+    extras += [name for name in _extras_of(project) if name not in extras]
+    options = [f"--with {','.join(optional)}" if optional else "", *(f"--extras {name}" for name in extras)]
+    # Poetry installs into the environment that is active.
+    install = (
+        f"VIRTUAL_ENV={VENV} POETRY_CACHE_DIR=/var/tmp/coder-poetry {TOOL_FOLDER}/bin/poetry install --no-interaction"
+    )
+    return " ".join([_tool("poetry"), "&&", install, *filter(None, options)])
+
+
+def _pipfile(folder: Folder) -> list[str]:
+    """Requirements of a Pipfile.lock, else of the Pipfile."""
+    if folder.has("Pipfile.lock"):
+        lock = folder.json("Pipfile.lock")
+        sections = [table(lock, "default"), table(lock, "develop")]
+    else:
+        pipfile = folder.toml("Pipfile")
+        sections = [table(pipfile, "packages"), table(pipfile, "dev-packages")]
+    return sorted(
+        {line for section in sections for name, wish in section.items() if (line := _pipfile_line(name, wish))}
+    )
+
+
+def _pipfile_line(name: str, wish: object) -> str:
+    entry = wish if isinstance(wish, dict) else {"version": wish}
+    if not _REQUIREMENT.fullmatch(name) or not table({"x": entry}, "x"):
+        return ""
+    extras = f"[{','.join(strings(entry.get('extras')))}]" if strings(entry.get("extras")) else ""
+    git, path = entry.get("git"), entry.get("path")
+    if isinstance(git, str):
+        ref = f"@{entry['ref']}" if isinstance(entry.get("ref"), str) else ""
+        return f"{name}{extras} @ git+{git}{ref}"
+    if isinstance(path, str):
+        return f"{path if path.startswith('.') else './' + path}{extras}"
+    version = str(entry.get("version") or "*")
+    marker = f"; {entry['markers']}" if isinstance(entry.get("markers"), str) else ""
+    return f"{name}{extras}{'' if version == '*' else version}{marker}"
+
+
+# --- requirements, the package itself, its tests ----------------------------------------------------------------------
+
+
+def _requirement_steps(folder: Folder) -> list[Step]:
+    """A step for each requirements file; what only development or tests want does not stop the setup."""
+    paths = sorted(p for p in folder.names if _TOP_REQUIREMENTS.fullmatch(p) or _FOLDER_REQUIREMENTS.fullmatch(p))
+    wanted = [path for path in paths if _has_requirements(folder.text(path))]
+    main = re.compile(r"requirements\.txt|requirements/(?:base|main|common|core|requirements)\.txt")
+    wanted.sort(key=lambda path: (not main.fullmatch(path), path))
+    return [
+        folder.step(f"{PIP} -r {shlex.quote(path)}", on_failure="stop" if main.fullmatch(path) else "flag")
+        for path in wanted
+    ]
+
+
+def _has_requirements(content: str) -> bool:
+    return any(line.strip() and not line.strip().startswith("#") for line in content.splitlines())
+
+
+def _is_package(folder: Folder, project: dict[str, Any]) -> bool:
+    if table(project, "tool", "poetry").get("package-mode") is False or table(project, "tool", "uv").get("package") is (
+        False
+    ):
+        return False
+    declared = "build-system" in project or "name" in table(project, "project")
+    return declared or "name" in table(project, "tool", "poetry") or folder.has("setup.py")
+
+
+def _package_steps(folder: Folder, project: dict[str, Any]) -> list[Step]:
+    """The project itself; without its extras when those cannot be had."""
+    if not _is_package(folder, project):
+        return []
+    extras = _extras(folder, project)
+    plain = _editable(project, ".")
+    if not extras:
+        return [folder.step(plain)]
+    return [folder.step(_editable(project, f".[{','.join(extras)}]"), plain)]
+
+
+def _editable(project: dict[str, Any], target: str, *options: str) -> str:
+    command = " ".join([PIP, *options, "-e", shlex.quote(target)])
+    system = table(project, "build-system")
+    backend = str(system.get("build-backend", "setuptools.build_meta")).partition(".")[0]
+    needs = {re.split(r"[^A-Za-z0-9_-]", need.strip())[0].lower() for need in strings(system.get("requires"))}
+    if backend == "setuptools" and needs <= _PLAIN_BUILD and "backend-path" not in system:
+        # With the distribution's setuptools a project without dependencies needs no network.
+        isolated = " ".join([PIP, "--no-build-isolation", *options, "-e", shlex.quote(target)])
+        return f"{isolated} || {command}"
+    return command
+
+
+def _extras_of(project: dict[str, Any]) -> list[str]:
+    return [name for name in TEST_GROUPS if name in table(project, "project", "optional-dependencies")]
+
+
+def _extras(folder: Folder, project: dict[str, Any]) -> list[str]:
+    """Extras for tests, wherever they are declared; pip only warns of one that is not there after all."""
+    found = set(_extras_of(project)) | {n for n in TEST_GROUPS if n in table(project, "tool", "poetry", "extras")}
+    config = folder.ini("setup.cfg")
+    if config.has_section("options.extras_require"):
+        found |= set(config.options("options.extras_require"))
+    script = folder.text("setup.py")
+    if "extras_require" in script:
+        found |= {name for name in TEST_GROUPS if re.search(rf"""['"]{name}['"]\s*:|\b{name}\s*=\s*\[""", script)}
+    return [name for name in TEST_GROUPS if name in found]
+
+
+def _test_steps(folder: Folder, project: dict[str, Any], before: Iterable[Step]) -> list[Step]:
+    """PEP 735 groups (the distribution's pip does not know them), else what tox would install."""
+    groups = sorted({line for name in TEST_GROUPS for line in _group(table(project, "dependency-groups"), name, ())})
+    if groups:
+        return [folder.step(f"{PIP} {shlex.join(groups)}", on_failure="flag")]
+    known = any("test" in step.command or "dev" in step.command for step in before)
+    wanted = [] if known or _extras(folder, project) else _tox(folder)
+    return [folder.step(f"{PIP} {' '.join(wanted)}", on_failure="note")] if wanted else []
+
+
+def _group(groups: dict[str, Any], name: str, seen: tuple[str, ...]) -> list[str]:
+    """Plain requirements of a group and of those that it includes.
+
+    https://peps.python.org/pep-0735/
+    """
+    found: list[str] = []
+    wanted = {re.sub(r"[-_.]+", "-", key).lower(): value for key, value in groups.items()}.get(name)
+    for entry in wanted if isinstance(wanted, list) and name not in seen else []:
+        if isinstance(entry, str) and _REQUIREMENT.fullmatch(entry.strip()):
+            found.append(entry.strip())
+        elif isinstance(entry, dict) and isinstance(inner := entry.get("include-group"), str):
+            found += _group(groups, re.sub(r"[-_.]+", "-", inner).lower(), (*seen, name))
+    return found
+
+
+def _tox(folder: Folder) -> list[str]:
+    """Arguments for pip from `[testenv] deps`; lines for some environments only are left out."""
+    config = folder.ini("tox.ini")
+    if not config.has_option("testenv", "deps"):
+        return []
+    found: list[str] = []
+    for raw in (config.get("testenv", "deps") or "").splitlines():
+        line = raw.partition(" #")[0].replace("{toxinidir}/", "").strip()
+        file = re.fullmatch(r"-r\s*([\w./-]+)", line)
+        if file and file[1] in folder.names:
+            found += ["-r", shlex.quote(file[1])]
+        elif _REQUIREMENT.fullmatch(line) and "{" not in line:
+            found.append(shlex.quote(line))
+    return found
+
+
+# --- the version ------------------------------------------------------------------------------------------------------
+
+
+def _wished_versions(folder: Folder, project: dict[str, Any]) -> list[str]:
+    """Version specifiers that the project puts on Python."""
+    found = []
+    required = table(project, "project").get("requires-python")
+    poetry = table(project, "tool", "poetry", "dependencies").get("python")
+    config = folder.ini("setup.cfg")
+    if not isinstance(required, str) and config.has_option("options", "python_requires"):
+        required = config.get("options", "python_requires")
+    if isinstance(required, str):
+        found.append(required)
+    elif isinstance(poetry, str) and (caret := re.fullmatch(r"(?:\^|>=)\s*(\d+\.\d+)[\d.]*(?:,.*)?", poetry.strip())):
+        found.append(f">={caret[1]}")
+    pinned = (
+        _VERSION.fullmatch(folder.text(".python-version").strip().splitlines()[0])
+        if (folder.text(".python-version").strip())
+        else None
+    )
+    if pinned:
+        # The patch release of a pin is a habit; an older minor release is another language.
+        found.append(f">={'.'.join(pinned[1].split('.')[:2])}")
+    return [wish for wish in dict.fromkeys(found) if re.fullmatch(r"[\d.*,<>=!~\s]{1,80}", wish)]
+
+
+def _version_check(wish: str) -> str:
+    program = (
+        "import platform, sys; from pip._vendor.packaging.specifiers import SpecifierSet; "
+        "v = platform.python_version(); ok = SpecifierSet(sys.argv[1]).contains(v, prereleases=True); "
+        "print('ok' if ok else f'THE PROJECT ASKS FOR PYTHON {sys.argv[1]}, THE IMAGE HAS {v}'); sys.exit(not ok)"
+    )
+    return f'{VENV}/bin/python -c "{program}" {shlex.quote(wish)}'
