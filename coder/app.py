@@ -14,6 +14,7 @@ from coder.codemap.map import CodeMap
 from coder.errors import CoderError, InputError
 from coder.forge.github import GitHubForge
 from coder.forge.protocol import Forge
+from coder.model.fallback import FallbackModel
 from coder.model.litellm_client import LitellmClient
 from coder.model.profile import ModelProfile
 from coder.model.profiles import load_profile, with_overrides
@@ -52,8 +53,8 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        key = settings.api_key(self.profile(settings.model.profile))
-        self.redactor = Redactor([*secrets_of(settings), *([key.get_secret_value()] if key else [])])
+        keys = [settings.api_key(self.profile(name)) for name in (settings.model.profile, *settings.model.fallbacks)]
+        self.redactor = Redactor([*secrets_of(settings), *(key.get_secret_value() for key in keys if key)])
         self._models: dict[str, LitellmClient] = {}
         self._lock = threading.Lock()
         self._closers: list[Callable[[], None]] = []
@@ -79,16 +80,24 @@ class Application:
         self.journals.close()
 
     def profile(self, name: str) -> ModelProfile:
-        """A model's profile with the settings' overrides.
+        """A model's profile, the chosen one with the settings' overrides.
 
         Raises:
             ConfigError: There is no such profile. ModelError: It is retired.
         """
         model = self.settings.model
         folders = [*([model.profiles] if model.profiles else []), data_folder("configs") / "models"]
-        return with_overrides(load_profile(name, folders), api_base=model.api_base, model=model.model)
+        profile = load_profile(name, folders)
+        return (
+            profile if name in model.fallbacks else with_overrides(profile, api_base=model.api_base, model=model.model)
+        )
 
     def model(self, name: str) -> ModelClient:
+        """A client for a profile, with the settings' fallbacks behind it."""
+        fallbacks = [self._client(other) for other in self.settings.model.fallbacks if other != name]
+        return FallbackModel([self._client(name), *fallbacks]) if fallbacks else self._client(name)
+
+    def _client(self, name: str) -> LitellmClient:
         """The client for a profile; one per process."""
         with self._lock:
             if name not in self._models:
@@ -103,9 +112,7 @@ class Application:
 
     def warm_up(self, name: str) -> None:
         """Import litellm beside the container's start; it costs seconds of CPU."""
-        client = self.model(name)
-        if isinstance(client, LitellmClient):
-            threading.Thread(target=client.warm_up, name="litellm-import", daemon=True).start()
+        threading.Thread(target=self._client(name).warm_up, name="litellm-import", daemon=True).start()
 
     def github(self) -> GitHubForge:
         """GitHub as the settings name it."""

@@ -30,6 +30,8 @@ class ModelSettings(Value):
 
     profile: str = "kimi-k2-thinking"
     """Name of a profile in `configs/models/` or in `profiles`."""
+    fallbacks: tuple[str, ...] = ()
+    """Profiles that go on with a run, in this order, when the model before cannot be asked. The overrides below are not theirs."""
     profiles: Path | None = None
     """Folder with profiles of your own; they win over ours of the same name."""
     api_base: str | None = None
@@ -88,8 +90,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     def api_key(self, profile: ModelProfile) -> SecretStr | None:
-        """The key for a profile: as set, else from the variable that the profile names."""
-        if self.model.api_key is not None:
+        """The key for a profile: as set, else from the variable that the profile names. A fallback never gets another's key."""
+        if self.model.api_key is not None and profile.name not in self.model.fallbacks:
             return self.model.api_key
         value = os.environ.get(profile.api_key_env, "").strip()
         return SecretStr(value) if value else None

@@ -5,6 +5,7 @@ from pydantic import SecretStr
 
 from coder.app import secrets_of
 from coder.errors import ConfigError
+from coder.model.profiles import read_profile
 from coder.settings import Settings, data_folder, load, names
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,3 +127,15 @@ def test_the_programs_own_data_is_found() -> None:
     assert (data_folder("configs") / "models").is_dir()
     assert (data_folder("sandbox_images") / "images.toml").is_file()
     assert isinstance(load(), Settings)
+
+
+def test_a_fallback_never_gets_the_key_of_another_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODER_MODEL__API_KEY", "key-of-the-first")
+    monkeypatch.setenv("CODER_MODEL__FALLBACKS", '["kimi-k2.6"]')
+    monkeypatch.delenv("MOONSHOT_API_KEY", raising=False)
+    folder = data_folder("configs") / "models"
+
+    settings = load()
+
+    assert settings.api_key(read_profile(folder / "kimi-k2-thinking.toml")) == SecretStr("key-of-the-first")
+    assert settings.api_key(read_profile(folder / "kimi-k2.6.toml")) is None
