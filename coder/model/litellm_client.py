@@ -269,14 +269,19 @@ def _usable_key(profile: ModelProfile, api_key: SecretStr | str | None) -> Secre
 
 def _litellm() -> Any:
     """The package, imported with the environment that keeps it off the network and out of the current folder."""
-    if "litellm" not in sys.modules:
-        for name, value in _IMPORT_ENVIRONMENT.items():
-            os.environ[name] = value
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            litellm: Any = importlib.import_module("litellm")
-            litellm.suppress_debug_info = True
-            litellm.telemetry = False
-            litellm.ModelResponse()  # builds its pydantic models now rather than in the first call, with their warnings
-    importlib.import_module("litellm.llms.custom_httpx.http_handler")
-    return importlib.import_module("litellm")
+    with _IMPORTING:
+        if "litellm" not in sys.modules:
+            for name, value in _IMPORT_ENVIRONMENT.items():
+                os.environ[name] = value
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                litellm: Any = importlib.import_module("litellm")
+                litellm.suppress_debug_info = True
+                litellm.telemetry = False
+                litellm.ModelResponse()  # builds its pydantic models now rather than in the first call, with warnings
+        importlib.import_module("litellm.llms.custom_httpx.http_handler")
+        return importlib.import_module("litellm")
+
+
+_IMPORTING = threading.Lock()
+"""An import that warms up and the first call would otherwise meet half of the package."""

@@ -398,3 +398,22 @@ def test_the_server_runs_as_a_process_from_a_script(tmp_path: Path, client: Call
             process.terminate()
 
     assert completion.message.tool_calls[0].name == "read"
+
+
+def test_warming_up_beside_the_first_call_does_not_meet_half_a_package() -> None:
+    program = (
+        "import threading\n"
+        "from coder.model.litellm_client import _litellm\n"
+        "failed = []\n"
+        "threading.excepthook = lambda args: failed.append(args.exc_value)\n"
+        "threads = [threading.Thread(target=_litellm) for _ in range(4)]\n"
+        "[t.start() for t in threads]\n"
+        "[t.join() for t in threads]\n"
+        "print(failed)\n"
+    )
+
+    shown = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=PROFILES.parents[1]
+    )
+
+    assert shown.stdout.strip() == "[]"
