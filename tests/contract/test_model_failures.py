@@ -97,22 +97,6 @@ def test_a_lost_connection_is_one_request_and_one_retry(
     assert len(time.slept) == 1
 
 
-@pytest.mark.parametrize("turn", [fault("server"), Turn(content="", reasoning="hm")], ids=["failed", "empty"])
-def test_no_attempt_is_made_that_could_pass_what_the_call_may_cost(
-    turn: Turn, time: Time, client: Callable[..., LitellmClient]
-) -> None:
-    request = CompletionRequest(OPENING, (READ,), 4000, 600, "run-1", max_cost_usd=0.001)  # 4000 tokens cost more
-
-    with ModelServer([turn, OK]) as server, client(server.base_url) as model:
-        if turn.fault is None:
-            assert not model.complete(request).message.content
-        else:
-            with pytest.raises(ModelError, match="max_cost_usd"):
-                model.complete(request)
-
-    assert server.count == 1
-
-
 @pytest.mark.parametrize("route", ["openai", "moonshot", "deepseek", "cometapi"])
 @pytest.mark.parametrize("turn", [fault("rate"), fault("server"), Turn(fault="drop")], ids=["rate", "server", "drop"])
 def test_no_route_retries_behind_our_back(turn: Turn, route: str, client: Callable[..., LitellmClient]) -> None:
@@ -398,22 +382,3 @@ def test_the_server_runs_as_a_process_from_a_script(tmp_path: Path, client: Call
             process.terminate()
 
     assert completion.message.tool_calls[0].name == "read"
-
-
-def test_warming_up_beside_the_first_call_does_not_meet_half_a_package() -> None:
-    program = (
-        "import threading\n"
-        "from coder.model.litellm_client import _litellm\n"
-        "failed = []\n"
-        "threading.excepthook = lambda args: failed.append(args.exc_value)\n"
-        "threads = [threading.Thread(target=_litellm) for _ in range(4)]\n"
-        "[t.start() for t in threads]\n"
-        "[t.join() for t in threads]\n"
-        "print(failed)\n"
-    )
-
-    shown = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=PROFILES.parents[1]
-    )
-
-    assert shown.stdout.strip() == "[]"
