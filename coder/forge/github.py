@@ -8,12 +8,11 @@ from types import TracebackType
 from typing import Self
 
 import github
-from github.Auth import Token
 from typing_extensions import override
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens, PersonalToken, Tokens
-from coder.forge.github_client import basic, connect, translated
+from coder.forge.github_client import TokenAuth, basic, connect, translated
 from coder.forge.github_problem import read_problem
 from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
 from coder.forge.protocol import Forge
@@ -130,5 +129,5 @@ class GitHubForge(Forge):
         """The client of a token: connections are kept, and GitHub's pace is kept, as long as the token is."""
         with self._lock:
             if token not in self._clients:
-                self._clients[token] = connect(self._settings, Token(token))
+                self._clients[token] = connect(self._settings, TokenAuth(token))
             return self._clients[token]

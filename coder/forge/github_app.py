@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import github
-from github.Auth import AppAuth
 
 from coder.errors import ConfigError, ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import API_VERSION, once, retry, translated
+from coder.forge.github_client import API_VERSION, MEDIA_TYPE, SignedAuth, once, retry, translated
 from coder.types import JsonObject, RepoRef
 
 JWT_LIFETIME_S = 540  # GitHub allows 600 and clocks differ
@@ -87,7 +86,7 @@ class AppTokens:
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[str, datetime]] = {}
         self._identity: Identity | None = None
-        auth = AppAuth(
+        auth = SignedAuth(
             settings.app_id,
             settings.private_key.get_secret_value(),
             jwt_expiry=JWT_LIFETIME_S,
@@ -172,5 +171,5 @@ class AppTokens:
             seconds_between_requests=self._settings.seconds_between_requests,
             api_version=API_VERSION,
         ) as anonymous:
-            _, data = anonymous.requester.requestJsonAndCheck("GET", path)
+            _, data = anonymous.requester.requestJsonAndCheck("GET", path, headers={"Accept": MEDIA_TYPE})
             return dict(data)

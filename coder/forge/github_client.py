@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, cast
 
 import github
 import requests
-from github.Auth import Auth
+from github.Auth import AppAuth, Auth, Token
 from github.GithubRetry import GithubRetry
 from github.Issue import Issue
 from github.IssueComment import IssueComment
@@ -29,10 +29,30 @@ FORBIDDEN = 403
 SERVER_ERROR = 500
 UNKNOWN = 0
 ATTEMPTS = 3
+MEDIA_TYPE = "application/vnd.github+json"
+MOVED = frozenset({301, 302, 303, 307, 308})
 T = TypeVar("T")
 
 # PyGithub and requests raise these, and nothing else, for what GitHub or the network does.
 FAILURES = (github.GithubException, requests.RequestException)
+
+
+class TokenAuth(Token):
+    """A token, and the media type that GitHub asks for; PyGithub sends none, or that of a preview long over."""
+
+    @override
+    def authentication(self, headers: dict[str, str]) -> None:
+        super().authentication(headers)
+        headers["Accept"] = MEDIA_TYPE
+
+
+class SignedAuth(AppAuth):
+    """An App's own signature, and the media type that GitHub asks for."""
+
+    @override
+    def authentication(self, headers: dict[str, str]) -> None:
+        super().authentication(headers)
+        headers["Accept"] = MEDIA_TYPE
 
 
 class CarefulRetry(GithubRetry):

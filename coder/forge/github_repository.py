@@ -32,6 +32,7 @@ class RepositoryAccess:
         self, client: github.Github, ref: RepoRef, settings: GitHubSettings, *, pause: Callable[[float], None]
     ) -> None:
         self._ref = checked(ref)
+        self._client = client
         self._repo = client.get_repo(ref.full_name)
         self._settings = settings
         self._pause = pause
@@ -122,7 +123,9 @@ class RepositoryAccess:
                     logger.warning("cannot remove label", extra={"label": label, "reason": reason(exc)})
         if add:
             try:
-                issue.add_to_labels(add)
+                # PyGithub sends a bare list, which GitHub does not describe.
+                path = f"/repos/{self._ref.full_name}/issues/{number}/labels"
+                self._client.requester.requestJsonAndCheck("POST", path, input={"labels": [add]})
             except FAILURES as exc:
                 logger.warning("cannot add label", extra={"label": add, "reason": reason(exc)})
 

@@ -56,6 +56,8 @@ class GitHubServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=10)
+        if exc is None:
+            assert self.complaints == [], "what the client sent, or this server said, is not what GitHub describes"
 
     @property
     def requests(self) -> list[Recorded]:

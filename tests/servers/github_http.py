@@ -20,7 +20,6 @@ from tests.servers.github_routes import answer, recorded
 from tests.servers.github_state import State, Token
 
 MAX_REQUEST = 64 * 1024 * 1024
-API_VERSION = "2022-11-28"
 
 
 @dataclass
@@ -76,15 +75,18 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         parts = urlsplit(self.path)
         body = self._read_body()
+        is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
+        if not is_git:
+            self._check(parts.path, parts.query, body)
         fault = self.server.fault(self.command, parts.path)
         if fault is not None and fault.kind == "drop_before":
             self._drop()
         elif fault is not None and fault.kind == "status":
-            self._reply(fault.status, {"message": fault.message}, fault.headers)
+            shown = {"message": fault.message, "documentation_url": "https://docs.github.com/rest"}
+            self._reply(fault.status, shown, fault.headers)
         else:
             if fault is not None and fault.kind == "slow":
                 self.server.stopping.wait(fault.delay_s)
-            is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
             process = self._git if is_git else self._rest
             process(parts.path, parts.query, body, drop=fault is not None and fault.kind == "drop_after")
 
@@ -112,11 +114,12 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(400, {"message": "Problems parsing JSON"})
             return
         with state.lock:
-            self._check_headers(path)
             token = state.tokens.get(bearer or "")
             call = Call(state, self.command, path, dict(parse_qsl(query)), parsed, token, bearer)
             status, result = answer(call)
             state.requests.append(recorded(call, 0 if drop else status))
+            if path != "/graphql":
+                state.complaints += state.rules.answer(self.command, path, status, result)
         headers: dict[str, str] = {}
         if isinstance(result, list):
             result, headers = self._page(path, call.query, result)
@@ -125,11 +128,16 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._reply(status, result, headers)
 
-    def _check_headers(self, path: str) -> None:
-        if not self.headers.get("User-Agent"):
-            self.server.state.complaints.append(f"no user agent: {path}")
-        if path != "/graphql" and self.headers.get("X-GitHub-Api-Version") != API_VERSION:
-            self.server.state.complaints.append(f"API version {self.headers.get('X-GitHub-Api-Version')}: {path}")
+    def _check(self, path: str, query: str, body: bytes) -> None:
+        """Hold against the client what GitHub's description does not have."""
+        state = self.server.state
+        asked = dict(parse_qsl(query, keep_blank_values=True))
+        with contextlib.suppress(ValueError), state.lock:
+            sent = json.loads(body) if body else None
+            if path != "/graphql":
+                state.complaints += state.rules.request(self.command, path, asked, dict(self.headers.items()), sent)
+            elif not self.headers.get("User-Agent"):
+                state.complaints.append(f"no user agent: {path}")
 
     def _page(self, path: str, query: dict[str, str], items: list[Any]) -> tuple[list[Any], dict[str, str]]:
         size = min(int(query.get("per_page", 30)), 100)

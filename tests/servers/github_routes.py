@@ -33,14 +33,14 @@ def get_user(call: Call) -> Answer:
     token = call.user()
     if token.permissions is not None:
         raise Refusal(403, "Resource not accessible by integration")
-    return 200, user_json(call.state, token.user)
+    return 200, user_json(call.state, token.user, shape="public-user")
 
 
 def get_user_by_login(call: Call) -> Answer:
     user = call.state.users.get(call.parts["login"])
     if user is None:
         raise Refusal(404, "Not Found")
-    return 200, user_json(call.state, user)
+    return 200, user_json(call.state, user, shape="public-user")
 
 
 def _app(call: Call) -> None:
@@ -56,7 +56,8 @@ def _app(call: Call) -> None:
 
 def get_app(call: Call) -> Answer:
     _app(call)
-    return 200, {"id": call.state.app_id, "slug": call.state.app_slug, "name": "Coder"}
+    known = {"id": call.state.app_id, "slug": call.state.app_slug, "name": "Coder"}
+    return 200, call.state.shape("integration", known)
 
 
 def get_installation(call: Call) -> Answer:
@@ -64,7 +65,8 @@ def get_installation(call: Call) -> Answer:
     repo = call.state.repos.get(f"{call.parts['owner']}/{call.parts['repo']}")
     if repo is None or repo.installation is None:
         raise Refusal(404, "Not Found")
-    return 200, {"id": repo.installation, "app_id": call.state.app_id, "target_type": "User"}
+    known = {"id": repo.installation, "app_id": call.state.app_id, "target_type": "User"}
+    return 200, call.state.shape("installation", known)
 
 
 def create_installation_token(call: Call) -> Answer:
@@ -88,7 +90,7 @@ def create_installation_token(call: Call) -> Answer:
 
 
 def get_repo(call: Call) -> Answer:
-    return 200, repo_json(call.state, call.repo())
+    return 200, repo_json(call.state, call.repo(), shape="full-repository")
 
 
 def get_permission(call: Call) -> Answer:
@@ -98,7 +100,8 @@ def get_permission(call: Call) -> Answer:
         raise Refusal(404, "Not Found")
     role = repo.permissions.get(user.login, "none" if repo.private else "read")
     permission = {"maintain": "write", "triage": "read"}.get(role, role)
-    return 200, {"permission": permission, "role_name": role, "user": user_json(call.state, user)}
+    shown = user_json(call.state, user, shape="collaborator") | {"role_name": role}
+    return 200, {"permission": permission, "role_name": role, "user": shown}
 
 
 def get_issue(call: Call) -> Answer:
@@ -151,11 +154,8 @@ def _react(call: Call, reactions: list[tuple[str, str]]) -> Answer:
     known = (user.login, content) in reactions
     if not known:
         reactions.append((user.login, content))
-    return (200 if known else 201), {
-        "id": next(call.state.ids),
-        "user": user_json(call.state, user),
-        "content": content,
-    }
+    made = {"id": next(call.state.ids), "user": user_json(call.state, user), "content": content}
+    return (200 if known else 201), call.state.shape("reaction", made)
 
 
 def react_to_issue(call: Call) -> Answer:
@@ -173,7 +173,7 @@ def list_labels(call: Call) -> Answer:
 
 def add_labels(call: Call) -> Answer:
     repo, issue = call.issue(write=True)
-    names = call.body.get("labels") if isinstance(call.body, dict) else call.body
+    names = call.body.get("labels")
     if not isinstance(names, list) or not names:
         raise Refusal(422, "Validation Failed")
     issue.labels += [name for name in names if name not in issue.labels]
@@ -205,12 +205,8 @@ def get_commit(call: Call) -> Answer:
     sha = git("rev-parse", "-q", "--verify", f"{spec}^{{commit}}", cwd=repo.folder, check=False).decode().strip()
     if not sha:
         raise Refusal(422, f"No commit found for SHA: {spec}")
-    return 200, {
-        "sha": sha,
-        "url": f"{call.state.url}/repos/{repo.full_name}/commits/{sha}",
-        "commit": {},
-        "parents": [],
-    }
+    known = {"sha": sha, "url": f"{call.state.url}/repos/{repo.full_name}/commits/{sha}"}
+    return 200, call.state.shape("commit", known)
 
 
 def list_pulls(call: Call) -> Answer:
@@ -223,7 +219,10 @@ def list_pulls(call: Call) -> Answer:
             pulls = [pull for pull in pulls if f"{repo.owner.login}:{pull.head}" == head]
         else:
             call.state.complaints.append(f"head without owner: {head}")
-    return 200, [pull_json(call.state, repo, pull) for pull in sorted(pulls, key=lambda pull: -pull.number)]
+    return 200, [
+        pull_json(call.state, repo, pull, shape="pull-request-simple")
+        for pull in sorted(pulls, key=lambda pull: -pull.number)
+    ]
 
 
 def create_pull(call: Call) -> Answer:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.github_git import git
+from tests.servers.github_rules import Rules
 
 Json = dict[str, Any]
 START = "2026-01-01T00:00:00Z"
@@ -135,6 +136,7 @@ class State:
     app_public_key: str | None = None
     token_lifetime_s: int = 3600
     url: str = ""
+    rules: Rules = field(default_factory=Rules)
     lock: threading.RLock = field(default_factory=threading.RLock)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
     now: str = START
@@ -145,9 +147,13 @@ class State:
             self.users[login] = User(login, next(self.ids), kind)
         return self.users[login]
 
+    def shape(self, name: str, known: Json) -> Json:
+        """`known` as GitHub writes it: with all the fields that it always has."""
+        return self.rules.complete(name, known, self.url)
 
-def user_json(state: State, user: User) -> Json:
-    return {
+
+def user_json(state: State, user: User, *, shape: str = "simple-user") -> Json:
+    known = {
         "login": user.login,
         "id": user.id,
         "node_id": f"U_{user.id}",
@@ -156,10 +162,11 @@ def user_json(state: State, user: User) -> Json:
         "url": f"{state.url}/users/{user.login}",
         "html_url": f"{state.url}/{user.login}",
     }
+    return state.shape(shape, known)
 
 
-def repo_json(state: State, repo: Repo) -> Json:
-    return {
+def repo_json(state: State, repo: Repo, *, shape: str = "repository") -> Json:
+    known = {
         "id": repo.id,
         "node_id": f"R_{repo.id}",
         "name": repo.name,
@@ -174,11 +181,12 @@ def repo_json(state: State, repo: Repo) -> Json:
         "archived": False,
         "disabled": False,
     }
+    return state.shape(shape, known)
 
 
 def comment_json(state: State, repo: Repo, issue: Issue, comment: Comment) -> Json:
     url = f"{state.url}/repos/{repo.full_name}/issues"
-    return {
+    known = {
         "id": comment.id,
         "node_id": f"IC_{comment.id}",
         "url": f"{url}/comments/{comment.id}",
@@ -190,10 +198,11 @@ def comment_json(state: State, repo: Repo, issue: Issue, comment: Comment) -> Js
         "updated_at": comment.updated_at,
         "author_association": "NONE",
     }
+    return state.shape("issue-comment", known)
 
 
 def label_json(state: State, repo: Repo, name: str) -> Json:
-    return {
+    known = {
         "id": zlib.crc32(name.encode()),
         "name": name,
         "color": "ededed",
@@ -201,11 +210,12 @@ def label_json(state: State, repo: Repo, name: str) -> Json:
         "description": None,
         "url": f"{state.url}/repos/{repo.full_name}/labels/{name}",
     }
+    return state.shape("label", known)
 
 
 def issue_json(state: State, repo: Repo, issue: Issue) -> Json:
     url = f"{state.url}/repos/{repo.full_name}/issues/{issue.number}"
-    return {
+    known = {
         "id": issue.id,
         "node_id": f"I_{issue.id}",
         "number": issue.number,
@@ -227,9 +237,10 @@ def issue_json(state: State, repo: Repo, issue: Issue) -> Json:
         "repository_url": f"{state.url}/repos/{repo.full_name}",
         "html_url": f"{state.url}/{repo.full_name}/issues/{issue.number}",
     }
+    return state.shape("issue", known)
 
 
-def pull_json(state: State, repo: Repo, pull: Pull) -> Json:
+def pull_json(state: State, repo: Repo, pull: Pull, *, shape: str = "pull-request") -> Json:
     def end(branch: str) -> Json:
         return {
             "label": f"{repo.owner.login}:{branch}",
@@ -239,7 +250,7 @@ def pull_json(state: State, repo: Repo, pull: Pull) -> Json:
             "repo": repo_json(state, repo),
         }
 
-    return {
+    known = {
         "id": pull.id,
         "node_id": f"PR_{pull.id}",
         "number": pull.number,
@@ -247,7 +258,7 @@ def pull_json(state: State, repo: Repo, pull: Pull) -> Json:
         "body": pull.body,
         "state": pull.state,
         "draft": pull.draft,
-        "merged": False,
+        **({"merged": False} if shape == "pull-request" else {}),
         "locked": False,
         "user": user_json(state, pull.user),
         "head": end(pull.head),
@@ -258,3 +269,4 @@ def pull_json(state: State, repo: Repo, pull: Pull) -> Json:
         "issue_url": f"{state.url}/repos/{repo.full_name}/issues/{pull.number}",
         "html_url": f"{state.url}/{repo.full_name}/pull/{pull.number}",
     }
+    return state.shape(shape, known)
