@@ -6,10 +6,24 @@ from dataclasses import dataclass
 from math import log
 from typing import Final
 
-from coder.codemap.words import STOP, identifiers, words
+from coder.codemap.words import STOP, identifiers, stem, words
 
 MAX_FOCUS: Final = 40_000
 """Characters of a problem that are read: the start, where the problem is said."""
+
+_NOISE_WEIGHT: Final = 0.3
+"""Of words that say that something is wrong, not what; measured. Code has few of them, so that they would look telling."""
+_NOISE: Final = frozenset(
+    stem(word)
+    for word in """
+    fix fixes bug issue problem broken wrong wrongly incorrect incorrectly correct correctly proper properly improper fail
+    fails failing failed failure cause regression allow ensure sometimes always never possible
+    when after before which such well instead because since while may might must their them these those what how why who
+    where other another into over under about between through during up down out off same own too once again still already
+    however though although make makes made now currently previously dont doesn isn won didn doing done due via eg ie etc
+    please see without not like
+    """.split()  # noqa: SIM905 - a hundred quoted words would be harder to read
+)
 
 _TITLE_WEIGHT: Final = 1.0
 _COMPOUND_WEIGHT: Final = 1.0
@@ -49,6 +63,8 @@ class Query:
             weights[word] = weights.get(word, 1.0) + _TITLE_WEIGHT
         for joined in _compounds(text):
             weights.setdefault(joined, _COMPOUND_WEIGHT)
+        for word in _NOISE & weights.keys():
+            weights[word] *= _NOISE_WEIGHT
         return cls(weights, _names(text), _paths(text), _TESTS.search(title) is not None)
 
 

@@ -17,14 +17,14 @@ from coder.codemap.snapshot import File, Snapshot
 
 _K1: Final = 1.2
 _B: Final = 0.4
-_COMMON: Final = 0.08
+_COMMON: Final = 0.2
 """A word in a larger share of the definitions says nothing; measured."""
 _FEW_DOCUMENTS: Final = 100
 """In so small a tree no word is called common."""
 _TOP: Final = 1500
 """Definitions that count for their files."""
 _FILE_SHARE: Final = 0.6
-_PATH_SHARE: Final = 0.5
+_PATH_SHARE: Final = 0.8
 _NAME_BONUS: Final = 0.6
 _MANY_NAMED: Final = 12
 """A name that more definitions bear points nowhere."""
@@ -44,6 +44,8 @@ class Ranked:
     score: float
     places: tuple[int, ...]
     why: tuple[str, ...] = ()
+    fits: tuple[float, ...] = ()
+    """How well each of `places` fits; 1 is the best of the whole tree."""
 
 
 @dataclass(slots=True)
@@ -75,10 +77,11 @@ def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = Fals
         path_share = _path_share(file.path, query, scores.rarity)
         score = (share + _PATH_SHARE * path_share) * _weight(file, query) + mentioned.get(file.path, 0.0)
         if score > 0:
-            places = tuple(place_of(document) - 1 for document, _ in hits if place_of(document))
+            inside = [(place_of(document) - 1, fit / (top or 1.0)) for document, fit in hits if place_of(document)]
+            places, fits = tuple(place for place, _ in inside), tuple(fit for _, fit in inside)
             why = _why(file, hits=bool(hits), path_share=path_share, named=named, is_mentioned=file.path in mentioned)
             why += _telling(scores.words.get(file.row.id, ()))
-            ranked.append(Ranked(file.path, file.row.id, score, places, why))
+            ranked.append(Ranked(file.path, file.row.id, score, places, why, fits))
     ranked.sort(key=lambda one: (-round(one.score, 9), one.path))
     return ranked
 
@@ -170,8 +173,11 @@ def _mentioned(snapshot: Snapshot, query: Query) -> dict[str, float]:
             by_name[name.rsplit(".", 1)[0]].append(file.path)
     found: dict[str, float] = {}
     for number, mention in enumerate(query.paths):
-        for path in _ending(mention, by_name.get(mention.rsplit("/", 1)[-1], ())):
-            found.setdefault(path, _MENTION / (1 + 0.1 * number))
+        is_bare = "." not in mention.rsplit("/", 1)[-1]
+        paths = _ending(mention, by_name.get(mention.rsplit("/", 1)[-1], ()))
+        for path in paths:
+            likely = weight(path) if is_bare else 1.0  # `resources.Get` is code, not the page about it
+            found.setdefault(path, _MENTION * likely / (1 + 0.1 * number) / len(paths) ** 0.5)
     return found
 
 

@@ -1,33 +1,36 @@
 """The map as text: the best files with their best definitions, then bare paths, never over the budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import log
 from typing import Final
 
 from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
 from coder.codemap.tokens import line_tokens
 
-HEAD_SHARE: Final = 0.7
+HEAD_SHARE: Final = 0.9
 """The part of the budget for files with definitions; the rest is for bare paths."""
 MAX_LINE: Final = 90
 """Characters of a signature that a map shows; symbol look-up shows all."""
 _MAX_NAME: Final = 60
-_HEAD_FILES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How many definitions a file may show: as lines, and after those by name alone (a fifth of the tokens)."""
+    """How many definitions a file may show: as lines, and after those by name alone (a third of the tokens)."""
 
     lines: int
     names: int
 
 
-QUOTAS: Final = ((1, Quota(4, 16)), (4, Quota(2, 10)), (_HEAD_FILES, Quota(1, 5)))
-"""By place in the ranking: up to which place (outside), what."""
-_FILLED: Final = 3
-"""Files at the front whose largest definitions fill a quota that fitting ones leave open."""
+QUOTAS: Final = ((1, Quota(2, 20)), (3, Quota(1, 12)), (6, Quota(0, 6)), (12, Quota(0, 4)), (20, Quota(0, 1)))
+"""By place in the ranking (up to which, outside), for `_USUAL_TOKENS`; measured on the bug fixes of nine repositories."""
+_USUAL_TOKENS: Final = 1000
+_LEAST_SCALE: Final = 0.5
+_MOST_SCALE: Final = 3.0
+_SIZE_PRIOR: Final = 0.12
+"""What a definition's size says beside its words, per power of e of its lines: long functions are changed more often; measured."""
 
 
 @dataclass(slots=True)
@@ -75,9 +78,8 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     page = Page(max_tokens)
     limit = int(max_tokens * HEAD_SHARE)
     shown = 0
-    for number, file in enumerate(ranked[:_HEAD_FILES]):
-        quota = next(quota for until, quota in QUOTAS if number < until)
-        chosen = _chosen(file, definitions(file.blob), quota.lines + quota.names, fill=number < _FILLED)
+    for file, quota in zip(ranked, _quotas(max_tokens), strict=False):
+        chosen = _chosen(file, definitions(file.blob), quota.lines + quota.names)
         if not _add_file(page, file.path, chosen, quota.lines, limit):
             break
         shown += 1
@@ -87,15 +89,27 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     return page.text()
 
 
-def _chosen(file: Ranked, definitions: Sequence[Definition], count: int, *, fill: bool) -> list[Definition]:
-    """The best-fitting definitions, one of each name, best first; then the largest, when asked to fill up."""
-    others: list[int] = []
-    if fill:
-        others = sorted(
-            range(len(definitions)), key=lambda place: definitions[place].line - definitions[place].end_line
-        )
+def _quotas(max_tokens: int) -> Iterator[Quota]:
+    """What the first, the second, … file may show: more of more files in a larger budget."""
+    scale = min(_MOST_SCALE, max(_LEAST_SCALE, max_tokens / _USUAL_TOKENS))
+    number = 0
+    for until, quota in QUOTAS:
+        lines = max(1, round(quota.lines * scale)) if quota.lines else 0
+        while number < until * max(1.0, scale):
+            yield Quota(lines, max(1, round(quota.names * scale)))
+            number += 1
+
+
+def _chosen(file: Ranked, definitions: Sequence[Definition], count: int) -> list[Definition]:
+    """The definitions that fit best or are large, one of each name, best first."""
+    fits = dict(zip(file.places, file.fits, strict=False))
+
+    def worth(place: int) -> float:
+        one = definitions[place]
+        return fits.get(place, 0.0) + _SIZE_PRIOR * log(1 + one.end_line - one.line)
+
     by_name: dict[str, Definition] = {}
-    for place in (*file.places, *others):
+    for place in sorted(range(len(definitions)), key=lambda place: (-round(worth(place), 9), place)):
         by_name.setdefault(definitions[place].name, definitions[place])
         if len(by_name) == count:
             break
@@ -108,7 +122,7 @@ def _add_file(page: Page, path: str, chosen: list[Definition], full: int, limit:
         lines = [line_of(one) for one in _in_order(chosen[: min(full, count)])]
         names = [f"{one.line} {printable(one.name)[:_MAX_NAME]}" for one in _in_order(chosen[full:count])]
         if names:
-            lines.append("  also: " + ", ".join(names))
+            lines.append(("  also: " if lines else "  ") + ", ".join(names))
         if page.add(printable(path), *lines, limit=limit):
             return True
     return not chosen and page.add(printable(path), limit=limit)

@@ -14,37 +14,56 @@ def definition(number: int, *, name: str = "", signature: str = "") -> Definitio
     return Definition(name, "function", number * 10 + 1, number * 10 + 5, 0, signature or f"def {name}()")
 
 
+def fitting(path: str, *places: int) -> Ranked:
+    return Ranked(path, 1, 1.0, places=places, fits=tuple(1 - 0.01 * number for number, _ in enumerate(places)))
+
+
 def test_best_definitions_are_lines_and_the_next_are_names() -> None:
     found = [definition(number) for number in range(9)]
-    file = Ranked("a.py", 1, 1.0, places=(8, 0, 7, 1, 6, 2, 5))
 
-    text = rendered([file], lambda _blob: found, max_tokens=1000)
+    text = rendered([fitting("a.py", 8, 0, 7, 1)], lambda _blob: found, max_tokens=1000)
 
     assert text.split("\n") == [
         "a.py",
         "  1: def name_0()",
-        "  11: def name_1()",
-        "  71: def name_7()",
         "  81: def name_8()",
-        "  also: 21 name_2, 31 name_3, 41 name_4, 51 name_5, 61 name_6",
+        "  also: 11 name_1, 21 name_2, 31 name_3, 41 name_4, 51 name_5, 61 name_6, 71 name_7",
     ]
+
+
+def test_a_large_definition_goes_before_a_small_one_that_fits_as_well() -> None:
+    small, large = definition(1), Definition("large", "function", 50, 500, 0, "def large()")
+
+    text = rendered([Ranked("a.py", 1, 1.0, (0, 1), fits=(0.5, 0.45))], lambda _blob: [small, large], max_tokens=14)
+
+    assert text == "a.py\n  50: def large()"
+
+
+def test_a_larger_budget_shows_more_of_each_file() -> None:
+    found = [definition(number) for number in range(90)]
+
+    sizes = [
+        rendered([fitting("a.py", 3)], lambda _blob: found, max_tokens=n).count("name_") for n in (500, 1000, 4000)
+    ]
+
+    assert sizes == [11, 22, 66]
 
 
 def test_a_name_that_stands_many_times_is_shown_once() -> None:
     found = [definition(number, name="overload") for number in range(5)]
 
-    text = rendered([Ranked("a.py", 1, 1.0, places=(3, 1, 0))], lambda _blob: found, max_tokens=1000)
+    text = rendered([fitting("a.py", 3, 1, 0)], lambda _blob: found, max_tokens=1000)
 
     assert text == "a.py\n  31: def overload()"
 
 
 def test_files_behind_the_head_are_bare_paths() -> None:
-    files = [Ranked(f"f{number}.py", number, 1.0, places=(0,)) for number in range(40)]
+    files = [Ranked(f"f{number}.py", number, 1.0, places=(0,)) for number in range(50)]
 
     lines = rendered(files, lambda blob: [definition(blob)], max_tokens=2000).split("\n")
 
     assert lines[:2] == ["f0.py", "  1: def name_0()"]
-    assert lines[-1] == "f39.py"
+    assert lines[-1] == "f49.py"
     assert [line for line in lines if not line.startswith(" ")] == [file.path for file in files]
 
 
@@ -62,7 +81,10 @@ def test_a_long_signature_is_cut() -> None:
 )
 def test_no_budget_is_exceeded(names: list[str], paths: list[str], budget: int) -> None:
     found = [definition(number, name=name) for number, name in enumerate(names)]
-    files = [Ranked(path, number, 1.0, places=tuple(range(len(found)))) for number, path in enumerate(paths)]
+    files = [
+        Ranked(path, number, 1.0, places=tuple(range(len(found))), fits=(0.5,) * len(found))
+        for number, path in enumerate(paths)
+    ]
 
     text = rendered(files, lambda _blob: found, max_tokens=budget)
 

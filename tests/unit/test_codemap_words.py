@@ -55,6 +55,13 @@ def test_a_query_knows_names_paths_and_frames() -> None:
     assert not query.is_about_tests
 
 
+def test_that_something_is_wrong_says_little_about_what() -> None:
+    query = Query.of("x\n\nFix broken cookie when the session fails")
+
+    assert query.words["cookie"] > 3 * query.words["fix"] > 0
+    assert query.words["when"] == query.words["fix"]
+
+
 def test_a_title_weighs_more_than_the_body() -> None:
     query = Query.of("cookie\n\nsession")
 
