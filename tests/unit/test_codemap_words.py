@@ -58,7 +58,7 @@ def test_a_query_knows_names_paths_and_frames() -> None:
 def test_that_something_is_wrong_says_little_about_what() -> None:
     query = Query.of("x\n\nFix broken cookie when the session fails")
 
-    assert query.words["cookie"] > 3 * query.words["fix"] > 0
+    assert query.words[stem("cookie")] > 3 * query.words["fix"] > 0
     assert query.words["when"] == query.words["fix"]
 
 
