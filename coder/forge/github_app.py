@@ -117,6 +117,11 @@ class AppTokens:
                 self._cache[repo.full_name] = known
             return known[0]
 
+    def forget(self, repo: RepoRef) -> None:
+        """Ask for another token next time: GitHub takes this one no more."""
+        with self._lock:
+            self._cache.pop(repo.full_name, None)
+
     def identity(self) -> Identity:
         """The App's bot account, asked of GitHub once."""
         if self._identity is None:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 import github
@@ -15,6 +16,8 @@ from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.NamedUser import NamedUser
 from typing_extensions import override
+from urllib3 import HTTPResponse, Retry
+from urllib3.connectionpool import ConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 from coder.errors import ForgeError
@@ -23,9 +26,11 @@ from coder.forge.config import GitHubSettings
 logger = logging.getLogger(__name__)
 
 API_VERSION = "2022-11-28"  # 2026-03-10 drops fields that PyGithub reads
+UNAUTHORIZED = 401
 NOT_FOUND = 404
 UNPROCESSABLE = 422
 FORBIDDEN = 403
+TOO_MANY = 429
 SERVER_ERROR = 500
 UNKNOWN = 0
 ATTEMPTS = 3
@@ -65,7 +70,28 @@ class CarefulRetry(GithubRetry):
         self.longest_wait_s = longest_wait_s
         kwargs.setdefault("allowed_methods", frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"}))
         kwargs.setdefault("max_rate_limit_wait", longest_wait_s)
+        kwargs.setdefault("status_forcelist", [*range(500, 600), TOO_MANY])
         super().__init__(**kwargs)
+
+    @override
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        return status_code in MOVED or super().is_retry(method, status_code, has_retry_after)
+
+    @override
+    def increment(  # type: ignore[override]  # PyGithub narrows what urllib3 gives
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Retry:
+        if response is not None and response.status in MOVED:
+            # PyGithub would follow without the query, take a 307 for success, and end up in another repository.
+            response.drain_conn()
+            raise github.GithubException(response.status, {"message": "moved"}, dict(response.headers))
+        return super().increment(method, url, cast("HTTPResponse | None", response), error, _pool, _stacktrace)
 
     @override
     def new(self, **kw: Any) -> Self:
@@ -114,7 +140,15 @@ def translated(what: str) -> Iterator[None]:
         yield
     except FAILURES as exc:
         raise ForgeError(f"cannot {what}: {reason(exc)}") from None
-    except (AssertionError, KeyError, TypeError, ValueError, AttributeError, github.BadAttributeException) as exc:
+    except (
+        AssertionError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+        ValueError,
+        AttributeError,
+        github.BadAttributeException,
+    ) as exc:
         # PyGithub checks what GitHub answers with assert and attribute access.
         raise ForgeError(
             f"cannot {what}: GitHub's answer is not what its documentation says ({type(exc).__name__})"
@@ -172,7 +206,9 @@ def _wait_before_repeating(exc: BaseException, attempt: int, settings: GitHubSet
     """Seconds until a failed write may be tried again; None when that is no use, or further off than we wait."""
     status = status_of(exc)
     backoff_s = settings.retry_backoff_s * 2 ** (attempt - 1)
-    if isinstance(exc, github.RateLimitExceededException):
+    if isinstance(exc, github.RateLimitExceededException) or (
+        isinstance(exc, github.GithubException) and status == TOO_MANY
+    ):
         headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
         asked = headers.get("retry-after", "")
         wait_s = float(asked) if asked.isdigit() else backoff_s

@@ -15,7 +15,7 @@ from github.IssueComment import IssueComment
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import author, translated
+from coder.forge.github_client import author
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Note, Problem, Task
 
@@ -151,16 +151,18 @@ class Snapshot:
         return cleaned.text
 
 
+def prompted(task: Task) -> Problem:
+    """The problem of a task that is about no issue."""
+    body = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=True)
+    return Problem(kind=task.kind, title=strip_line(task.prompt_title), body=body)
+
+
 def read_problem(
     client: github.Github, task: Task, settings: GitHubSettings, *, writes: Callable[[str], bool], own_id: int
 ) -> Problem:
-    """The issue or pull request of `task` as it was asked for."""
-    if task.number is None:
-        body = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=True)
-        return Problem(kind=task.kind, title=strip_line(task.prompt_title), body=body)
-    with translated(f"read {task.repo.full_name}#{task.number}"):
-        issue = client.get_repo(task.repo.full_name).get_issue(task.number)
-        return Snapshot(client, task, settings, writes=writes, own_id=own_id).problem(issue)
+    """The issue or pull request of `task`, which has a number, as it was asked for. PyGithub's failures pass through."""
+    issue = client.get_repo(task.repo.full_name).get_issue(int(task.number or 0))
+    return Snapshot(client, task, settings, writes=writes, own_id=own_id).problem(issue)
 
 
 def moment(text: str) -> datetime:

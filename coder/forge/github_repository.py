@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 import github
 from github.Issue import Issue
@@ -11,13 +12,14 @@ from github.PullRequest import PullRequest
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import FAILURES, NOT_FOUND, author, once, reason, status_of
+from coder.forge.github_client import FAILURES, MOVED, NOT_FOUND, author, once, reason, status_of
 from coder.types import Base, Proposal, RepoRef, Task
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 65_536  # GitHub's limit, in characters
 MAX_TITLE = 256
+T = TypeVar("T")
 SHA = re.compile(r"[0-9a-f]{40}\Z")
 MAY_WRITE = frozenset({"admin", "maintain", "write"})
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
@@ -31,7 +33,7 @@ class RepositoryAccess:
     def __init__(
         self, client: github.Github, ref: RepoRef, settings: GitHubSettings, *, pause: Callable[[float], None]
     ) -> None:
-        self._ref = checked(ref)
+        self.ref = checked(ref)
         self._client = client
         self._repo = client.get_repo(ref.full_name)
         self._settings = settings
@@ -50,7 +52,7 @@ class RepositoryAccess:
         """The branch `ref`, or the default branch; a full commit id stands for itself, on the default branch."""
         if ref is not None and not _REF.match(ref):
             raise ForgeError(
-                f"cannot find {ref[:100]!r} of {self._ref.full_name}: not the name of a branch or a full commit id"
+                f"cannot find {ref[:100]!r} of {self.ref.full_name}: not the name of a branch or a full commit id"
             )
         name = ref
         if ref is None or SHA.match(ref):
@@ -59,7 +61,7 @@ class RepositoryAccess:
             return Base(ref=str(name), sha=self._repo.get_commit(ref).complete().sha)
         sha = self._repo.get_git_ref(f"heads/{name}").object.sha
         if not SHA.match(sha):
-            raise ForgeError(f"GitHub gave no commit for branch {name!r} of {self._ref.full_name}")
+            raise ForgeError(f"GitHub gave no commit for branch {name!r} of {self.ref.full_name}")
         return Base(ref=str(name), sha=sha)
 
     def react(self, task: Task, content: str) -> None:
@@ -68,12 +70,14 @@ class RepositoryAccess:
             return
         if task.comment_id is not None:
             try:
-                self._issue(task.number).get_comment(task.comment_id).create_reaction(content)
+                comment = self._issue(task.number).get_comment(task.comment_id)
+                self._again(lambda: comment.create_reaction(content))
             except github.UnknownObjectException:
                 logger.info("the comment that asked is gone", extra={"comment_id": task.comment_id})
             else:
                 return
-        self._issue(task.number).create_reaction(content)
+        issue = self._issue(task.number)
+        self._again(lambda: issue.create_reaction(content))
 
     def status(self, number: int, marker: str, text: str, *, own_id: int, known: int | None) -> int:
         """Create or edit the one comment that has `marker` and is ours; its id. `known` is its id if known."""
@@ -106,10 +110,8 @@ class RepositoryAccess:
         if pull.state == "open":
             if (pull.title, pull.body or "") != (proposal.title[:MAX_TITLE], proposal.body[:MAX_BODY]):
                 pull.edit(title=proposal.title[:MAX_TITLE], body=proposal.body[:MAX_BODY])
-            if pull.draft and not proposal.draft:
-                pull.mark_ready_for_review()
-            elif proposal.draft and not pull.draft:
-                pull.convert_to_draft()
+            if pull.draft != proposal.draft:
+                self._flip(pull, draft=proposal.draft)
         return pull
 
     def swap_labels(self, number: int, *, remove: tuple[str, ...], add: str) -> None:
@@ -124,10 +126,28 @@ class RepositoryAccess:
         if add:
             try:
                 # PyGithub sends a bare list, which GitHub does not describe.
-                path = f"/repos/{self._ref.full_name}/issues/{number}/labels"
-                self._client.requester.requestJsonAndCheck("POST", path, input={"labels": [add]})
+                path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
+                ask = self._client.requester.requestJsonAndCheck
+                self._again(lambda: ask("POST", path, input={"labels": [add]}))
             except FAILURES as exc:
                 logger.warning("cannot add label", extra={"label": add, "reason": reason(exc)})
+
+    def _again(self, write: Callable[[], T]) -> T:
+        """`write`, repeated after a lost answer: for what GitHub keeps once however often it is said."""
+        return once(look=lambda: None, write=write, pause=self._pause, settings=self._settings)
+
+    def _flip(self, pull: PullRequest, *, draft: bool) -> None:
+        """Make a draft of it, or no draft any more."""
+
+        def look() -> bool | None:
+            pull.update()
+            return True if pull.draft is draft else None
+
+        def write() -> bool:
+            _ = pull.convert_to_draft() if draft else pull.mark_ready_for_review()
+            return True
+
+        once(look=look, write=write, pause=self._pause, settings=self._settings)
 
     def _issue(self, number: int) -> Issue:
         return self._repo.get_issue(number)
@@ -150,11 +170,36 @@ class RepositoryAccess:
 
     def _pull(self, branch: str, commit_sha: str) -> PullRequest | None:
         """The open pull request of the branch, or a closed one that had just this commit: a person closed it."""
-        pulls = list(self._repo.get_pulls(state="all", head=f"{self._ref.owner}:{branch}"))
-        ours = [pull for pull in pulls if pull.head.ref == branch]
+        pulls = list(self._repo.get_pulls(state="all", head=f"{self.ref.owner}:{branch}"))
+        # A fork may have a branch of the same name.
+        ours = [pull for pull in pulls if pull.head.label.lower() == f"{self.ref.owner}:{branch}".lower()]
         open_ones = [pull for pull in ours if pull.state == "open"]
         same = [pull for pull in ours if pull.head.sha == commit_sha]
         return next(iter([*open_ones, *same]), None)
+
+
+def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id: int | None) -> RepoRef:
+    """What the repository `ref` is called now, of which GitHub said that it moved.
+
+    Raises:
+        ForgeError: It has not moved, or is not the repository `repository_id`, or GitHub points elsewhere.
+    """
+    try:
+        client.requester.requestJsonAndCheck("GET", f"/repos/{ref.full_name}")
+    except github.GithubException as exc:
+        if exc.status not in MOVED:
+            raise
+        headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
+        target = headers.get("location", "")
+    else:
+        raise ForgeError(f"what was asked for is in {ref.full_name} no more: it was moved to another repository")
+    found = re.fullmatch(re.escape(api_url) + r"/repositories/(\d{1,19})", target)
+    if found is None or repository_id not in {None, int(found[1])}:
+        raise ForgeError(f"{ref.full_name} is another repository now; ask again where the issue is")
+    _, data = client.requester.requestJsonAndCheck("GET", f"/repositories/{found[1]}")
+    owner, _, name = str(data["full_name"]).partition("/")
+    logger.info("repository was renamed", extra={"repo": ref.full_name, "to": f"{owner}/{name}"})
+    return checked(RepoRef(owner=owner, name=name))
 
 
 def checked(ref: RepoRef) -> RepoRef:

@@ -98,6 +98,15 @@ class GitHubServer:
             self.state.repos[full_name] = repo
         return repo
 
+    def rename(self, repo: Repo, name: str) -> None:
+        """Give a repository another name; the old one leads to it."""
+        with self.state.lock:
+            old = repo.full_name
+            del self.state.repos[old]
+            repo.name = name
+            self.state.repos[repo.full_name] = repo
+            self.state.moved[old] = repo
+
     def add_user(
         self, login: str, *, repo: Repo | None = None, permission: str | None = None, kind: str = "User"
     ) -> User:

@@ -75,20 +75,24 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         parts = urlsplit(self.path)
         body = self._read_body()
+        path = self.server.state.canonical(parts.path)
         is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
         if not is_git:
-            self._check(parts.path, parts.query, body)
+            self._check(path, parts.query, body)
         fault = self.server.fault(self.command, parts.path)
         if fault is not None and fault.kind == "drop_before":
             self._drop()
         elif fault is not None and fault.kind == "status":
             shown = {"message": fault.message, "documentation_url": "https://docs.github.com/rest"}
             self._reply(fault.status, shown, fault.headers)
+        elif (place := self.server.state.new_place(path)) is not None:
+            status = 301 if self.command == "GET" else 307
+            self._reply(status, {"message": "Moved Permanently", "url": place}, {"Location": place})
         else:
             if fault is not None and fault.kind == "slow":
                 self.server.stopping.wait(fault.delay_s)
             process = self._git if is_git else self._rest
-            process(parts.path, parts.query, body, drop=fault is not None and fault.kind == "drop_after")
+            process(path, parts.query, body, drop=fault is not None and fault.kind == "drop_after")
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that http.server looks for
 

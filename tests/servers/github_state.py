@@ -1,6 +1,7 @@
 """What the GitHub test server knows, and how GitHub writes it as JSON."""
 
 import itertools
+import re
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -139,6 +140,8 @@ class State:
     rules: Rules = field(default_factory=Rules)
     lock: threading.RLock = field(default_factory=threading.RLock)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
+    moved: dict[str, Repo] = field(default_factory=dict)
+    """Old full names, which GitHub redirects as long as nobody else takes them."""
     now: str = START
     """The server's clock; tests set it."""
 
@@ -146,6 +149,18 @@ class State:
         if login not in self.users:
             self.users[login] = User(login, next(self.ids), kind)
         return self.users[login]
+
+    def canonical(self, path: str) -> str:
+        """`path` with `/repositories/ID` by its name."""
+        match = re.fullmatch(r"/repositories/(\d+)(/.*)?", path)
+        named = [repo for repo in self.repos.values() if match is not None and repo.id == int(match[1])]
+        return f"/repos/{named[0].full_name}{(match and match[2]) or ''}" if named else path
+
+    def new_place(self, path: str) -> str | None:
+        """Where what was at `path` is now, if it moved."""
+        match = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", path)
+        repo = self.moved.get(match[1]) if match is not None else None
+        return f"{self.url}/repositories/{repo.id}{(match and match[2]) or ''}" if repo is not None else None
 
     def shape(self, name: str, known: Json) -> Json:
         """`known` as GitHub writes it: with all the fields that it always has."""
