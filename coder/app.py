@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from coder import logs
 from coder.codemap.map import CodeMap
-from coder.errors import CoderError, InputError
+from coder.errors import CoderError, EngineUnavailableError, InputError, SandboxError
 from coder.forge.github import GitHubForge
 from coder.forge.protocol import Forge
 from coder.model.fallback import FallbackModel
@@ -186,6 +186,7 @@ def service_parts(config: Path | None) -> ServiceParts:
     if settings.service.webhook_secret is None:
         raise InputError("`coder serve` needs service.webhook_secret (CODER_SERVICE__WEBHOOK_SECRET), as set at GitHub")
     services = app.services(app.github(), Options())
+    sweep_orphans(services.sandboxes)
 
     def run(task: Task) -> JsonObject:
         try:
@@ -210,6 +211,18 @@ def service_parts(config: Path | None) -> ServiceParts:
         "limits": settings.limits.model_dump(),
     }
     return ServiceParts(values, run, stop)
+
+
+def sweep_orphans(sandboxes: SandboxProvider) -> int:
+    """Remove containers that dead processes left behind; how many. Without an engine there is nothing to wait for."""
+    try:
+        removed = sandboxes.sweep()
+    except (EngineUnavailableError, SandboxError) as exc:
+        logger.warning("no sweep for orphans", extra={"reason": str(exc)})
+        return 0
+    if removed:
+        logger.info("orphans removed", extra={"containers": removed})
+    return removed
 
 
 def secrets_of(settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from typing_extensions import override
 
-from coder.app import Application, Options
+from coder.app import Application, Options, sweep_orphans
 from coder.display import Watcher, show_result
 from coder.errors import InputError
 from coder.forge.local import LocalForge
@@ -71,7 +71,9 @@ def execute(command: RunCommand, settings: Settings) -> RunResult:
             progress=watcher.progress,
         )
         with watcher:
-            result = resolve(task, app.services(forge, options))
+            services = app.services(forge, options)
+            sweep_orphans(services.sandboxes)
+            result = resolve(task, services)
         journal = app.journals.open(task.run_id)
         verified = [e for e in journal.events if isinstance(e, Verified)]
         show_result(console, result, verified[-1].evidence if verified else None)
