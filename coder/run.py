@@ -6,16 +6,18 @@ died at any instant is continued by calling `resolve` again with the same task.
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from coder import __version__
-from coder.errors import CoderError, InputError, JournalError, PermissionDeniedError
+from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError
 from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
 from coder.publish.status import status_body
 from coder.rounds import Rounds
 from coder.services import Ground, Services
-from coder.trace.events import Finished, Prepared, ProblemRead, Published, Resumed, RunStarted
+from coder.trace.events import Answered, Entry, Finished, Prepared, ProblemRead, Published, Resumed, RunStarted
 from coder.trace.state import Round, RunState, spent, state_of
 from coder.types import Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
 from coder.verify.commands import test_command
@@ -24,6 +26,9 @@ from coder.workspace.contents import Contents
 from coder.workspace.repository import Repository
 
 logger = logging.getLogger(__name__)
+
+STEPS_BETWEEN_REPORTS = 15
+"""Model calls from one edit of the status comment to the next; GitHub asks for a second between writes."""
 
 
 def resolve(task: Task, services: Services) -> RunResult:
@@ -45,7 +50,8 @@ class _Run:
 
     def __init__(self, task: Task, services: Services) -> None:
         self._task, self._services, self._policy = task, services, services.policy
-        self._journal = services.journals.open(task.run_id, redact=services.redact, listeners=services.listeners)
+        listeners = (*services.listeners, self._report)
+        self._journal = services.journals.open(task.run_id, redact=services.redact, listeners=listeners)
 
     @property
     def _state(self) -> RunState:
@@ -87,7 +93,8 @@ class _Run:
         if not forge.may_write(task):
             reason = f"{task.requested_by} has no write permission to {task.repo.full_name}"
             return Verdict(kind="refused", reasons=(reason,))
-        forge.acknowledge(task)
+        with self._politely():
+            forge.acknowledge(task)
         remote = forge.remote(task)
         read = ProblemRead(
             problem=forge.problem(task), base=forge.base(task), remote_url=remote.url, remote_is_local=remote.local
@@ -214,7 +221,8 @@ class _Run:
         )
         if self._state.problem is not None:  # a stranger's request is answered by nothing
             self._show("done", result)
-            self._services.forge.finish(self._task, result)
+            with self._politely():
+                self._services.forge.finish(self._task, result)
         self._journal.append(Finished(result=result))
         return result
 
@@ -228,7 +236,21 @@ class _Run:
             result=result,
             redact=self._services.redact_fully,
         )
-        self._services.forge.status(self._task, body)
+        with self._politely():
+            self._services.forge.status(self._task, body)
+
+    def _report(self, entry: Entry) -> None:
+        """Now and then, while the model works."""
+        if isinstance(entry.event, Answered) and entry.event.step % STEPS_BETWEEN_REPORTS == 0:
+            self._show("working")
+
+    @contextmanager
+    def _politely(self) -> Iterator[None]:
+        """For what is only said and not done: work that was paid for does not end because a comment cannot be edited."""
+        try:
+            yield
+        except ForgeError as exc:
+            logger.warning("cannot tell how the run goes", extra={"run": self._task.run_id, "why": str(exc)})
 
     def _journalled_problem(self) -> ProblemRead:
         if (problem := self._state.problem) is None:
