@@ -1,42 +1,136 @@
 """A test that must fail, run beside green ones: code that makes every test look green gives itself away."""
 
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from coder.sandbox.protocol import Sandbox
+from coder.types import TestReport
 from coder.verify.cells import run_cell
-from coder.verify.commands import TestCommand
+from coder.verify.runners import Kind, TestCommand
 
 MAX_FILES: Final = 40
 """Files of green tests that are run before it; they import what was changed."""
+_MAX_PLACES = 8
+"""Where a runner starts a process for each file or package, so many of them get a failing test."""
+_MAX_SOURCE_BYTES = 1_000_000
+
+_BY_ASSERT: Final = (
+    "const one = [() => a(false), () => a.ok(0), () => a.equal(1, 2), () => a.strictEqual(1, 2),"
+    " () => a.deepEqual([1], [2]), () => a.deepStrictEqual([1], [2]), () => a.throws(() => {{}})];"
+)
+_BY_EXPECT: Final = (
+    "const one = [() => expect(1).toBe(2), () => expect([1]).toEqual([2]), () => expect(0).toBeTruthy(),"
+    " () => expect(() => {{}}).toThrow()];"
+)
+_SEEN: Final = (
+    "const seen = one.filter((f) => {{ try {{ f(); return false; }} catch {{ return true; }} }});"
+    ' if (seen.length === one.length) throw new Error("seen");'
+)
+"""Fails only where each way of checking something fails: checks that do nothing make it green."""
+
+_FAILING: Final[Mapping[Kind, str]] = {
+    "node": f'import {{{{ test as {{name}} }}}} from "node:test";\nimport {{name}}_a from "node:assert";\n'
+    f'{{name}}("{{name}}", () => {{{{ const a = {{name}}_a; {_BY_ASSERT} {_SEEN} }}}});\n',
+    "vitest": f'import {{{{ test as {{name}}, expect as {{name}}_e }}}} from "vitest";\n'
+    f'{{name}}("{{name}}", () => {{{{ const expect = {{name}}_e; {_BY_EXPECT} {_SEEN} }}}});\n',
+    "jest": f'test("{{name}}", () => {{{{ {_BY_EXPECT} {_SEEN} }}}});\n',
+    "mocha": '(typeof it === "function" ? it : test)("{name}", () => {{ throw new Error("seen"); }});\n',
+}
+_NODE_COMMONJS: Final = (
+    f'require("node:test").test("{{name}}", () => {{{{ const a = require("node:assert"); {_BY_ASSERT} {_SEEN} }}}});\n'
+)
+_ES_MODULE: Final = re.compile(r"(?m)^\s*(?:import\b(?!\s*\()|export\b)")
 
 
 @dataclass(frozen=True, slots=True)
 class Song:
     """What the run with the failing test showed."""
 
-    canary: Literal["failed", "missed", "green"]
+    canary: Literal["failed", "missed", "green", "untried"]
     """failed: as it must. missed: it does not occur in the report. green: it is reported as anything else, so what the
-    report says of the other tests is worth nothing."""
+    report says of the other tests is worth nothing. untried: we know no way to add a test for this runner."""
     unsteady: tuple[str, ...]
     """Tests that passed before and did not this time."""
 
 
+def can_sing(kind: Kind) -> bool:
+    """Whether a failing test can be added for this runner."""
+    return kind in {"pytest", "go", *_FAILING}
+
+
 def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[str], timeout_s: float) -> Song:
-    """Write a failing test under a new name, run it after the files of the `green` tests, and see what is said of it.
+    """Write a failing test under a new name, run it beside the `green` tests, and see what is said of it.
 
     The sandbox is spoilt by it.
     """
     name = f"test_{secrets.token_hex(6)}"
-    sandbox.write(f"{name}.py", f"def {name}():\n    found = [1]\n    assert found == [2]\n".encode())
-    files = list(dict.fromkeys(test.split("::", 1)[0] for test in green))[:MAX_FILES]
-    report = run_cell(sandbox, "head", tree_sha, command.selecting([*files, f"{name}.py"]), timeout_s).report
-    own = f"{name}.py::{name}"
-    ran = frozenset(files)
-    again = frozenset(report.passed)
+    places = list(dict.fromkeys(test.split("::", 1)[0] for test in green))
+    if command.kind == "pytest":
+        places = places[:MAX_FILES]
+        sandbox.write(f"{name}.py", f"def {name}():\n    found = [1]\n    assert found == [2]\n".encode())
+        own, chosen = [f"{name}.py::{name}"], [*places, f"{name}.py"]
+    else:
+        own = _WRITERS.get(command.kind, _nowhere)(sandbox, command, places[:_MAX_PLACES], name)
+        chosen = places[:_MAX_PLACES] if own else []
+    report = run_cell(sandbox, "head", tree_sha, command.selecting(chosen), timeout_s).report
+    again, ran = frozenset(report.passed), frozenset(chosen or places)
     unsteady = tuple(test for test in green if test not in again and test.split("::", 1)[0] in ran)
-    if own in {*report.failed, *report.errored}:
-        return Song("failed", unsteady)
-    return Song("green" if own in {*report.passed, *report.skipped} else "missed", unsteady)
+    return Song(_heard(report, own) if can_sing(command.kind) else "untried", unsteady)
+
+
+def _heard(report: TestReport, own: Sequence[str]) -> Literal["failed", "missed", "green"]:
+    """What a report says of the tests that must fail: every one of them counts."""
+    if any(name in {*report.passed, *report.skipped} for name in own):
+        return "green"
+    red = {*report.failed, *report.errored}
+    return "failed" if own and all(name in red for name in own) else "missed"
+
+
+Writer = Callable[[Sandbox, TestCommand, Sequence[str], str], list[str]]
+
+
+def _nowhere(_sandbox: Sandbox, _command: TestCommand, _places: Sequence[str], _name: str) -> list[str]:
+    return []
+
+
+def _go(sandbox: Sandbox, _command: TestCommand, packages: Sequence[str], name: str) -> list[str]:
+    """A file of tests in each package; the ids of the tests in them."""
+    safe = [package for package in packages if re.fullmatch(r"[\w.~/-]+", package) and not package.startswith("-")]
+    if not safe:
+        return []
+    listed = sandbox.exec(
+        f"pwd -P; go list -f '{{{{.ImportPath}}}} {{{{.Dir}}}} {{{{.Name}}}}' {' '.join(safe)}", timeout_s=120
+    )
+    root, *lines = listed.output.strip().split("\n")
+    own = []
+    for line in lines:
+        match = re.fullmatch(rf"(\S+) {re.escape(root)}(/\S+)? (\w+)", line)
+        if match is None:
+            continue
+        folder = f"{match[2].strip('/')}/" if match[2] else ""
+        text = f'package {match[3]}\n\nimport "testing"\n\nfunc Test_{name}(t *testing.T) {{ t.Fatal("seen") }}\n'
+        sandbox.write(f"{folder}{name}_test.go", text.encode())
+        own.append(f"{match[1]}::Test_{name}")
+    return own
+
+
+def _javascript(sandbox: Sandbox, command: TestCommand, files: Sequence[str], name: str) -> list[str]:
+    """A failing test behind the others of each file; the ids of the tests."""
+    own = []
+    for file in files:
+        try:
+            text = sandbox.read(file, max_bytes=_MAX_SOURCE_BYTES).decode("utf-8", "surrogateescape")
+        except (OSError, ValueError):
+            continue
+        modern = file.endswith((".mjs", ".mts")) or _ES_MODULE.search(text)
+        template = _FAILING[command.kind] if modern or command.kind != "node" else _NODE_COMMONJS
+        added = f"{text}\n;{template.format(name=name)}"
+        sandbox.write(file, added.encode("utf-8", "surrogateescape"))
+        own.append(f"{file}::{name}")
+    return own
+
+
+_WRITERS: Final[Mapping[Kind, Writer]] = {"go": _go, **dict.fromkeys(_FAILING, _javascript)}

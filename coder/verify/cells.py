@@ -2,13 +2,18 @@
 
 import secrets
 import shlex
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Literal
 
 from coder.errors import SandboxError
 from coder.sandbox.protocol import Sandbox
 from coder.types import Cell, ExecResult, TestReport
-from coder.verify.commands import REPORT, TestCommand
-from coder.verify.junit import MAX_REPORT_BYTES, read_report, unreadable
+from coder.verify.junit import read_reports
+from coder.verify.lines import read_cargo, read_minitest, read_unittest
+from coder.verify.outcomes import MAX_REPORT_BYTES, Reading, unreadable
+from coder.verify.reports import Reader, read_go, read_jest, read_mocha, read_node, read_rspec
+from coder.verify.runners import Kind, TestCommand
 
 CellName = Literal["base", "base+new tests", "head", "head+old tests"]
 """What is run: the commit as it was or with the patch, with the tests of the one or the other."""
@@ -18,6 +23,27 @@ OUTPUT_TAIL_CHARS = 8_000
 
 _NO_TESTS = 5
 """pytest's exit code when it collected nothing: https://docs.pytest.org/en/stable/reference/exit-codes.html"""
+
+_MAX_FILES = 2_000
+
+_READERS: Final[Mapping[Kind, Reader]] = {
+    "go": read_go,
+    "node": read_node,
+    "jest": read_jest,
+    "vitest": read_jest,
+    "mocha": read_mocha,
+    "rspec": read_rspec,
+    "cargo": read_cargo,
+    "minitest": read_minitest,
+    "unittest": read_unittest,
+}
+"""Every other kind that tells test ids writes JUnit."""
+
+_SCATTERED: Final[Mapping[Kind, str]] = {
+    "maven": "-path '*/target/surefire-reports/TEST-*.xml'",
+    "gradle": "-path '*/build/test-results/*/TEST-*.xml'",
+}
+"""Where a runner leaves a report per class; as `find` is told."""
 
 _ENVIRONMENT = {
     "CI": "1",
@@ -38,22 +64,21 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
         SandboxError: The sandbox does not even carry out a trivial command.
     """
     path = command.report_path or f".coder-report-{secrets.token_hex(12)}.xml"
-    cleared = sandbox.exec(f"rm -rf -- {shlex.quote(path)}", timeout_s=30)
-    if cleared.exit_code != 0:
-        raise SandboxError(f"cannot clear {path} in the sandbox: {cleared.output[-200:].strip()}")
-    line = command.command.replace(REPORT, path)
+    root = _cleared(sandbox, path, command)
+    output = ""
     try:
-        result = sandbox.exec(line, timeout_s=timeout_s, env=_ENVIRONMENT)
-        report = (
-            _report(sandbox, path, result, timeout_s)
-            if command.kind == "pytest"
-            else _exit_code_only(result, timeout_s)
+        result = sandbox.exec(command.line(path), timeout_s=timeout_s, env=_ENVIRONMENT)
+        reading = (
+            Reading(unreadable(f"killed after {timeout_s:g} s"))
+            if result.exit_code is None
+            else _read(sandbox, path, command, result, root)
         )
+        report, output = reading.report, _printed(result.output, reading.output)
         # The agent's own sandbox goes on after this: a report left behind would become part of the change.
         sandbox.exec(f"rm -rf -- {shlex.quote(path)}", timeout_s=30)
     except SandboxError as exc:
         result = ExecResult(exit_code=None, output=str(exc), duration_s=0.0)
-        report = unreadable(f"the sandbox died while the tests ran: {exc}")
+        report, output = unreadable(f"the sandbox died while the tests ran: {exc}"), str(exc)
     return Cell(
         name=name,
         tree_sha=tree_sha,
@@ -61,39 +86,76 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
         exit_code=result.exit_code,
         duration_s=round(result.duration_s, 3),
         report=report,
-        output_tail=result.output[-OUTPUT_TAIL_CHARS:].replace(path, "report.xml"),
+        output_tail=output[-OUTPUT_TAIL_CHARS:].replace(path, "report.xml"),
     )
 
 
-def _exit_code_only(result: ExecResult, timeout_s: float) -> TestReport:
-    return unreadable(
-        f"killed after {timeout_s:g} s" if result.exit_code is None else "this command tells an exit code only"
-    )
+def _cleared(sandbox: Sandbox, path: str, command: TestCommand) -> str:
+    """Take away what could pass for this run's report; the repository's root inside the sandbox."""
+    old = _SCATTERED.get(command.kind)
+    also = f" && find . {old} -type f -delete" if old else ""
+    cleared = sandbox.exec(f"rm -rf -- {shlex.quote(path)}{also} && pwd -P", timeout_s=60)
+    if cleared.exit_code != 0:
+        raise SandboxError(f"cannot clear {path} in the sandbox: {cleared.output[-200:].strip()}")
+    return cleared.output.strip()
 
 
-def _report(sandbox: Sandbox, path: str, result: ExecResult, timeout_s: float) -> TestReport:
-    """The report as far as the exit code bears it out."""
-    if result.exit_code is None:
-        return unreadable(f"killed after {timeout_s:g} s")
+def _printed(output: str, told: str) -> str:
+    """What people are shown: what was printed, and what the report holds of failures."""
+    if not told:
+        return output
+    return f"{output[-OUTPUT_TAIL_CHARS // 4 :].rstrip()}\n{told[: OUTPUT_TAIL_CHARS * 3 // 4].rstrip()}".strip()
+
+
+def _read(sandbox: Sandbox, path: str, command: TestCommand, result: ExecResult, root: str) -> Reading:
+    """The report of a run as far as its exit code bears it out."""
+    if command.kind == "exit_code" or result.exit_code is None:
+        return Reading(unreadable("this command tells an exit code only"))
+    where = _SCATTERED.get(command.kind)
     try:
-        data = sandbox.read(path, max_bytes=MAX_REPORT_BYTES)
-    except FileNotFoundError:
-        lines = result.output.strip().splitlines()
-        return unreadable(
-            f"exit code {result.exit_code} and no test report; the output ends: {lines[-1][:160] if lines else '(none)'}"
-        )
+        parts = _parts(sandbox, _found(sandbox, where) if where else [path])
     except (OSError, ValueError) as exc:
-        return unreadable(f"the test report is no plain file: {' '.join(str(exc).split())[:200]}")
-    return believed(read_report(data), result.exit_code)
+        return Reading(unreadable(f"the test report is no plain file: {' '.join(str(exc).split())[:200]}"))
+    if not parts:
+        lines = result.output.strip().splitlines()
+        end = lines[-1][:160] if lines else "(none)"
+        return Reading(unreadable(f"exit code {result.exit_code} and no test report; the output ends: {end}"))
+    reader = _READERS.get(command.kind)
+    reading = reader(parts[0], root) if reader else read_reports(parts, root)
+    return replace(reading, report=believed(reading.report, result.exit_code, command.kind))
 
 
-def believed(report: TestReport, exit_code: int) -> TestReport:
+def _found(sandbox: Sandbox, where: str) -> list[str]:
+    """The reports that lie about in the folders of several modules."""
+    listed = sandbox.exec(f"find . {where} -type f | LC_ALL=C sort | head -n {_MAX_FILES + 1}", timeout_s=60)
+    paths = [line.removeprefix("./") for line in listed.output.split("\n") if line.startswith("./")]
+    if len(paths) > _MAX_FILES or listed.truncated:
+        raise ValueError(f"more than {_MAX_FILES} files of test reports")
+    return paths
+
+
+def _parts(sandbox: Sandbox, paths: Sequence[str]) -> list[bytes]:
+    """The bytes of the reports that exist, together no larger than one may be."""
+    parts: list[bytes] = []
+    left = MAX_REPORT_BYTES
+    for path in paths:
+        try:
+            data = sandbox.read(path, max_bytes=left)
+        except FileNotFoundError:
+            continue
+        parts.append(data)
+        left -= len(data)
+    return parts
+
+
+def believed(report: TestReport, exit_code: int, kind: Kind = "pytest") -> TestReport:
     """`report`, with a problem noted when `exit_code` contradicts it."""
-    if not report.by_id:
+    if not report.by_id or report.problem is not None:
         return report
     red, count = bool(report.failed or report.errored), len(report.passed) + len(report.skipped)
     if not red and not count:
-        if exit_code == _NO_TESTS:
+        # Most runners take a suite without tests for a success.
+        if exit_code == (_NO_TESTS if kind == "pytest" else 0):
             return report
         return unreadable(f"exit code {exit_code} and a test report without tests")
     if red and exit_code == 0:

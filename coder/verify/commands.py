@@ -4,64 +4,20 @@ import configparser
 import json
 import posixpath
 import re
-import shlex
 import tomllib
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Callable, Collection
+from typing import Final
 
-REPORT: Final = "{report}"
-"""Stands in a command for the report's path, which is new for every run."""
+from coder.verify import runners
+from coder.verify.runners import REPORT as REPORT
+from coder.verify.runners import TestCommand as TestCommand
+from coder.verify.runners import given as given
 
-_PYTEST = f"python3 -m pytest -q --tb=short --maxfail=0 -o junit_family=xunit1 --junitxml={REPORT}"
-_UNITTEST_NAMES = "-o python_files='test*.py *_test.py tests.py'"
-_PYTHON_PACKAGE = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile")
-_MAX_MARKER_BYTES = 1_000_000
+_UNITTEST_NAMES: Final = "-o python_files='test*.py *_test.py tests.py'"
+_PYTHON_PACKAGE: Final = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile")
+_MAX_MARKER_BYTES: Final = 1_000_000
 
 Read = Callable[[str], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class TestCommand:
-    """A command that runs the tests from the repository's root.
-
-    `pytest`: outcomes by test id, from the JUnit report that `{report}` in the command names. `exit_code`: nothing but
-    whether it failed.
-    """
-
-    __test__ = False  # not a test class, whatever pytest thinks of its name
-
-    command: str
-    kind: Literal["pytest", "exit_code"]
-    report_path: str | None = None
-    """A fixed path where the command leaves a JUnit report, for a given command without `{report}`."""
-
-    @property
-    def shown(self) -> str:
-        """The command as a person would type it, without the report."""
-        return re.sub(rf"\s+(?:-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", self.command)
-
-    def selecting(self, tests: Sequence[str]) -> "TestCommand":
-        """The same, for some files, folders or ids only; what cannot be selected runs whole."""
-        if not tests or self.kind != "pytest":
-            return self
-        return TestCommand(f"{self.command} {shlex.join(['--', *tests])}", self.kind, self.report_path)
-
-
-def given(command: str) -> TestCommand:
-    """What an operator or a repository's own settings ask for.
-
-    A plain pytest call is made to report by test id; another command is judged by its exit code unless it says with
-    `{report}` where a JUnit report goes.
-    """
-    command = command.strip()
-    if REPORT in command:
-        return TestCommand(command, "pytest")
-    if re.fullmatch(
-        r"(?:(?:python3?|uv run|poetry run)\s+(?:-m\s+)?)?(?:py\.test|pytest)(?:\s[^;&|<>`$\n]*)?", command
-    ):
-        return TestCommand(f"{command} -o junit_family=xunit1 --maxfail=0 --junitxml={REPORT}", "pytest")
-    return TestCommand(command, "exit_code")
 
 
 def test_command(
@@ -77,7 +33,8 @@ def test_command(
     if override and override.strip():
         return given(override)
     known = frozenset(paths)
-    for find in (_configured_pytest, _python_tests, _go, _cargo, _npm, _maven, _gradle, _make, _any_python):
+    kinds = (_configured_pytest, _python_tests, _go, _cargo, _npm, _maven, _gradle, _rspec, _phpunit, _minitest)
+    for find in (*kinds, _make, _ctest, _any_python):
         command = find(known, read)
         if command is not None:
             return command
@@ -89,7 +46,8 @@ def _pytest(known: frozenset[str]) -> TestCommand:
     names = {posixpath.basename(path) for path in known if path.endswith(".py")}
     usual = any(re.fullmatch(r"test_.*\.py|.*_test\.py", name) for name in names)
     unusual = any(re.fullmatch(r"test.*\.py", name) for name in names)
-    return TestCommand(f"{_PYTEST} {_UNITTEST_NAMES}" if unusual and not usual else _PYTEST, "pytest")
+    command = runners.PYTEST
+    return TestCommand(f"{command} {_UNITTEST_NAMES}" if unusual and not usual else command, "pytest")
 
 
 def _configured_pytest(known: frozenset[str], read: Read) -> TestCommand | None:
@@ -99,7 +57,7 @@ def _configured_pytest(known: frozenset[str], read: Read) -> TestCommand | None:
         or "pytest" in _ini_sections(known, read, "tox.ini")
     )
     # Configured names must hold: nothing is added to the command.
-    return TestCommand(_PYTEST, "pytest") if configured else None
+    return TestCommand(runners.PYTEST, "pytest") if configured else None
 
 
 def _python_tests(known: frozenset[str], _read: Read) -> TestCommand | None:
@@ -111,32 +69,70 @@ def _python_tests(known: frozenset[str], _read: Read) -> TestCommand | None:
 
 def _any_python(known: frozenset[str], _read: Read) -> TestCommand | None:
     """A Python repository without tests yet: the patch may bring the first."""
-    return TestCommand(_PYTEST, "pytest") if any(path.endswith(".py") for path in known) else None
+    return TestCommand(runners.PYTEST, "pytest") if any(path.endswith(".py") for path in known) else None
 
 
 def _go(known: frozenset[str], _read: Read) -> TestCommand | None:
-    return TestCommand("go test ./...", "exit_code") if "go.mod" in known else None
+    return runners.go() if "go.mod" in known else None
 
 
 def _cargo(known: frozenset[str], _read: Read) -> TestCommand | None:
-    return TestCommand("cargo test --offline", "exit_code") if "Cargo.toml" in known else None
+    return runners.cargo("cargo test --offline --no-fail-fast") if "Cargo.toml" in known else None
 
 
 def _npm(known: frozenset[str], read: Read) -> TestCommand | None:
-    script = _table(_json(known, read, "package.json"), "scripts").get("test")
+    script = package_script(read("package.json")) if "package.json" in known else None
+    if script is None:
+        return None
+    scripts = _table(_json(known, read, "package.json"), "scripts")
+    around = tuple(name for name in ("pretest", "posttest") if isinstance(scripts.get(name), str))
+    return runners.npm(script, around)
+
+
+def package_script(data: bytes) -> str | None:
+    """What `npm test` runs by a package.json; None when that is nothing."""
+    try:
+        package = json.loads(data[:_MAX_MARKER_BYTES] or b"{}")
+    except (ValueError, RecursionError):
+        return None
+    script = _table(package, "scripts").get("test")
     if not isinstance(script, str) or not script.strip() or "no test specified" in script:
         return None
-    return TestCommand("npm test --silent", "exit_code")
+    return script.strip()
 
 
 def _maven(known: frozenset[str], _read: Read) -> TestCommand | None:
-    return TestCommand("mvn -q -B -o test", "exit_code") if "pom.xml" in known else None
+    return runners.maven("mvn -q -B -o test") if "pom.xml" in known else None
 
 
 def _gradle(known: frozenset[str], _read: Read) -> TestCommand | None:
     if not known & {"build.gradle", "build.gradle.kts"}:
         return None
-    return TestCommand(f"{'./gradlew' if 'gradlew' in known else 'gradle'} --offline -q test", "exit_code")
+    return runners.gradle(f"{'./gradlew' if 'gradlew' in known else 'gradle'} --offline -q test")
+
+
+def _rspec(known: frozenset[str], read: Read) -> TestCommand | None:
+    wanted = ".rspec" in known or re.search(r"\brspec\b", _text(known, read, "Gemfile"))
+    specs = any(path.endswith("_spec.rb") for path in known)
+    return runners.rspec(f"{_bundle(known)}rspec") if wanted and specs else None
+
+
+def _minitest(known: frozenset[str], read: Read) -> TestCommand | None:
+    task = re.search(r"Rake::TestTask|Minitest::TestTask", _text(known, read, "Rakefile"))
+    return runners.minitest(f"{_bundle(known)}rake test TESTOPTS=-v") if task else None
+
+
+def _bundle(known: frozenset[str]) -> str:
+    return "bundle exec " if "Gemfile" in known else ""
+
+
+def _phpunit(known: frozenset[str], _read: Read) -> TestCommand | None:
+    return runners.phpunit("vendor/bin/phpunit") if known & {"phpunit.xml", "phpunit.xml.dist"} else None
+
+
+def _ctest(known: frozenset[str], read: Read) -> TestCommand | None:
+    tests = re.search(r"(?im)^\s*(?:enable_testing\s*\(|include\s*\(\s*CTest\b)", _text(known, read, "CMakeLists.txt"))
+    return runners.ctest() if tests else None
 
 
 def _make(known: frozenset[str], read: Read) -> TestCommand | None:

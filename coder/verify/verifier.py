@@ -7,10 +7,10 @@ from typing import Protocol
 from coder.errors import WorkspaceError
 from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.types import Cell, Evidence, Patch, Verdict
-from coder.verify.canary import sing
+from coder.verify.canary import can_sing, sing
 from coder.verify.cells import CellName, run_cell
-from coder.verify.commands import TestCommand
 from coder.verify.integrity import findings
+from coder.verify.runners import TestCommand
 from coder.verify.tests_of import TestPaths, tests_of
 from coder.verify.verdict import Cells, Finding, newly_failing, no_change, proving_tests, verdict
 
@@ -108,7 +108,7 @@ class CellVerifier:
         self._timeout_s = timeout_s
         self._labels = dict(labels)
         self._progress = progress
-        self._known: dict[tuple[str, str], Cell] = {}
+        self._known: dict[tuple[str, str, str], Cell] = {}
 
     def verify(self, patch: Patch, *, image: Image, round: int) -> Verification:  # noqa: A002 — a run's own word
         """What the tests say of `patch`.
@@ -127,13 +127,14 @@ class CellVerifier:
                 Verdict(kind="unverified", reasons=(reason,)),
                 self._evidence(patch, image, touched, not_verified=("no test was run",)),
             )
-        cells = self._cells(patch, touched, image, self._tests, round)
-        cells, unsteady = self._second_look(cells, patch, image, self._tests, round)
+        tests = self._telling(self._tests, patch, image, round)
+        cells = self._cells(patch, touched, image, tests, round)
+        cells, unsteady = self._second_look(cells, patch, image, tests, round)
         found = (*findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha)), *unsteady)
         judged = verdict(cells, findings=found)
         if judged.kind in {"proven", "passing"} and not cells.exit_codes_only:
-            found = (*found, *self._base_again(cells, image, self._tests))
-            judged = verdict(cells, findings=(*found, *self._canary(cells, patch, image, self._tests)))
+            found = (*found, *self._base_again(cells, image, tests))
+            judged = verdict(cells, findings=(*found, *self._canary(cells, patch, image, tests)))
         ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
         evidence = self._evidence(
             patch,
@@ -141,9 +142,24 @@ class CellVerifier:
             touched,
             cells=ran,
             proving=proving_tests(cells) if judged.kind == "proven" else (),
-            not_verified=_not_verified(cells, image, paths),
+            not_verified=_not_verified(cells, image, paths, tests),
         )
         return Verification(judged, evidence)
+
+    def _telling(self, tests: TestCommand, patch: Patch, image: Image, number: int) -> TestCommand:
+        """`tests`, or where base gives no report of them, the same by exit code: an older runner, or a plug-in in the way.
+
+        Only base decides, which the patch cannot touch. pytest comes with our image, and always reports.
+        """
+        if tests.kind in {"pytest", "exit_code"}:
+            return tests
+        base_tree = self._trees.tree_sha(patch.base_sha)
+        base = self._cell("base", base_tree, image, tests, number)
+        if base.report.by_id or base.exit_code is None:
+            return tests
+        plain = tests.by_exit_code()
+        again = self._cell("base", base_tree, image, plain, number)
+        return plain if again.exit_code == 0 else tests
 
     def _cells(self, patch: Patch, touched: TestPaths, image: Image, tests: TestCommand, number: int) -> Cells:
         """The runs that this patch asks for; without a change of tests there are two."""
@@ -161,7 +177,7 @@ class CellVerifier:
 
     def _cell(self, name: CellName, tree_sha: str, image: Image, tests: TestCommand, number: int) -> Cell:
         """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
-        key = (tree_sha, image.digest)
+        key = (tree_sha, image.digest, tests.command)
         if name == "base" and key in self._known:
             return self._known[key]
         self._progress(f"round {number}: testing {name}")
@@ -200,7 +216,7 @@ class CellVerifier:
         proving = proving_tests(cells)
         with self._open(patch.tree_sha, image) as sandbox:
             song = sing(sandbox, patch.tree_sha, tests, proving or cells.head.report.passed, self._timeout_s)
-        if song.canary == "failed":
+        if song.canary in {"failed", "untried"}:
             what = "passed on head and did not when it was run again: it proves nothing"
             return tuple(Finding(name, 0, what) for name in song.unsteady[:_MAX_FLAKY] if name in proving)
         place = patch.files[0].path
@@ -209,7 +225,8 @@ class CellVerifier:
             return (Finding(place, 0, what, fatal=True),)
         # Where the repository's own settings leave such a test out, it is missing on base too.
         with self._open(cells.base.tree_sha, image) as sandbox:
-            by_settings = sing(sandbox, cells.base.tree_sha, tests, (), self._timeout_s).canary == "missed"
+            beside = () if tests.kind == "pytest" else cells.base.report.passed
+            by_settings = sing(sandbox, cells.base.tree_sha, tests, beside, self._timeout_s).canary == "missed"
         what = "with this patch a test made to fail is missing from the report"
         return (Finding(place, 0, what, fatal=not by_settings),)
 
@@ -266,7 +283,7 @@ def _flaky(names: Sequence[str]) -> tuple[Finding, ...]:
     return tuple(Finding(name, 0, what) for name in names[:_MAX_FLAKY])
 
 
-def _not_verified(cells: Cells, image: Image, paths: Sequence[str]) -> tuple[str, ...]:
+def _not_verified(cells: Cells, image: Image, paths: Sequence[str], tests: TestCommand) -> tuple[str, ...]:
     """What these runs leave open, a line each."""
     lines = ["each cell was run once: a test that fails only now and then may have been missed"]
     if not image.setup_ok:
@@ -277,5 +294,7 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str]) -> tuple[str
     if cells.exit_codes_only:
         lines.append("which tests passed is not known: the command tells an exit code only")
         return tuple(lines)
+    if not can_sing(tests.kind):
+        lines.append(f"whether a failure is always reported: no failing test is tried with {tests.kind}")
     ran = [cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None]
     return (*lines, *(f"{cell.name}: {cell.report.problem}" for cell in ran if cell.report.problem))

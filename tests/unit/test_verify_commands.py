@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Mapping
 
@@ -26,8 +27,8 @@ def found(files: Mapping[str, str], override: str | None = None) -> TestCommand 
         ({"a.py": ""}, "pytest"),
         ({"go.mod": "", "a_test.go": ""}, "go test ./..."),
         ({"go.mod": "", "scripts/test_x.py": ""}, "go test ./..."),
-        ({"Cargo.toml": ""}, "cargo test --offline"),
-        ({"package.json": '{"scripts": {"test": "jest"}}'}, "npm test --silent"),
+        ({"Cargo.toml": ""}, "cargo test --offline --no-fail-fast"),
+        ({"package.json": '{"scripts": {"test": "./test.sh"}}'}, "npm test --silent"),
         ({"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'}, None),
         ({"pom.xml": ""}, "mvn -q -B -o test"),
         ({"build.gradle.kts": "", "gradlew": ""}, "./gradlew --offline -q test"),
@@ -46,7 +47,7 @@ def test_the_command_is_found_by_markers(files: Mapping[str, str], command: str 
         assert chosen.kind == "pytest"
         assert REPORT in chosen.command
     else:
-        assert (chosen.command if chosen else None) == command
+        assert (chosen.shown if chosen else None) == command
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,69 @@ def test_selected_tests_are_quoted_and_never_options() -> None:
     assert chosen.selecting(["a.py::t[x y]", "--co"]).command.endswith(" -- 'a.py::t[x y]' --co")
     assert chosen.selecting([]) == chosen
     assert given("make test").selecting(["a"]) == given("make test")
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [
+        ("jest", "jest"),
+        ("NODE_OPTIONS=--experimental-vm-modules npx jest --coverage", "jest"),
+        ("cross-env CI=1 react-scripts test", "jest"),
+        ("vitest", "vitest"),
+        ("nyc mocha test/*.js", "mocha"),
+        ("node --test", "node"),
+        ("c8 node --import tsx --test test/**/*.ts", "node"),
+        ("node --test --test-reporter=dot", "exit_code"),
+        ("eslint . && jest", "exit_code"),
+        ("jest | tee log", "exit_code"),
+        ("node test.js", "exit_code"),
+        ("'jest", "exit_code"),
+    ],
+)
+def test_the_script_decides_the_runner(script: str, kind: str) -> None:
+    chosen = found({"package.json": json.dumps({"scripts": {"test": script, "pretest": "tsc"}})})
+
+    assert chosen is not None
+    assert chosen.kind == kind
+    assert (REPORT in chosen.command) == (kind != "exit_code")
+    assert "{" not in chosen.shown
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("python -m unittest discover -s t", "unittest"),
+        ("go test -race ./...", "go"),
+        ("go test ./pkg/...", "go"),
+        ("cargo test --workspace", "cargo"),
+        ("bundle exec rspec", "rspec"),
+        ("vendor/bin/phpunit --testsuite unit", "phpunit"),
+        ("npx vitest run", "vitest"),
+        ("node --test test/", "node"),
+        ("./gradlew check", "gradle"),
+        ("go test ./... && true", "exit_code"),
+    ],
+)
+def test_a_plain_call_of_a_known_runner_tells_ids(command: str, kind: str) -> None:
+    made = given(command)
+
+    assert made.kind == kind
+    assert made.shown == command or kind == "node"
+
+
+@pytest.mark.parametrize(
+    ("command", "tests", "expected"),
+    [
+        ("go test ./...", ["sub/a_test.go"], "go test ./sub"),
+        ("go test ./...", ["TestA"], "go test '-run=^(TestA)$' ./..."),
+        ("go test ./...", ["e.x/m::TestA/sub", "e.x/m::TestB"], "go test '-run=^(TestA|TestB)$' e.x/m"),
+        ("cargo test", ["tests/it.rs"], "cargo test --test it"),
+        ("cargo test", ["x:src/lib.rs::tests::good"], "cargo test -- tests::good"),
+        ("npx jest", ["a.test.js::outer::good", "-x.js"], "npx jest a.test.js ./-x.js"),
+        ("mvn test", ["com.x.ATest::adds"], "mvn test '-Dtest=com.x.ATest#adds'"),
+        ("gradle test", ["src/test/java/x/ATest.java"], "gradle test --tests ATest"),
+        ("node --test test/", ["test/a.js::one"], "node --test test/a.js"),
+    ],
+)
+def test_each_runner_chooses_tests_in_its_own_way(command: str, tests: list[str], expected: str) -> None:
+    assert given(command).selecting(tests).shown.startswith(expected)

@@ -1,9 +1,10 @@
 import pytest
 
 from coder.types import TestReport
-from coder.verify import junit
+from coder.verify import outcomes
 from coder.verify.cells import believed
-from coder.verify.junit import MAX_REPORT_BYTES, read_report
+from coder.verify.junit import read_report
+from coder.verify.outcomes import MAX_REPORT_BYTES
 
 
 def suite(*cases: str) -> bytes:
@@ -102,7 +103,7 @@ def test_a_monstrous_id_is_bounded_and_still_distinct() -> None:
     report = read_report(suite(case("a" * 5000 + "1"), case("a" * 5000 + "2"), "<testcase/>"))
 
     assert len(report.passed) == 3
-    assert max(map(len, report.passed)) < junit._MAX_ID_CHARS + 20
+    assert max(map(len, report.passed)) < outcomes._MAX_ID_CHARS + 20
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""Reads the stable lines of runners that have no machine-readable report: cargo test, unittest, minitest.
+
+Programs under test print among these lines, so the runner's own counts must agree with what was found.
+"""
+
+import re
+from collections import Counter
+from typing import Final
+
+from coder.verify.outcomes import Outcome, Outcomes, Reading, UnreadableError
+from coder.verify.reports import guarded
+
+_CARGO_TARGET: Final = re.compile(
+    r"\s*(?:Running (?:unittests )?(\S+)(?: \((?:.*/)?(\S+)-[0-9a-f]+(?:\.exe)?\))?|Doc-tests (\S+))\s*"
+)
+_CARGO_TEST: Final = re.compile(r"test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)(?:, .*)?")
+_CARGO_RESULT: Final = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;.*")
+_CARGO_OUTCOMES: Final[dict[str, Outcome]] = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
+
+_UNITTEST: Final = re.compile(
+    r"([\w.]+) \(([\w.]+)\)(?: \.\.\.|\n.* \.\.\.) (ok|FAIL|ERROR|expected failure|skipped .*)$", re.MULTILINE
+)
+_UNITTEST_OUTCOMES: Final[dict[str, Outcome]] = {"ok": "passed", "FAIL": "failed", "ERROR": "errored"}
+_UNITTEST_RAN: Final = re.compile(r"^Ran (\d+) tests? in [\d.]+s$", re.MULTILINE)
+_MINITEST: Final = re.compile(r"(\S+#.+) = \d+\.\d+ s = ([.FES])")
+_MINITEST_RAN: Final = re.compile(r"(\d+) (?:runs|tests), \d+ assertions, (\d+) failures, (\d+) errors, (\d+) skips.*")
+_MINITEST_OUTCOMES: Final[dict[str, Outcome]] = {".": "passed", "F": "failed", "E": "errored", "S": "skipped"}
+
+
+def read_cargo(data: bytes, root: str) -> Reading:
+    """The output of `cargo test`: ids `target::module::test`; doc tests without their line, which any edit moves."""
+    return guarded(_cargo, data, root)
+
+
+def _cargo(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
+    target, problem, results = "", None, 0
+    here: Counter[Outcome] = Counter()
+    seen: Counter[str] = Counter()
+    for line in _lines(data):
+        if match := _CARGO_TARGET.fullmatch(line):
+            target = f"{match[2] or ''}:{match[1]}" if match[1] else f"doc {match[3]}"
+        elif match := _CARGO_TEST.fullmatch(line):
+            name = re.sub(r" \(line \d+\)", "", f"{target}::{match[1]}")
+            seen[name] += 1
+            outcome = _CARGO_OUTCOMES[match[2]]
+            here[outcome] += 1
+            outcomes.add(f"{name} #{seen[name]}" if seen[name] > 1 else name, outcome)
+        elif match := _CARGO_RESULT.fullmatch(line):
+            results += 1
+            if [here[kind] for kind in ("passed", "failed", "skipped")] != [int(number) for number in match.groups()]:
+                problem = f"the lines on {target or 'a target'} do not add up to its result"
+            here.clear()
+    if not results:
+        raise UnreadableError("no result of cargo test: it did not build, or died")
+    return problem
+
+
+def read_unittest(data: bytes, root: str) -> Reading:
+    """The output of `python -m unittest -v`: ids `module.Class::test`."""
+    return guarded(_unittest, data, root)
+
+
+def _unittest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
+    text = data.decode("utf-8", "replace")
+    found = 0
+    for name, place, end in _UNITTEST.findall(text):
+        found += 1
+        outcomes.add(
+            f"{place.removesuffix(f'.{name}')}::{name}", _UNITTEST_OUTCOMES.get(end.split(" ", 1)[0], "skipped")
+        )
+    ran = _UNITTEST_RAN.findall(text)
+    if len(ran) != 1:
+        raise UnreadableError("no count of unittest, or several")
+    return None if int(ran[0]) == found else f"unittest ran {ran[0]} tests, and {found} are told"
+
+
+def read_minitest(data: bytes, root: str) -> Reading:
+    """The output of minitest's `-v`: ids `Class#test`."""
+    return guarded(_minitest, data, root)
+
+
+def _minitest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
+    counts: Counter[Outcome] = Counter()
+    told: list[int] | None = None
+    for line in _lines(data):
+        if match := _MINITEST.fullmatch(line):
+            counts[_MINITEST_OUTCOMES[match[2]]] += 1
+            outcomes.add(match[1], _MINITEST_OUTCOMES[match[2]])
+        elif match := _MINITEST_RAN.fullmatch(line):
+            numbers = [int(number) for number in match.groups()]
+            told = numbers if told is None else [a + b for a, b in zip(told, numbers, strict=True)]
+    if told is None:
+        raise UnreadableError("no count of minitest")
+    found = [counts.total(), counts["failed"], counts["errored"], counts["skipped"]]
+    return None if found == told else f"minitest counts {told[0]} tests, and {found[0]} are told"
+
+
+def _lines(data: bytes) -> list[str]:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", data.decode("utf-8", "replace"))
+    return [line.rstrip("\r") for line in text.split("\n")]

@@ -1,0 +1,327 @@
+"""The test runners that we know: how each is made to tell outcomes by test id, and how some of its tests are chosen."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+REPORT: Final = "{report}"
+"""Stands in a command for the report's path, which is new for every run."""
+SELECT: Final = "{select}"
+"""Stands in a command for the tests that are chosen; `everything` takes its place when none are."""
+
+PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 -o junit_family=xunit1 --junitxml={REPORT}"
+
+_NODE_REPORTER: Final = (
+    "data:text/javascript,export default async function*(s){yield '{}\\n';for await(const{type:t,data:d}of s)"
+    'if(t=="test:pass"||t=="test:fail")yield JSON.stringify({t,name:d.name,nesting:d.nesting,file:d.file,skip:d.skip,'
+    "todo:d.todo})+'\\n'}"
+)
+"""A reporter of node:test that tells the file of each test, which its TAP does not before Node 22."""
+
+_SIMPLE: Final = re.compile(r"[^;&|<>`$(){}\n\\]*")
+"""A command line without the shell's own syntax: words may be put into it and behind it."""
+
+Kind = Literal[
+    "pytest",
+    "junit",
+    "unittest",
+    "go",
+    "node",
+    "jest",
+    "vitest",
+    "mocha",
+    "cargo",
+    "maven",
+    "gradle",
+    "rspec",
+    "minitest",
+    "phpunit",
+    "ctest",
+    "exit_code",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TestCommand:
+    """A command that runs the tests from the repository's root.
+
+    `exit_code`: nothing but whether it failed is known. Every other kind tells outcomes by test id, in the report that
+    `{report}` in the command names.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    command: str
+    kind: Kind
+    report_path: str | None = None
+    """A fixed path where the command leaves a JUnit report, for a given command without `{report}`."""
+    plain: str = ""
+    """The command as a person would type it, when that is not the command without its report."""
+    everything: str = ""
+    """What stands for all tests where `{select}` is."""
+
+    @property
+    def shown(self) -> str:
+        """The command as a person would type it, without the report."""
+        if self.plain:
+            return " ".join(self.plain.replace(SELECT, self.everything).split()).removesuffix(" --")
+        return re.sub(rf"\s+(?:-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", self.command)
+
+    def line(self, report: str) -> str:
+        """What the shell is given, with the report going to `report`."""
+        return self.command.replace(SELECT, self.everything).replace(REPORT, report)
+
+    def selecting(self, tests: Sequence[str]) -> "TestCommand":
+        """The same, for some files, folders or ids only; what cannot be selected runs whole."""
+        if not tests or self.kind not in _SELECTIONS:
+            return self
+        if self.kind == "pytest":
+            return replace(self, command=f"{self.command} {shlex.join(['--', *tests])}")
+        words = _SELECTIONS[self.kind](tests)
+        return replace(self, everything=shlex.join(words)) if words and SELECT in self.command else self
+
+    def by_exit_code(self) -> "TestCommand":
+        """The same tests, judged by nothing but whether they fail."""
+        return TestCommand(self.shown, "exit_code")
+
+
+def go(flags: str = "") -> TestCommand:
+    """`go test`; nothing is taken from its cache of results."""
+    command = f"go test -json -count=1{flags} {SELECT} > {REPORT}"
+    return TestCommand(command, "go", plain=f"go test{flags} {SELECT}", everything="./...")
+
+
+def cargo(command: str) -> TestCommand:
+    """`cargo test`, by its lines."""
+    return TestCommand(_teed(f"{command} {SELECT}"), "cargo", plain=f"{command} {SELECT}")
+
+
+def maven(command: str) -> TestCommand:
+    """Maven, by the reports of surefire."""
+    return TestCommand(f"{command} {SELECT}", "maven", plain=f"{command} {SELECT}")
+
+
+def gradle(command: str) -> TestCommand:
+    """Gradle, by the reports of its test tasks."""
+    return TestCommand(f"{command} {SELECT}", "gradle", plain=f"{command} {SELECT}")
+
+
+def rspec(command: str) -> TestCommand:
+    """RSpec, by its JSON."""
+    full = f"{command} --format progress --format json --out {REPORT} {SELECT}"
+    return TestCommand(full, "rspec", plain=f"{command} {SELECT}")
+
+
+def minitest(command: str) -> TestCommand:
+    """Minitest, by its verbose lines."""
+    return TestCommand(_teed(command), "minitest", plain=command)
+
+
+def phpunit(command: str) -> TestCommand:
+    """PHPUnit, by its JUnit report."""
+    return TestCommand(f"{command} --log-junit {REPORT} {SELECT}", "phpunit", plain=f"{command} {SELECT}")
+
+
+def ctest() -> TestCommand:
+    """CMake's tests, built in a folder outside of the repository."""
+    build = 'd=$(mktemp -d) && cmake -S . -B "$d" && cmake --build "$d" -j 2'
+    run = f'ctest --test-dir "$d" --output-on-failure --output-junit "$PWD/{REPORT}"'
+    shown = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
+    return TestCommand(f"{build} && {run}", "ctest", plain=shown)
+
+
+def unittest(command: str) -> TestCommand:
+    """The standard library's runner, by its verbose lines."""
+    return TestCommand(_teed(f"{command} -v"), "unittest", plain=command)
+
+
+def npm(script: str, around: Sequence[str] = ()) -> TestCommand:
+    """`npm test` where `script` is what package.json says it runs; `around` are the hooks that npm runs beside it."""
+    words = _words(script)
+    kind = _JS_RUNNERS.get(words[0].rpartition("/")[2]) if words else None
+    if kind is not None:
+        full = f"npm test --silent -- {_APPENDED[kind]} {SELECT}"
+        return TestCommand(full, kind, plain=f"npm test --silent -- {SELECT}")
+    if words[:1] == ["node"] and "--test" in words and "--test-reporter" not in script:
+        return _node(script, around)
+    return TestCommand("npm test --silent", "exit_code")
+
+
+_JS_RUNNERS: Final[dict[str, Kind]] = {
+    "jest": "jest",
+    "react-scripts": "jest",
+    "vitest": "vitest",
+    "mocha": "mocha",
+    "_mocha": "mocha",
+}
+_JS_WRAPPERS: Final = frozenset({"npx", "cross-env", "c8", "nyc"})
+_APPENDED: Final[dict[Kind, str]] = {
+    "jest": f"--json --outputFile={REPORT}",
+    "vitest": f"--run --reporter=default --reporter=json --outputFile.json={REPORT}",
+    "mocha": f"--reporter json --reporter-option output={REPORT}",
+}
+
+
+def _node(script: str, around: Sequence[str]) -> TestCommand:
+    """node:test; its options must stand before the files, so npm cannot append them."""
+    head, _, tail = script.partition("--test")
+    match = re.match(r"((?:\s+(?:-r|--require|--import|--loader|--experimental-loader)\s+\S+|\s+-\S+)*)(.*)", tail)
+    options, files = (match[1], match[2]) if match else ("", tail)
+    reporters = f"--test-reporter=spec --test-reporter-destination=stdout --test-reporter={shlex.quote(_NODE_REPORTER)}"
+    run = f"{head}{reporters} --test-reporter-destination={REPORT} --test{options} {SELECT}"
+    before = "npm run --silent pretest && " if "pretest" in around else ""
+    after = " && npm run --silent posttest" if "posttest" in around else ""
+    full = f'{before}PATH="$PWD/node_modules/.bin:$PATH" {run}{after}'
+    return TestCommand(full, "node", plain=f"{before}{head}--test{options} {SELECT}{after}", everything=files.strip())
+
+
+def _words(script: str) -> list[str]:
+    """The words of a simple command, without assignments and wrappers before it; none where a shell would do more."""
+    if not _SIMPLE.fullmatch(script):
+        return []
+    try:
+        words = shlex.split(script)
+    except ValueError:
+        return []
+    at = 0
+    while at < len(words) and (words[at] in _JS_WRAPPERS or re.match(r"[A-Za-z_]\w*=|-", words[at])):
+        at += 1
+    return words[at:]
+
+
+def _teed(command: str) -> str:
+    """The command with all that it prints also in the report, and its own exit code."""
+    return f"set -o pipefail; {command} 2>&1 | tee -- {REPORT}"
+
+
+def given(command: str) -> TestCommand:
+    """What an operator or a repository's own settings ask for.
+
+    A plain call of a known runner is made to report by test id; another command is judged by its exit code unless it
+    says with `{report}` where a JUnit report goes.
+    """
+    command = command.strip()
+    if REPORT in command:
+        return TestCommand(command, "pytest")
+    for pattern, made in _GIVEN:
+        if re.fullmatch(rf"(?:{pattern})(?:\s{_SIMPLE.pattern})?", command):
+            return made(command)
+    return TestCommand(command, "exit_code")
+
+
+def _given_pytest(command: str) -> TestCommand:
+    return TestCommand(f"{command} -o junit_family=xunit1 --maxfail=0 --junitxml={REPORT}", "pytest")
+
+
+def _given_go(command: str) -> TestCommand:
+    rest = command.removeprefix("go test").strip()
+    flags = rest.removesuffix("./...").strip()
+    if flags and not re.fullmatch(r"(?:-[\w.=,/-]+(?:\s+|$))+", flags):
+        return TestCommand(f"go test -json {rest} > {REPORT}", "go", plain=command)
+    return go(f" {flags}" if flags else "")
+
+
+def _direct(command: str) -> TestCommand:
+    """Jest, Vitest or Mocha, not through npm."""
+    kind = _JS_RUNNERS[_words(command)[0]]
+    return TestCommand(f"{command} {_APPENDED[kind]} {SELECT}", kind, plain=f"{command} {SELECT}")
+
+
+_PYTHON: Final = r"(?:(?:uv run|poetry run)\s+)?(?:python3?\s+-m\s+)?"
+_GIVEN: Final[tuple[tuple[str, Callable[[str], TestCommand]], ...]] = (
+    (rf"{_PYTHON}(?:py\.test|pytest)", _given_pytest),
+    (rf"{_PYTHON}unittest", unittest),
+    (r"go test", _given_go),
+    (r"cargo test", cargo),
+    (r"(?:mvn|\./mvnw)\s[^;]*\b(?:test|verify)", maven),
+    (r"(?:gradle|\./gradlew)\s[^;]*\b(?:test|check)", gradle),
+    (r"(?:bundle exec )?(?:bin/)?rspec", rspec),
+    (r"(?:php\s+)?(?:\./)?vendor/bin/phpunit|phpunit", phpunit),
+    (r"(?:npx\s+)?(?:jest|vitest|mocha)", _direct),
+    (r"node(?:\s\S+)*\s--test", npm),
+)
+
+
+# --- some tests only --------------------------------------------------------------------------------------------------
+
+
+def _files(tests: Sequence[str]) -> list[str]:
+    """The files of ids, for runners that choose by file."""
+    return _unique(_safe(test.split("::", 1)[0]) for test in tests)
+
+
+def _go_selection(tests: Sequence[str]) -> list[str]:
+    """Packages, and a pattern of names where each is chosen by name."""
+    packages, names = [], []
+    for test in tests:
+        place, _, name = test.partition("::")
+        if not name and re.fullmatch(r"(?:Test|Example|Fuzz)\w*(?:/.*)?", place):
+            place, name = "./...", place
+        names.append(name.split("/", 1)[0])
+        packages.append(_go_package(place))
+    words = [f"-run=^({'|'.join(_unique(map(re.escape, names)))})$"] if all(names) else []
+    return [*words, *_unique(packages)]
+
+
+def _go_package(place: str) -> str:
+    """The package of a file, folder or import path."""
+    if place.endswith(".go"):
+        place = place.rpartition("/")[0] or "."
+    first = place.split("/", 1)[0]
+    # An import path begins with a host name; a folder of the repository must be told by ./
+    outside = "." in first.strip(".")
+    return place if outside or place.startswith(".") else f"./{place}"
+
+
+def _cargo_selection(tests: Sequence[str]) -> list[str]:
+    """Names of tests; a file of tests by its target."""
+    targets = [match[1] for test in tests if (match := re.fullmatch(r"tests/([\w-]+)\.rs", test))]
+    if len(targets) == len(tests):
+        return [word for target in _unique(targets) for word in ("--test", target)]
+    names = [test.split("::", 1)[1] if ":" in test.split("::", 1)[0] and "::" in test else test for test in tests]
+    if any("/" in name or " " in name for name in names):
+        return []
+    return ["--", *_unique(map(_safe, names))]
+
+
+def _maven_selection(tests: Sequence[str]) -> list[str]:
+    chosen = _unique(_java_name(test, "#") for test in tests)
+    return [f"-Dtest={','.join(chosen)}", "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]
+
+
+def _gradle_selection(tests: Sequence[str]) -> list[str]:
+    return [word for name in _unique(_java_name(test, ".") for test in tests) for word in ("--tests", name)]
+
+
+def _java_name(test: str, separator: str) -> str:
+    """The class of an id or of a file, and the method of an id; a file tells its simple name only."""
+    place, _, method = test.partition("::")
+    if "/" in place:
+        place = re.sub(r"\.(?:java|kt|groovy|scala)$", "", place.rpartition("/")[2])
+    return f"{place}{separator}{method}" if method else place
+
+
+def _safe(word: str) -> str:
+    """A path or name that no runner takes for an option."""
+    return f"./{word}" if word.startswith("-") else word
+
+
+def _unique(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+_SELECTIONS: Final[Mapping[Kind, Callable[[Sequence[str]], list[str]]]] = {
+    "pytest": list,
+    "go": _go_selection,
+    "node": _files,
+    "jest": _files,
+    "vitest": _files,
+    "mocha": _files,
+    "rspec": _files,
+    "phpunit": _files,
+    "cargo": _cargo_selection,
+    "maven": _maven_selection,
+    "gradle": _gradle_selection,
+}
