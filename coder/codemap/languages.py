@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 
@@ -64,7 +64,10 @@ _BY_SUFFIX: Final = {suffix: language.name for language in LANGUAGES for suffix 
 
 def language_of(path: str) -> str:
     """The name of the language that a path's suffix says, `TEXT` for all else."""
-    return _BY_SUFFIX.get(PurePosixPath(path).suffix.lower(), TEXT)
+    dot = path.rfind(".")
+    if dot <= 0 or path[dot - 1] == "/" or "/" in path[dot:]:  # `.py` is a hidden file's name, `a.d/b` has no suffix
+        return TEXT
+    return _BY_SUFFIX.get(path[dot:].lower(), TEXT)
 
 
 def kinds(language: Language) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ class _Scores:
 
 
 def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = False) -> list[Ranked]:
-    """The files that fit, best first; ties by path. `explain` also says by which words."""
+    """The files that fit, best first; ties by path. `explain` also says why each is there, and by which words."""
     blobs = snapshot.by_blob()
     scores = _scored(snapshot, index, query, blobs, explain=explain)
     top = max(scores.document.values(), default=0.0)
@@ -79,8 +79,11 @@ def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = Fals
         if score > 0:
             inside = [(place_of(document) - 1, fit / (top or 1.0)) for document, fit in hits if place_of(document)]
             places, fits = tuple(place for place, _ in inside), tuple(fit for _, fit in inside)
-            why = _why(file, hits=bool(hits), path_share=path_share, named=named, is_mentioned=file.path in mentioned)
-            why += _telling(scores.words.get(file.row.id, ()))
+            why: tuple[str, ...] = ()
+            if explain:
+                said = file.path in mentioned
+                why = _why(file, hits=bool(hits), path_share=path_share, named=named, is_mentioned=said)
+                why += _telling(scores.words.get(file.row.id, ()))
             ranked.append(Ranked(file.path, file.row.id, score, places, why, fits))
     ranked.sort(key=lambda one: (-round(one.score, 9), one.path))
     return ranked

@@ -51,6 +51,9 @@ def test_a_suffix_belongs_to_one_language() -> None:
     assert len(suffixes) == len(set(suffixes))
     assert language_of("a/B.PY") == "python"
     assert language_of("a/Makefile") == TEXT
+    assert [language_of(path) for path in (".py", "a/.py", "a.py/b", "a.d/.x.py", "py", "")] == [
+        *(TEXT, TEXT, TEXT, "python", TEXT, TEXT)
+    ]
 
 
 def test_a_word_counts_for_the_innermost_definition() -> None:
