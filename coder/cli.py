@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from coder import __version__
 from coder.errors import CoderError, InputError
@@ -207,6 +207,37 @@ def models(*, config: ConfigPath = None) -> None:
         typer.echo(f"{name:<34} {profile.model:<36} {state}")
 
 
+@cli.command()
+def doctor(
+    path: Annotated[Path, typer.Argument(help="A checkout.")] = Path(),
+    *,
+    config: ConfigPath = None,
+) -> None:
+    """Check that a run would work here: engine, image, setup, and the tests as they are, twice."""
+    from coder.doctor import examine
+    from coder.settings import load
+
+    raise typer.Exit(0 if examine(path, load(config), typer.echo) else 1)
+
+
+@cli.command("images")
+def sandbox_images(
+    action: Annotated[str, typer.Argument(help="build, list or gc.")] = "list",
+    names: Annotated[list[str] | None, typer.Argument(help="For build: which; all without one.")] = None,
+    *,
+    days: Annotated[float, typer.Option(min=0, help="For gc: setup results older than this go.")] = 14,
+    keep_mb: Annotated[float, typer.Option(min=0, help="For gc: most MiB of setup results.")] = 20_000,
+    config: ConfigPath = None,
+) -> None:
+    """Build the sandbox images ahead of time, list ours, or throw old ones of ours away."""
+    from coder.doctor import images
+    from coder.settings import load
+
+    if action not in {"build", "list", "gc"}:
+        raise InputError(f"there is no `coder images {action}`; say build, list or gc")
+    images(action, names or [], load(config), typer.echo, days=days, keep_mb=keep_mb)
+
+
 @cli.command("config")
 def show_config(*, config: ConfigPath = None) -> None:
     """Show every setting with its value (secrets hidden) and its environment variable."""
@@ -217,7 +248,7 @@ def show_config(*, config: ConfigPath = None) -> None:
         value: object = settings
         for part in name.removeprefix("CODER_").lower().split("__"):
             value = getattr(value, part)
-        if not hasattr(value, "model_fields"):
+        if not isinstance(value, BaseModel):
             typer.echo(f"{name}={value}")
 
 
