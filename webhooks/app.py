@@ -28,6 +28,7 @@ MAX_BUFFERED_BYTES = 256 * 1024 * 1024
 """Bodies in memory at the same time, all connections together; anybody may send one before its signature is checked."""
 RETRY_EVERY_S = 15.0
 """How often tasks that the engine did not take are offered again."""
+FORGET_EVERY_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class WebParts:
     engine: JobEngine
     api_token: str | None = None
     max_buffered_bytes: int = MAX_BUFFERED_BYTES
+    retention_days: int = 30
 
 
 class _Buffered:
@@ -70,13 +72,17 @@ def create_app(parts: WebParts) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        retry = asyncio.create_task(_keep_enqueuing(parts.intake))
+        chores = [
+            asyncio.create_task(_keep_enqueuing(parts.intake)),
+            asyncio.create_task(_keep_forgetting(parts.intake, parts.retention_days)),
+        ]
         try:
             yield
         finally:
-            retry.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await retry
+            for chore in chores:
+                chore.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await chore
 
     app = FastAPI(title="coder", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     _add_webhook(app, parts)
@@ -133,6 +139,16 @@ async def _keep_enqueuing(intake: Intake) -> None:
         except CoderError as exc:
             logger.error("cannot offer waiting tasks", extra={"error": str(exc)})  # noqa: TRY400 - the message says it
         await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _keep_forgetting(intake: Intake, days: int) -> None:
+    while True:
+        try:
+            removed = await run_in_threadpool(intake.forget, days=days)
+            logger.info("old deliveries and jobs removed", extra={"count": removed})
+        except CoderError as exc:
+            logger.error("cannot remove what is old", extra={"error": str(exc)})  # noqa: TRY400 - the message says it
+        await asyncio.sleep(FORGET_EVERY_S)
 
 
 async def _receive(request: Request, intake: Intake, buffered: _Buffered) -> Answer:

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, ValidationError
 
 from coder.errors import ConfigError
 from coder.types import JsonObject, Limits, Value
+from webhooks.caps import Caps
 from webhooks.triggers import Rules
 
 
@@ -40,6 +41,12 @@ class ServiceConfig(Value):
     """Runs at the same time; never two of one repository."""
     drain_s: float = Field(default=30.0, ge=0)
     """How long a stop waits for running jobs before it hands them back."""
+    max_runs_per_day_per_repo: int = Field(default=200, ge=1)
+    """Runs within 24 hours; what people without permission asked for is not counted."""
+    max_runs_per_day_per_sender: int = Field(default=50, ge=1)
+    """Runs within 24 hours that one person may ask for, in all repositories together."""
+    retention_days: int = Field(default=30, ge=1)
+    """How long deliveries and finished jobs are kept; journals are not touched."""
     model: str
     """Name of the model profile that runs use."""
     limits: Limits = Limits()
@@ -58,6 +65,10 @@ class ServiceConfig(Value):
                 f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors(include_input=False)
             )
             raise ConfigError(f"the section [service] does not fit: {problems}") from exc
+
+    def caps(self) -> Caps:
+        """How much may be asked for."""
+        return Caps(per_repo=self.max_runs_per_day_per_repo, per_sender=self.max_runs_per_day_per_sender)
 
     def rules(self) -> Rules:
         """What the triggers need of this."""

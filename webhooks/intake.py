@@ -7,11 +7,12 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 from coder.types import JsonObject, Task
 from webhooks import signature
+from webhooks.caps import Accounts, Caps
 from webhooks.engine.port import JobEngine
 from webhooks.errors import EngineError
 from webhooks.events import Commented, Event, Labeled, Malformed, Ping, read
@@ -54,12 +55,14 @@ class Intake:
         store: Store,
         engine: JobEngine,
         *,
+        caps: Caps | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._secret = secret
         self._rules = rules
         self._store = store
         self._engine = engine
+        self._accounts = Accounts(caps or Caps(), store, engine)
         self._clock = clock
         self._guard = threading.Lock()
 
@@ -104,7 +107,7 @@ class Intake:
         return Answer(status, {"refused": known.reason})
 
     def _decide(self, name: str, guid: str, digest: str, event: Event) -> tuple[Delivery, Task | None]:
-        outcome = self._unless_busy(decide(event, self._rules))
+        outcome = self._unless_too_much(self._unless_busy(decide(event, self._rules)))
         common = {
             "digest": digest,
             "event": name,
@@ -132,6 +135,19 @@ class Intake:
         if job is None or job.state in {"queued", "running"}:
             return Refusal(f"run {latest} of this issue is not over yet")
         return outcome
+
+    def _unless_too_much(self, outcome: Task | Refusal) -> Task | Refusal:
+        if isinstance(outcome, Refusal):
+            return outcome
+        if self._store.is_known(outcome.run_id) and self._store.task(outcome.run_id) is None:
+            return Refusal(f"run {outcome.run_id} was over long ago")
+        return self._accounts.refusal(outcome, self._clock()) or outcome
+
+    def forget(self, *, days: int) -> int:
+        """Remove deliveries, tasks and finished jobs that are older than `days`; how many deliveries and jobs."""
+        before = self._clock() - timedelta(days=days)
+        removed = self._engine.forget(before=before)
+        return removed + self._store.forget(before=before.isoformat(timespec="milliseconds"))
 
     def enqueue_pending(self) -> int:
         """Offer the engine again what it has not confirmed; how many tasks that were."""

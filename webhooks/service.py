@@ -61,9 +61,13 @@ def build(
     except BaseException:
         engine.close()
         raise
-    intake = Intake(config.webhook_secret.get_secret_value().encode(), config.rules(), store, engine)
+    intake = Intake(
+        config.webhook_secret.get_secret_value().encode(), config.rules(), store, engine, caps=config.caps()
+    )
     token = config.api_token.get_secret_value() if config.api_token is not None else None
-    app = create_app(WebParts(intake=intake, store=store, engine=engine, api_token=token))
+    app = create_app(
+        WebParts(intake=intake, store=store, engine=engine, api_token=token, retention_days=config.retention_days)
+    )
     return Service(config=config, app=app, engine=engine, store=store)
 
 

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS runs (
     enqueued INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS runs_by_thread ON runs (thread, created_at);
+CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at);
+CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (received_at);
 CREATE INDEX IF NOT EXISTS runs_to_enqueue ON runs (enqueued) WHERE enqueued = 0;
 """
 
@@ -120,9 +122,39 @@ class Store:
         return str(rows[0]["run_id"]) if rows else None
 
     def task(self, run_id: str) -> Task | None:
-        """The task of a run."""
-        rows = self._rows("SELECT task FROM runs WHERE run_id = ?", (run_id,))
+        """The task of a run; None when there is no such run, or its task is not kept any more."""
+        rows = self._rows("SELECT task FROM runs WHERE run_id = ? AND task <> ''", (run_id,))
         return Task.model_validate_json(rows[0]["task"]) if rows else None
+
+    def is_known(self, run_id: str) -> bool:
+        """Whether the run was ever asked for."""
+        return bool(self._rows("SELECT 1 AS one FROM runs WHERE run_id = ?", (run_id,)))
+
+    def runs_by(self, login: str, *, since: str) -> tuple[str, ...]:
+        """Runs that a person asked for from `since` on."""
+        rows = self._rows(
+            "SELECT run_id FROM runs WHERE created_at >= ? AND task <> ''"
+            " AND lower(json_extract(task, '$.requested_by')) = ?",
+            (since, login.lower()),
+        )
+        return tuple(str(row["run_id"]) for row in rows)
+
+    def runs_in(self, repository: str, *, since: str) -> tuple[str, ...]:
+        """Runs from `since` on in a repository, named as run ids begin (`gh` and its id)."""
+        rows = self._rows(
+            "SELECT run_id FROM runs WHERE created_at >= ? AND thread >= ? AND thread < ?",
+            (since, f"{repository}-", f"{repository}."),
+        )
+        return tuple(str(row["run_id"]) for row in rows)
+
+    def forget(self, *, before: str) -> int:
+        """Remove deliveries and tasks from before a time; how many deliveries.
+
+        The ids of runs stay, a few bytes each: an old event that comes again must not be a new run.
+        """
+        self._rows("UPDATE runs SET task = '' WHERE created_at < ? AND enqueued = 1 AND task <> ''", (before,))
+        gone = self._rows("DELETE FROM deliveries WHERE received_at < ? RETURNING digest", (before,))
+        return len(gone)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

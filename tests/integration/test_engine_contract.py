@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -296,3 +297,19 @@ def test_a_process_without_a_runner_only_submits(tmp_path: Path) -> None:
         assert made.drain(timeout_s=0).left == ()
         made.close()
         made.close()
+
+
+def test_what_is_over_is_forgotten_and_what_waits_is_not(engine: JobEngine, runner: Recorder) -> None:
+    submit(engine, "done")
+    submit(engine, "bad", do="refuse")
+    submit(engine, "later", delay_s=3600)
+    early = engine.forget(before=datetime.now(UTC) + timedelta(hours=1))
+    engine.run_worker()
+    over(engine, "done", "bad")
+
+    too_young = engine.forget(before=datetime.now(UTC) - timedelta(days=1))
+    removed = engine.forget(before=datetime.now(UTC) + timedelta(hours=1))
+
+    assert (early, too_young, removed) == (0, 0, 2)
+    assert [job.id for job in engine.list()] == ["later"]
+    assert runner.begun.count("done") == 1

@@ -119,3 +119,29 @@ def test_what_cannot_be_written_is_said(store: Store) -> None:
         store.add(delivery(), task())
     with pytest.raises(StoreError):
         store.deliveries()
+
+
+def test_what_is_old_goes_and_its_run_stays_known(store: Store) -> None:
+    waiting = task("gh42-13-0123456789abcdef")
+    store.add(delivery(), task())
+    store.mark_enqueued(task().run_id)
+    store.add(delivery(digest="d2", run_id=waiting.run_id), waiting)
+    store.add(delivery(digest="d3", received_at="2026-02-01T00:00:00Z"), None)
+
+    removed = store.forget(before="2026-01-20T00:00:00Z")
+
+    assert removed == 2
+    assert [one.digest for one in store.deliveries()] == ["d3"]
+    assert (store.task(task().run_id), store.is_known(task().run_id)) == (None, True)
+    assert store.to_enqueue() == (waiting,)
+
+
+def test_runs_are_counted_by_repository_and_person(store: Store) -> None:
+    for number, repository in enumerate((4, 42, 42, 421)):
+        one = task(f"gh{repository}-{number + 1}-0123456789abcdef")
+        store.add(delivery(digest=f"d{number}", run_id=one.run_id), one)
+
+    assert len(store.runs_in("gh42", since="2026-01-01")) == 2
+    assert store.runs_in("gh42", since="2026-01-03") == ()
+    assert len(store.runs_by("MONA", since="2026-01-01")) == 4
+    assert store.runs_by("ann", since="2026-01-01") == ()

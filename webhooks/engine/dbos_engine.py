@@ -10,6 +10,8 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -49,6 +51,8 @@ _STATES: dict[str, JobState] = {
     "CANCELLED": "cancelled",
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
 }
+_OVER = tuple(name for name, state in _STATES.items() if state not in {"queued", "running"})
+_FORGET_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,26 @@ class DbosEngine(JobEngine):
             lambda: self._client.list_workflows(name=WORKFLOW, limit=limit, sort_desc=True, load_input=False)
         )
         return tuple(_job(status) for status in found)
+
+    @override
+    def forget(self, *, before: datetime) -> int:
+        removed = 0
+        while True:
+            old = _reach(
+                lambda: self._client.list_workflows(
+                    name=WORKFLOW,
+                    status=list(_OVER),
+                    end_time=before.isoformat(),
+                    limit=_FORGET_AT_ONCE,
+                    load_input=False,
+                    load_output=False,
+                )
+            )
+            if not old:
+                return removed
+            ids = [one.workflow_id for one in old]
+            _reach(partial(self._client.delete_workflows, ids))
+            removed += len(ids)
 
     @override
     def run_worker(self) -> None:

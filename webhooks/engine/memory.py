@@ -1,5 +1,6 @@
 """An engine in memory, for tests: the same contract, no durability across processes."""
 
+import itertools
 import json
 import threading
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class MemoryEngine(JobEngine):
         self._runner = runner
         self._concurrency = concurrency
         self._entries: dict[str, _Entry] = {}
+        self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._threads = _Threads()
 
@@ -50,7 +52,7 @@ class MemoryEngine(JobEngine):
             job = Job(id=job_id, repo=repo.lower(), state="queued", created_ms=now, updated_ms=now)
             # Through JSON, as a database would do it.
             copied: JsonObject = json.loads(json.dumps(payload))
-            self._entries[job_id] = _Entry(len(self._entries), copied, priority, now + delay_s * 1000, job)
+            self._entries[job_id] = _Entry(next(self._numbers), copied, priority, now + delay_s * 1000, job)
             self._changed.notify_all()
             return job
 
@@ -74,6 +76,19 @@ class MemoryEngine(JobEngine):
         with self._changed:
             newest = sorted(self._entries.values(), key=lambda entry: -entry.number)
             return tuple(entry.job for entry in newest[:limit])
+
+    @override
+    def forget(self, *, before: datetime) -> int:
+        limit = int(before.timestamp() * 1000)
+        with self._changed:
+            old = [
+                one
+                for one, entry in self._entries.items()
+                if entry.job.created_ms < limit and entry.job.state not in {"queued", "running"}
+            ]
+            for one in old:
+                del self._entries[one]
+            return len(old)
 
     @override
     def run_worker(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
 from coder.types import JsonObject, Value
@@ -56,6 +57,10 @@ class JobEngine(Protocol):
 
     def list(self, *, limit: int = 50) -> tuple[Job, ...]:
         """The newest jobs, newest first."""
+        ...
+
+    def forget(self, *, before: datetime) -> int:
+        """Remove jobs that are over and were queued before a time; how many."""
         ...
 
     def run_worker(self) -> None:
