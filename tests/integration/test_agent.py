@@ -219,6 +219,25 @@ def test_the_same_call_again_and_again_is_reminded_then_stopped(world: World) ->
     assert world.requests == 12
 
 
+def test_going_to_and_fro_is_reminded_then_stopped(world: World) -> None:
+    pair = [does(("read", {"path": "a.txt"})), does(("run", {"command": "cat a.txt"}))]
+
+    outcome = world.solve(pair * 20)
+
+    assert (outcome.kind, told(world.events)) == ("stuck", ["stuck"] * 2)
+    assert world.requests == 12
+
+
+def test_looking_again_after_a_change_is_no_circle(world: World) -> None:
+    turns: list[Turn] = []
+    for n in range(12):
+        turns += [does(("run", {"command": f"echo {n} > a.txt"})), does(("read", {"path": "a.txt"}))]
+
+    outcome = world.solve([*turns, does(SUBMIT)])
+
+    assert (outcome.kind, told(world.events)) == ("submitted", [])
+
+
 @pytest.mark.parametrize("finish", ["length", "cut"])
 def test_a_call_that_may_be_cut_off_is_never_run(world: World, finish: str) -> None:
     outcome = world.solve([cut(does(CREATE, EDIT), finish), cut(says("thinking"), finish), does(SUBMIT)])
