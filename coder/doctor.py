@@ -1,0 +1,220 @@
+"""`coder doctor` and `coder images`: whether a run would have what it needs here, tried with the parts of a run."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from coder.app import Application
+from coder.errors import CoderError
+from coder.sandbox.docker_shelf import ImageShelf
+from coder.sandbox.protocol import Image, SandboxProvider, TreePack
+from coder.settings import Settings, data_folder
+from coder.types import Cell, Remote, RepoRef, TestReport
+from coder.verify.cells import run_cell
+from coder.verify.commands import TestCommand, test_command
+from coder.workspace.checkout import Checkout
+from coder.workspace.contents import Contents
+
+LOG_LINES = 15
+MAX_NAMES = 10
+LEAST_TIMEOUT_S = 120
+TIMEOUT_FACTOR = 5
+"""A proposed time-out leaves room for a slow day."""
+
+Mark = Literal["ok", "warning", "failed"]
+_MARKS: dict[Mark, str] = {"ok": "✓", "warning": "!", "failed": "✗"}
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """What was found, said line by line as it is found."""
+
+    say: Say
+    healthy: bool = True
+    proposal: dict[str, str] = field(default_factory=dict)
+    """Settings of `[policy]` that suit the repository, as TOML values."""
+
+    def note(self, mark: Mark, what: str, text: str) -> None:
+        """Say one line; a failed one makes the whole unhealthy."""
+        self.healthy = self.healthy and mark != "failed"
+        self.say(f"{_MARKS[mark]} {what:<9} {plain(text)}")
+
+    def quote(self, text: str, lines: int = LOG_LINES) -> None:
+        """Show the end of a log."""
+        for line in text.rstrip().splitlines()[-lines:]:
+            self.say(f"    │ {plain(line)[:300]}")
+
+
+def examine(path: Path, settings: Settings, say: Say) -> bool:
+    """Whether a run on the checkout at `path` would work: engine, image, setup, tests, and the tests' own steadiness."""
+    found = Diagnosis(say)
+    try:
+        with ImageShelf(settings.sandbox, data_folder("sandbox_images")) as shelf:
+            found.note("ok", "engine", shelf.engine)
+    except CoderError as exc:
+        found.note("failed", "engine", str(exc))
+        return False
+    try:
+        with Application(settings) as app:
+            _repository(found, app, Checkout(path))
+    except CoderError as exc:
+        found.note("failed", "doctor", str(exc))
+    if found.proposal:
+        say("\nproposed for coder.toml:\n\n[policy]")
+        for name, value in found.proposal.items():
+            say(f"{name} = {value}")
+    return found.healthy
+
+
+def _repository(found: Diagnosis, app: Application, checkout: Checkout) -> None:
+    dirty = "; uncommitted changes are left out" if checkout.is_dirty() else ""
+    found.note("ok", "checkout", f"{checkout.path} at {checkout.head[:12]}{dirty}")
+    policy, sandboxes = app.settings.policy, app.sandboxes()
+    remote = Remote(url=str(checkout.path), local=True)
+    repo = RepoRef(owner="local", name=checkout.path.name or "checkout")
+    repository = app.workspace().fetch(remote, repo, checkout.head)
+    pack = repository.pack(checkout.head, depth=policy.history)
+    files = Contents(repository, checkout.head)
+    started = time.monotonic()
+    image = sandboxes.image_for(
+        files, pack=pack, setup=policy.setup, progress=lambda line: found.say(f"  · {plain(line)}")
+    )
+    _setup(found, image, time.monotonic() - started)
+    tests = test_command(files, files.__getitem__, override=policy.test_command)
+    if tests is None:
+        found.note("failed", "tests", "no way to run them was found: set policy.test_command")
+        found.proposal["test_command"] = '"…"'
+        return
+    found.note("ok", "tests", tests.shown)
+    if tests.kind == "exit_code":
+        text = "only the exit code is known: a run can be `passing`, hardly `proven`; JUnit by {report} tells more"
+        found.note("warning", "tests", text)
+    _baseline(found, Suite(sandboxes, image, pack, tests, policy.test_timeout_s))
+
+
+def _setup(found: Diagnosis, image: Image, took_s: float) -> None:
+    found.note("ok", "image", f"{image.reference} ({image.digest[7:19]}) after {took_s:.1f} s")
+    complaints = [line for line in image.setup_log.splitlines() if line.startswith("! ")]
+    if not image.setup_ok:
+        found.note("failed", "setup", "the environment is not what the repository asks for; the log ends:")
+        found.quote(image.setup_log)
+        found.proposal["setup"] = '["…"]  # commands that install what the tests need'
+    elif complaints:
+        found.note("warning", "setup", "something was left out:")
+        found.quote("\n".join(complaints))
+    else:
+        found.note("ok", "setup", f"{image.setup_log.count('$ ')} commands" if image.setup_log else "none needed")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A repository's tests, and where they are run."""
+
+    sandboxes: SandboxProvider
+    image: Image
+    pack: TreePack
+    tests: TestCommand
+    timeout_s: float
+
+    def run(self) -> Cell:
+        """One run in a container of its own."""
+        with self.sandboxes.open(self.image, self.pack, labels={"run": "doctor"}) as sandbox:
+            return run_cell(sandbox, "base", "", self.tests, self.timeout_s)
+
+
+def _baseline(found: Diagnosis, suite: Suite) -> None:
+    """Run the tests twice, as they are: what is red, what is not steady."""
+    cells = []
+    for number in (1, 2):
+        cell = suite.run()
+        cells.append(cell)
+        mark: Mark = "ok" if usable(cell) and cell.exit_code == 0 else "warning" if usable(cell) else "failed"
+        found.note(
+            mark, f"run {number}", f"{counted(cell.report)}, exit code {cell.exit_code}, {cell.duration_s:.1f} s"
+        )
+        if not usable(cell):
+            found.quote(cell.output_tail)
+            return
+    first, second = cells[0].report, cells[1].report
+    red = sorted({*first.failed, *first.errored} & {*second.failed, *second.errored})
+    if red:
+        found.note("warning", "red", f"{len(red)} fail without any change: {named(red)}")
+    if unsteady := flakes(first, second):
+        found.note("warning", "flaky", f"{len(unsteady)} differ between two runs of the same code: {named(unsteady)}")
+    needed_s = max(cell.duration_s for cell in cells) * TIMEOUT_FACTOR
+    found.proposal["test_timeout_s"] = str(max(LEAST_TIMEOUT_S, round(needed_s + 30, -1)))
+    found.proposal["test_command"] = "'''" + suite.tests.shown.replace("'''", "") + "'''"
+
+
+def usable(cell: Cell) -> bool:
+    """Whether a run tells anything: test by test without contradiction, or a green exit code."""
+    if cell.report.by_id:
+        return cell.report.problem is None and bool(cell.report.passed or cell.report.failed or cell.report.errored)
+    return cell.exit_code == 0
+
+
+def flakes(first: TestReport, second: TestReport) -> tuple[str, ...]:
+    """Tests whose outcome differs between two runs."""
+
+    def outcomes(report: TestReport) -> set[tuple[str, str]]:
+        groups = {
+            "passed": report.passed,
+            "failed": report.failed,
+            "errored": report.errored,
+            "skipped": report.skipped,
+        }
+        return {(name, outcome) for outcome, names in groups.items() for name in names}
+
+    return tuple(sorted({name for name, _ in outcomes(first) ^ outcomes(second)}))
+
+
+def counted(report: TestReport) -> str:
+    """The outcomes in figures."""
+    if not report.by_id:
+        return report.problem or "no outcome by test"
+    parts = [f"{len(report.passed)} passed"]
+    parts += [
+        f"{len(names)} {what}"
+        for what, names in (("failed", report.failed), ("errors", report.errored), ("skipped", report.skipped))
+        if names
+    ]
+    return ", ".join(parts) + (f" ({report.problem})" if report.problem else "")
+
+
+def named(tests: list[str] | tuple[str, ...]) -> str:
+    """Some names of many."""
+    more = f" and {len(tests) - MAX_NAMES} more" if len(tests) > MAX_NAMES else ""
+    return ", ".join(tests[:MAX_NAMES]) + more
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey: the text may come from a repository's own programs."""
+    return re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", text)
+
+
+def images(action: str, names: list[str], settings: Settings, say: Say, *, days: float, keep_mb: float) -> None:
+    """`coder images build|list|gc`.
+
+    Raises:
+        CoderError: No engine answers, or an image cannot be built.
+    """
+    with ImageShelf(settings.sandbox, data_folder("sandbox_images")) as shelf:
+        if action == "build":
+            for name in names or shelf.names:
+                started = time.monotonic()
+                image = shelf.build(name, lambda line: say(f"  · {plain(line)}"))
+                say(f"{name:<9} {image.reference}  {time.monotonic() - started:.1f} s")
+        elif action == "gc":
+            gone = shelf.collect(older_than=timedelta(days=days), keep_mb=keep_mb)
+            for one in gone:
+                say(f"removed {one.reference or one.digest[7:19]}  {one.own_mb:.0f} MiB")
+            say(f"{len(gone)} images removed, {sum(one.own_mb for one in gone):.0f} MiB")
+        else:
+            for one in shelf.stored():
+                shown = one.reference or f"(no name) {one.digest[7:19]}"
+                say(f"{one.kind:<8} {shown:<44} {one.created:%Y-%m-%d %H:%M}  {one.own_mb:>7.0f} MiB")

@@ -1,0 +1,150 @@
+"""The doctor and the images on a real engine: a healthy checkout, and each thing that can be missing."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import docker
+import pytest
+
+from coder.doctor import examine, images
+from coder.errors import ConfigError
+from coder.policy import Policy
+from coder.sandbox.docker_shelf import ImageShelf
+from coder.sandbox.images import default_folder
+from coder.settings import Settings
+from tests.contract.sandbox_support import committed, docker_backend, settings
+
+pytestmark = pytest.mark.docker
+
+
+def all_settings(folder: Path, policy: Policy | None = None, **sandbox: object) -> Settings:
+    return Settings(state_dir=folder / "state", sandbox=settings(**sandbox), policy=policy or Policy())
+
+
+def diagnosis(folder: Path, files: Mapping[str, bytes], policy: Policy | None = None) -> tuple[bool, str]:
+    (folder / "checkout").mkdir()
+    committed(folder / "checkout", files)
+    said: list[str] = []
+    healthy = examine(folder / "checkout", all_settings(folder, policy), said.append)
+    return healthy, "\n".join(said)
+
+
+def test_a_healthy_checkout_gets_its_settings(tmp_path: Path) -> None:
+    healthy, said = diagnosis(tmp_path, {"app.py": b"", "test_app.py": b"def test_it():\n    assert True\n"})
+
+    assert healthy, said
+    assert "✓ run 2     1 passed, exit code 0" in said
+    assert "[policy]\ntest_timeout_s = 120\ntest_command = '''python3 -m pytest" in said
+
+
+def test_red_tests_are_named(tmp_path: Path) -> None:
+    test = b"def test_green():\n    assert True\n\n\ndef test_red():\n    assert False\n"
+
+    healthy, said = diagnosis(tmp_path, {"test_app.py": test})
+
+    assert healthy, said
+    assert "! run 1     1 passed, 1 failed, exit code 1" in said
+    assert "! red       1 fail without any change: test_app" in said
+
+
+def test_flaky_tests_are_named(tmp_path: Path) -> None:
+    # 200 coins: that two runs agree on all of them does not happen.
+    test = b"import random, pytest\n\n\n@pytest.mark.parametrize('n', range(200))\ndef test_coin(n):\n    assert random.random() < 0.5\n"
+
+    healthy, said = diagnosis(tmp_path, {"test_app.py": test})
+
+    assert healthy, said
+    assert "! flaky     " in said
+    assert "differ between two runs of the same code: test_app" in said
+
+
+def test_a_setup_that_fails_is_shown_with_the_end_of_its_log(tmp_path: Path) -> None:
+    files = {"test_app.py": b"def test_it():\n    assert True\n"}
+
+    healthy, said = diagnosis(tmp_path, files, Policy(setup=("echo it broke; exit 3",)))
+
+    assert not healthy
+    assert "✗ setup" in said
+    assert "    │ it broke" in said
+    assert 'setup = ["…"]' in said
+
+
+def test_no_tests_and_tests_that_tell_nothing_are_failures(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+
+    nothing = diagnosis(tmp_path / "a", {"notes.txt": b"hello\n"})
+    hanging = diagnosis(
+        tmp_path / "b",
+        {"test_app.py": b"import os\nos._exit(7)\n"},
+        Policy(test_command="pytest -q", test_timeout_s=60),
+    )
+
+    assert not nothing[0]
+    assert "✗ tests     no way to run them was found" in nothing[1]
+    assert not hanging[0]
+    assert "✗ run 1     exit code 7 and no test report" in hanging[1]
+
+
+def test_no_engine_and_no_checkout_are_one_line_each(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    assert not examine(tmp_path, all_settings(tmp_path, docker_host=f"unix://{tmp_path}/none.sock"), said.append)
+    assert [line[:11] for line in said] == ["✗ engine   "]
+    said.clear()
+    assert not examine(tmp_path, all_settings(tmp_path), said.append)
+    assert "not inside a git work tree" in said[-1]
+
+
+@pytest.fixture
+def engine() -> Iterator[docker.APIClient]:
+    client = docker.APIClient(version="auto")
+    yield client
+    client.close()
+
+
+def test_images_of_ours_are_listed_and_one_in_use_is_not_removed(engine: docker.APIClient, tmp_path: Path) -> None:
+    with docker_backend() as (provider, image):
+        files = {"a.py": b"# only here\n"}
+        kept = provider.image_for(files, pack=committed(tmp_path, files), setup=("true",), progress=lambda _: None)
+    try:
+        with ImageShelf(settings(), default_folder()) as shelf:
+            stored = {one.reference: one for one in shelf.stored()}
+            used = engine.create_container(kept.digest, command=["true"])["Id"]
+            try:
+                refused = shelf._remove(stored[kept.reference])
+            finally:
+                engine.remove_container(used)
+
+            assert stored[kept.reference].kind == "setup"
+            assert stored[image.reference].kind == "sandbox"
+            assert stored[image.reference].own_mb > 50 > stored[kept.reference].own_mb
+            assert not refused
+            assert shelf._remove(stored[kept.reference])
+            assert kept.reference not in {one.reference for one in shelf.stored()}
+            assert not shelf._remove(stored[kept.reference])
+    finally:
+        with_name = [one["Id"] for one in engine.images(name=kept.reference)]
+        for digest in with_name:
+            engine.remove_image(digest)
+
+
+def test_an_image_is_built_by_name(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    images("build", ["base"], all_settings(tmp_path), said.append, days=0, keep_mb=0)
+
+    assert said[-1].startswith("base      coder-sandbox-base:")
+    with pytest.raises(ConfigError, match="no image 'cobol'"):
+        images("build", ["cobol"], all_settings(tmp_path), said.append, days=0, keep_mb=0)
+
+
+def test_an_unknown_action_is_wrong_input() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coder", "images", "bild"], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (65, "")
+    assert "say build, list or gc" in done.stderr
