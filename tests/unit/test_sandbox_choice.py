@@ -26,6 +26,13 @@ def images() -> Catalogue:
         (["a/b.py"], "python"),
         (["a/b.ts"], "node"),
         (["README.md", "Makefile"], "base"),
+        (["package.json", "go.mod"], "go"),
+        (["Gemfile", "package.json"], "ruby"),
+        (["Cargo.toml"], "rust"),
+        (["pom.xml"], "java"),
+        (["composer.json", "package.json"], "php"),
+        (["CMakeLists.txt", "src/a.cpp"], "cpp"),
+        (["src/a.c", "Makefile"], "cpp"),
         ([], "base"),
     ],
 )
