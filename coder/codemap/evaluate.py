@@ -31,11 +31,11 @@ _NOT_CODE = re.compile(
     re.IGNORECASE,
 )
 _TRAILER = re.compile(
-    r"^(?:[A-Z][A-Za-z-]+-by|co-authored-by|change-id|(?:fixes|closes|close|fix|refs?|resolves):? #\d+|\(cherry picked).*$",
+    r"^(?:(?:[A-Z][A-Za-z]+-[A-Za-z-]*by|change-id):.*|(?:fix(?:e[sd])?|closes?|refs?|resolves?):? #\d+[\s,.#\d]*|\(cherry picked.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
 _REFERENCE = re.compile(r"\(?#\d+\)?|\(GH-\d+\)|https?://\S+")
-_SCOPE = re.compile(r"^(?:\[[^\]]{1,40}\]\s*|\w+(?:\([^)]*\))?!?:\s+)+")
+_SCOPE = re.compile(r"^(?:\[[^\]]{1,40}\]\s*|\w+(?:\([^)]*\))?!? ?:\s+)+")
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? ")
 
 
@@ -117,9 +117,9 @@ class History:
             return None
         lines, size = changed_lines(finished.stdout.decode("utf-8", "surrogateescape"))
         sources = {path: numbers for path, numbers in lines.items() if _is_source(path)}
-        if not 1 <= len(sources) <= _MAX_FILES or size > _MAX_LINES:
-            return None
         said, title = cleaned(message)
+        if not 1 <= len(sources) <= _MAX_FILES or size > _MAX_LINES or not title:
+            return None
         case = Case(sha, said, title, dict.fromkeys(sources, ()))
         try:
             tree = self.tree(case)

@@ -151,3 +151,15 @@ def test_what_names_the_change_and_not_the_problem_is_cleaned_away() -> None:
 
     assert title == "no focus"
     assert text == "fix(ui)!: no focus \n\nBody, see"
+
+
+@pytest.mark.parametrize(
+    ("message", "title"),
+    [
+        ("Fix #382: Wrong size of an empty cache", "Wrong size of an empty cache"),
+        ("Fixed #12 -- Crash in admin", "Fixed  -- Crash in admin"),
+        ("[3.1] Fix crash (GH-12) (#13)", "Fix crash"),
+    ],
+)
+def test_a_number_in_front_takes_no_words_along(message: str, title: str) -> None:
+    assert cleaned(f"{message}\n\nFixes #382, #383.\nReported-by: B\n")[1] == title
