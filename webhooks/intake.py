@@ -178,11 +178,22 @@ def _parse(headers: Mapping[str, str], body: bytes) -> object:
             if len(fields.get("payload", ())) != 1:
                 raise _BadBodyError(400, "the form has no single field `payload`")
             text = fields["payload"][0]
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unambiguous, parse_constant=_no_number)
     except RecursionError as exc:
         raise _BadBodyError(400, "the body is nested too deep") from exc
     except ValueError as exc:
         raise _BadBodyError(400, "the body is not JSON in UTF-8") from exc
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _guid(headers: Mapping[str, str]) -> str:

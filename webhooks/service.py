@@ -16,6 +16,7 @@ from coder.errors import ConfigError
 from coder.types import JsonObject, Task
 from webhooks.app import WebParts, create_app
 from webhooks.config import ServiceConfig
+from webhooks.connections import ImpatientProtocol
 from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
 from webhooks.engine.port import Drained, JobEngine
 from webhooks.intake import Intake
@@ -129,6 +130,7 @@ def _server(service: Service) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             service.app,
+            http=ImpatientProtocol,
             log_config=None,
             access_log=False,
             server_header=False,
