@@ -26,6 +26,8 @@ VERDICT_EXIT_CODES: "dict[VerdictKind, int]" = {
 """Exit codes of `coder run` by verdict; 64 to 75 are errors (`coder/errors.py`), 2 is wrong usage."""
 ENDED_EARLY = 15
 """Exit code when a limit or a circle ended the agent before it handed in, whatever the tests then said."""
+EVIDENCE_BROKEN = 16
+"""Exit code of `coder verify` when published evidence does not hold, whatever the verdict."""
 
 cli = typer.Typer(
     name="coder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split(".")[0]
@@ -189,6 +191,26 @@ def replay(
     typer.echo(f"recorded tree {outcome.recorded_tree}")
     typer.echo(f"replayed tree {outcome.replayed_tree}: {'the same' if outcome.same else 'NOT the same'}")
     raise typer.Exit(0 if outcome.same else 1)
+
+
+@cli.command()
+def verify(
+    head: Annotated[str, typer.Argument(help="A branch or commit of the checkout.")],
+    *,
+    base: Annotated[str, typer.Option(help="What it is to be held against.")],
+    repo: RepoPath = Path(),
+    evidence: Annotated[Path | None, typer.Option(help="Published evidence to hold against what is found.")] = None,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: tests run on this machine.")] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Repeat the proof of a branch without a model, and say whether published evidence holds."""
+    from coder.local_verify import verify_branch
+    from coder.settings import load
+
+    kind, holds = verify_branch(
+        repo, base=base, head=head, evidence=evidence, settings=load(config), unsafe=unsafe, echo=typer.echo
+    )
+    raise typer.Exit(VERDICT_EXIT_CODES[kind] if holds else EVIDENCE_BROKEN)
 
 
 @cli.command()

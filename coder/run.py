@@ -5,6 +5,7 @@ died at any instant is continued by calling `resolve` again with the same task.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ from pathlib import Path
 from coder import __version__
 from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError
 from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
+from coder.publish.evidence import statement
 from coder.publish.status import status_body
+from coder.publish.texts import Texts
 from coder.rounds import Rounds
 from coder.services import Ground, Services
 from coder.trace.events import Answered, Entry, Finished, Prepared, ProblemRead, Published, Resumed, RunStarted
 from coder.trace.state import Round, RunState, spent, state_of
-from coder.types import Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
+from coder.types import JsonObject, Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.branch import branch_name
 from coder.workspace.contents import Contents
@@ -142,7 +145,12 @@ class _Run:
         proposal = self._proposal(best.patch.patch, best)
         commit = self._commit(ground.repository, best.patch.patch, best)
         if services.dry_run is not None:
-            pull_request = _written(services.dry_run, proposal, commit, self._journal.blob(best.patch.diff_blob))
+            texts, proof = Texts(services.redact_fully), best.verified
+            evidence = statement(
+                texts, proof.verdict, proof.evidence, journal_digest=self._journal.digest, commit=commit
+            )
+            diff = self._journal.blob(best.patch.diff_blob)
+            pull_request = _written(services.dry_run, proposal, commit, diff, evidence)
         else:
             pull_request = self._push(ground.repository, proposal, commit)
         self._journal.append(Published(pull_request=pull_request))
@@ -263,13 +271,14 @@ def run_mark(run_id: str) -> str:
     return hashlib.sha256(run_id.encode()).hexdigest()[:8]
 
 
-def _written(folder: Path, proposal: Proposal, commit: str, diff: bytes) -> PullRequest:
-    """The pull request as files instead of on the forge: `title.txt`, `body.md`, `change.patch`."""
+def _written(folder: Path, proposal: Proposal, commit: str, diff: bytes, evidence: JsonObject) -> PullRequest:
+    """The pull request as files instead of on the forge: `title.txt`, `body.md`, `change.patch`, `evidence.json`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "title.txt").write_text(proposal.title + "\n", encoding="utf-8")
         (folder / "body.md").write_text(proposal.body + "\n", encoding="utf-8")
         (folder / "change.patch").write_bytes(diff)
+        (folder / "evidence.json").write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
     except OSError as exc:
         raise InputError(
             f"cannot write the pull request to {folder}: {exc}; name a folder that can be written"

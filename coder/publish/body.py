@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from coder.prompts import render
 from coder.publish import sections
+from coder.publish.evidence import details, statement
 from coder.publish.texts import BODY_UNITS, Texts, units
 from coder.publish.trace_section import trace_section
 from coder.trace.events import Event
@@ -31,7 +32,7 @@ def pull_request_body(
     journal_digest: str,
     redact: Callable[[str], str],
 ) -> str:
-    """The body: why, what changed, proof, not verified, inputs, cost, trace; at most `BODY_UNITS` UTF-16 units.
+    """The body: why, what changed, proof, not verified, inputs, cost, trace, evidence; at most `BODY_UNITS` UTF-16 units.
 
     Every text that is not ours is redacted and inert. The issue is closed by it (`Fixes #N`) only when the verdict is
     proven or passing. The trace takes the room that the other sections leave and keeps the decisive steps first.
@@ -45,10 +46,15 @@ def pull_request_body(
         "inputs": sections.inputs(texts, task, problem, base),
         "cost": sections.cost(texts, task, spent, model=model, recorded=recorded, journal_digest=journal_digest),
     }
+    document = statement(texts, verdict, evidence, journal_digest=journal_digest)
+    folded = f"\n\n{details(texts, document)}" if evidence.cells else ""
     without_trace = render("pull_request", **parts, trace="")
-    room = BODY_UNITS - units(without_trace) - len("\n\n## Trace\n\n")
+    room = BODY_UNITS - units(without_trace) - units(folded) - len("\n\n## Trace\n\n")
+    if room < 0:
+        return without_trace
     trace = trace_section(texts, events, max_units=room) if room >= _MIN_TRACE_UNITS else ""
-    return render("pull_request", **parts, trace=trace) if trace else without_trace
+    text = render("pull_request", **parts, trace=trace) if trace else without_trace
+    return f"{text}{folded}"
 
 
 def pull_request_title(*, problem: Problem, submission: Submission | None, redact: Callable[[str], str]) -> str:

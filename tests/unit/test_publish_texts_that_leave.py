@@ -169,7 +169,7 @@ def test_nothing_that_anybody_wrote_is_live_or_secret_in_the_body() -> None:
     outside = re.sub(r"(?ms)^(`{3,})text\n.*?^\1$", "", text)
     assert [line for line in outside.split("\n") if line.startswith("## Proof")] == ["## Proof"]
     assert "<script" not in re.sub(r"`[^`\n]+`", "", outside)
-    assert text.count("<details>") == 1
+    assert text.count("<details>") == 2
 
 
 def long_run(steps: int, size: int) -> list[Event]:

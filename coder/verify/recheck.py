@@ -1,0 +1,89 @@
+"""Judges a branch that exists already, as its author's run would have: the same cells, and no model."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from typing_extensions import override
+
+from coder.errors import InputError
+from coder.sandbox.protocol import SandboxProvider
+from coder.types import FileChange, Patch
+from coder.verify.commands import test_command
+from coder.verify.verifier import CellVerifier, Trees, Verification
+
+
+def recheck(
+    trees: Trees,
+    sandboxes: SandboxProvider,
+    *,
+    base: str,
+    head: str,
+    override: str | None = None,
+    setup: tuple[str, ...] | None = None,
+    timeout_s: float = 900.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Verification:
+    """The verdict on what commit `head` changes of commit `base`; environment and test command are those of base.
+
+    Raises:
+        InputError: The two have the same files. SandboxError: No sandbox can be had. WorkspaceError: A tree cannot be read.
+    """
+    patch = patch_between(trees, base, head)
+    if not patch.files:
+        raise InputError(f"{head[:12]} has the same files as {base[:12]}: there is nothing to verify")
+    files = _Files(trees, base)
+    image = sandboxes.image_for(files, pack=trees.pack(base, depth=1), setup=setup, progress=progress)
+    verifier = CellVerifier(
+        trees,
+        sandboxes,
+        tests=test_command(files, files.__getitem__, override=override),
+        timeout_s=timeout_s,
+        labels={"coder.run": "verify"},
+        progress=progress,
+    )
+    return verifier.verify(patch, image=image, round=1)
+
+
+def patch_between(trees: Trees, base: str, head: str) -> Patch:
+    """What differs between two commits, by path."""
+    old, new = trees.files(base), trees.files(head)
+    changes = [FileChange(path=path, status="deleted") for path in sorted(set(old) - set(new))]
+    for path in sorted(new):
+        if path not in old:
+            changes.append(FileChange(path=path, status="added"))
+        elif old[path] != new[path]:
+            changes.append(FileChange(path=path, status="modified"))
+    return Patch(base_sha=base, tree_sha=trees.tree_sha(head), diff="", files=tuple(changes))
+
+
+def table(verification: Verification) -> Sequence[str]:
+    """The runs and the verdict, a line each, for a terminal."""
+    lines = [f"{'run':<16}{'exit':>7}{'passed':>8}{'failed':>8}{'errors':>8}{'skipped':>8}{'time':>10}"]
+    for cell in verification.evidence.cells:
+        report = cell.report
+        counts = [report.passed, report.failed, report.errored, report.skipped]
+        shown = [str(len(ids)) if report.by_id else "?" for ids in counts]
+        code = "killed" if cell.exit_code is None else str(cell.exit_code)
+        columns = "".join(f"{count:>8}" for count in shown)
+        lines.append(f"{cell.name:<16}{code:>7}{columns}{cell.duration_s:>8.1f} s")
+    lines.append(f"verdict: {verification.verdict.kind}")
+    return [*lines, *(f"  {reason}" for reason in verification.verdict.reasons)]
+
+
+class _Files(Mapping[str, bytes]):
+    """The files of a commit, read when asked."""
+
+    def __init__(self, trees: Trees, commit: str) -> None:
+        self._trees, self._commit = trees, commit
+        self._paths = tuple(trees.files(commit))
+
+    @override
+    def __getitem__(self, path: str) -> bytes:
+        return self._trees.read(self._commit, path)
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._paths)
