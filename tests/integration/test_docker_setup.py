@@ -61,6 +61,27 @@ def test_an_installed_package_is_there_offline(
         engine.remove_image(image.reference, force=True)
 
 
+def test_what_cannot_be_had_falls_back_and_what_is_not_as_asked_for_is_flagged(
+    provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    extras = b'[project.optional-dependencies]\ntest = ["tomli-w==0.0.0.dev987654321"]\n'
+    files = {**PACKAGE, "pyproject.toml": PACKAGE["pyproject.toml"] + extras, ".python-version": b"3.99\n"}
+    pack = committed(tmp_path, files)
+
+    image = provider.image_for(files, pack=pack, setup=None, progress=lambda _: None)
+    again = provider.image_for(files, pack=pack, setup=None, progress=lambda _: None)
+
+    try:
+        assert "THE PROJECT ASKS FOR PYTHON >=3.99" in image.setup_log
+        assert "! with a fallback only, because this failed: /opt/coder/venv/bin/python -m pip" in image.setup_log
+        assert (image.setup_ok, again.setup_ok, again.digest) == (False, False, image.digest)
+        with provider.open(image, pack, labels={"run": "setup"}) as sandbox:
+            assert sandbox.exec("cd /tmp && pytest -q /workspace", timeout_s=60).exit_code == 0
+            assert sandbox.exec("ls -A /var/tmp", timeout_s=10).output == ""
+    finally:
+        engine.remove_image(image.reference, force=True)
+
+
 def test_commands_given_have_the_network_and_what_they_left_is_kept(
     provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
 ) -> None:
