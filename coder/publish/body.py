@@ -41,7 +41,7 @@ def pull_request_body(
     parts = {
         "why": sections.why(texts, task, problem, outcome, closes=closes(task, verdict)),
         "changed": sections.what_changed(texts, patch, outcome.submission),
-        "proof": sections.proof(texts, verdict, evidence),
+        "proof": sections.proof(texts, verdict, evidence, outcome.submission),
         "not_verified": sections.not_verified(texts, patch, outcome, verdict, evidence),
         "inputs": sections.inputs(texts, task, problem, base),
         "cost": sections.cost(texts, task, spent, model=model, recorded=recorded, journal_digest=journal_digest),

@@ -18,6 +18,7 @@ from coder.types import (
     Verdict,
     VerdictKind,
 )
+from coder.verify.prediction import as_predicted
 
 VERDICT_WORDS: dict[VerdictKind, str] = {
     "proven": "Proven: a test failed before and passes now, and nothing that passed fails.",
@@ -66,8 +67,8 @@ def _file_line(texts: Texts, change: FileChange, reason: str, flagged: Collectio
     return f"- {texts.code(change.path, 150)} ({change.status}{was}, {size}){mark}{f': {words}' if words else ''}"
 
 
-def proof(texts: Texts, verdict: Verdict, evidence: Evidence) -> str:
-    """Verdict, table of runs, proving tests, and what they ran on."""
+def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submission | None = None) -> str:
+    """Verdict, table of runs, proving tests, what the model predicted of them, and what they ran on."""
     parts = [f"**{VERDICT_WORDS[verdict.kind]}**"]
     reasons = [f"- {texts.line(reason, 500)}" for reason in verdict.reasons]
     if reasons:
@@ -80,6 +81,11 @@ def proof(texts: Texts, verdict: Verdict, evidence: Evidence) -> str:
             [f"- {texts.code(name, 240)}" for name in evidence.proving_tests], 4_000, more="- … and {} more"
         )
         parts.append("\n".join(["Fails on base, passes on head:", "", *names]))
+    expected = submission.expected_failure if submission else ""
+    borne_out = as_predicted(expected, evidence)
+    if borne_out is not None:
+        how = "**as predicted**" if borne_out else "**not as predicted** (compared by its words; look at it)"
+        parts.append(f"The new tests failed on base {how}. The model's prediction: {texts.line(expected, 300)}")
     parts.append(
         f"Base commit {texts.code(evidence.base_sha, 64)}, tree of the change {texts.code(evidence.head_tree, 64)}, "
         f"image {texts.code(evidence.image, 150)} {texts.code(evidence.image_digest, 100)}."

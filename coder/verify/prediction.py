@@ -1,0 +1,69 @@
+"""Whether the new tests failed on base as the model said they would: a hint for people, no part of the verdict."""
+
+import re
+from typing import Final
+
+from coder.types import Evidence
+
+_KINDS: Final = re.compile(r"\b\w*(?:Error|Exception|Panic|panic)\b")
+_QUOTED: Final = re.compile(r"`([^`\n]{2,80})`|\"([^\"\n]{2,80})\"|'([^'\n]{2,80})'")
+_WORDS: Final = re.compile(r"[A-Za-z_][\w.]{3,}|\d+")
+_PLAIN: Final = frozenset(
+    [
+        "test",
+        "tests",
+        "with",
+        "that",
+        "this",
+        "because",
+        "fails",
+        "failing",
+        "failed",
+        "fail",
+        "from",
+        "will",
+        "would",
+        "should",
+        "when",
+        "instead",
+        "expected",
+        "actual",
+        "base",
+        "commit",
+        "before",
+        "after",
+        "value",
+        "error",
+        "which",
+        "returns",
+        "return",
+        "does",
+        "have",
+        "been",
+        "were",
+        "they",
+        "there",
+    ]
+)
+_SHARE = 0.5
+"""Of the telling words of a prediction so many must occur in what was printed."""
+
+
+def as_predicted(expected: str, evidence: Evidence) -> bool | None:
+    """Whether what the new tests printed on base bears out `expected`; None where nothing can be compared.
+
+    A kind of error that is named must occur; else half of what is quoted, or of the telling words.
+    """
+    cell = next((cell for cell in evidence.cells if cell.name == "base+new tests"), None)
+    if cell is None or cell.exit_code == 0 or not expected.strip():
+        return None
+    printed = " ".join([cell.output_tail, *cell.report.failed, *cell.report.errored]).lower()
+    kinds = {kind.lower() for kind in _KINDS.findall(expected[:2_000])} - {"error"}
+    if kinds and not any(kind in printed for kind in kinds):
+        return False
+    quoted = ["".join(groups).lower() for groups in _QUOTED.findall(expected[:2_000])]
+    words = quoted or [word.lower() for word in _WORDS.findall(expected[:2_000]) if word.lower() not in _PLAIN]
+    if not words:
+        return True if kinds else None
+    hits = sum(word in printed for word in dict.fromkeys(words))
+    return bool(kinds) or hits >= _SHARE * len(dict.fromkeys(words))
