@@ -35,9 +35,10 @@ def _go_check(content: str, folder: Folder) -> tuple[Step, ...]:
 def rust_steps(folder: Folder) -> tuple[Step, ...]:
     """Crates into cargo's home."""
     manifest = folder.toml("Cargo.toml")
-    nothing = not any(table(manifest, key) for key in ("dependencies", "dev-dependencies", "build-dependencies"))
-    if nothing and not table(manifest, "workspace") and not table(manifest, "target"):
+    wanted = any(table(manifest, key) for key in ("dependencies", "dev-dependencies", "build-dependencies"))
+    if folder.has("Cargo.lock") and not wanted and not table(manifest, "workspace") and not table(manifest, "target"):
         return ()
+    # Without a lock file one is made here, so that a test run does not add it to the change.
     locked = ["cargo fetch --locked"] if folder.has("Cargo.lock") else []
     first, *rest = [*locked, "cargo fetch"]
     return (folder.step(first, *rest),)
