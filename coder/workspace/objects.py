@@ -62,7 +62,8 @@ class Objects:
             if record:
                 meta, _, path = record.partition(b"\t")
                 mode, _kind, sha, size = meta.decode("ascii").split()
-                found[os.fsdecode(path)] = Entry(_mode(mode), sha, None if size == "-" else int(size))
+                # `-`: a submodule; `BAD`: a blob that a partial clone lacks.
+                found[os.fsdecode(path)] = Entry(_mode(mode), sha, int(size) if size.isdigit() else None)
         return found
 
     def blobs(self, shas: Iterable[str]) -> dict[str, bytes]:

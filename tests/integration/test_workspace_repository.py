@@ -6,6 +6,7 @@ import pytest
 
 from coder.errors import WorkspaceError
 from coder.types import Remote, RepoRef
+from coder.workspace.git import Git
 from coder.workspace.repository import Repository
 from coder.workspace.workspace import Workspace
 from tests.servers.github_git import ENVIRONMENT, commit_files, create_repository, git
@@ -287,3 +288,16 @@ def test_two_processes_fetch_the_same_mirror_at_once(tmp_path: Path, origin: Pat
 
     assert outputs == [b"4", b"4", b"4"]
     assert len(list((tmp_path / "ws/mirrors").iterdir())) == 1
+
+
+def test_a_partial_clone_is_listed_without_what_it_lacks(tmp_path: Path) -> None:
+    source, clone = tmp_path / "source", tmp_path / "clone.git"
+    create_repository(source, {"big.bin": b"x" * 5000, "small.txt": "small\n"})
+    git("config", "uploadpack.allowFilter", "true", cwd=source)
+    git("clone", "--quiet", "--bare", "--filter=blob:limit=1k", f"file://{source}", str(clone), cwd=tmp_path)
+    git("remote", "remove", "origin", cwd=clone)
+
+    files = Repository(clone, git=Git()).files(head(source))
+
+    assert files["big.bin"].size is None
+    assert files["small.txt"].size == 6
