@@ -1,4 +1,4 @@
-"""The look at what a patch does to tests: the same test before and after, never a count of smells. Python for now."""
+"""The look at what a patch does to tests: the same test before and after, never a count of smells."""
 
 import ast
 import json
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from coder.verify.integrity_lines import known, line_findings
 from coder.verify.tests_of import TestPaths, is_test, shadows_runner, tests_of
 from coder.verify.verdict import Finding
 
@@ -65,6 +66,8 @@ def findings(paths: Iterable[str], before: Read, after: Read) -> tuple[Finding, 
     kinds = tests_of(touched)
     found = [*_configuration(kinds, before, after), *_shadows(touched, before, after)]
     for path in touched:
+        if known(path) and is_test(path):
+            found.extend(line_findings(path, before(path), after(path)))
         if not path.endswith(".py"):
             continue
         old, new = _parsed(before(path)), _parsed(after(path))

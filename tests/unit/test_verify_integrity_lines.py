@@ -1,0 +1,70 @@
+"""What is lost from tests in Go, JavaScript, Rust and Java; ordinary edits are told nothing of."""
+
+import pytest
+
+from coder.verify.integrity import findings
+
+GO = 'package x\n\nfunc TestA(t *testing.T) {\n\tif f() != 1 {\n\t\tt.Errorf("no")\n\t}\n\tif g() != 1 {\n\t\tt.Fatal()\n\t}\n}\n'
+JS = "describe('s', () => {\n  it('adds', () => {\n    expect(add(1)).toBe(2);\n    expect(add(2)).toBe(3);\n  });\n  test('b', () => { assert.ok(b()); });\n});\n"
+RUST = (
+    "#[test]\nfn adds() {\n    assert_eq!(add(1), 2);\n    assert!(ok());\n}\n\n#[test]\nfn other() { assert!(x()); }\n"
+)
+JAVA = "class ATest {\n  @Test\n  public void adds() {\n    assertEquals(2, add(1));\n    assertTrue(ok());\n  }\n}\n"
+
+
+def told(path: str, before: str, after: str | None) -> list[str]:
+    new = None if after is None else after.encode()
+    return [str(one) for one in findings([path], lambda _: before.encode(), lambda _: new)]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "what"),
+    [
+        ("x_test.go", GO, GO.replace("\tif f()", '\tt.Skip("later")\n\tif f()'), "may now be skipped"),
+        ("x_test.go", GO, GO.replace("\t\tt.Fatal()\n", ""), "asserts less: 2 checks before, 1 now"),
+        ("x_test.go", GO, GO.replace("TestA", "TestB"), "TestA was deleted"),
+        ("x_test.go", GO, None, "TestA was deleted"),
+        ("a.test.js", JS, JS.replace("it('adds'", "it.skip('adds'"), "adds may now be skipped"),
+        ("a.test.js", JS, JS.replace("it('adds'", "xit('adds'"), "adds may now be skipped"),
+        ("a.spec.ts", JS, JS.replace("test('b'", "test.only('b'"), "b may now be skipped, or others"),
+        ("a.test.js", JS, JS.replace("    expect(add(2)", "    // expect(add(2)"), "adds asserts less"),
+        (
+            "tests/a.rs",
+            RUST,
+            RUST.replace("#[test]\nfn adds", "#[test]\n#[ignore]\nfn adds"),
+            "adds may now be skipped",
+        ),
+        ("tests/a.rs", RUST, RUST.replace("    assert!(ok());\n", ""), "adds asserts less"),
+        ("ATest.java", JAVA, JAVA.replace("@Test", "@Test\n  @Disabled"), "adds may now be skipped"),
+        ("ATest.java", JAVA, JAVA.replace("    assertTrue(ok());\n", ""), "adds asserts less"),
+    ],
+)
+def test_what_a_test_loses_is_told(path: str, before: str, after: str | None, what: str) -> None:
+    lines = told(path, before, after)
+
+    assert len(lines) == 1, lines
+    assert what in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        ("x_test.go", GO, f'{GO}\nfunc TestNew(t *testing.T) {{\n\tt.Skip("no")\n}}\n'),
+        ("x_test.go", GO, GO.replace("f() != 1", "f() != 2").replace('"no"', '"no: %d"')),
+        ("x_test.go", GO, f"// a comment\n\n{GO}\nfunc helper(t *testing.T) {{ t.Helper() }}\n"),
+        ("a.test.js", JS, JS.replace("add(1)", "add(1, 0)").replace("  test(", "\n  it('new', () => {});\n\n  test(")),
+        ("a.test.js", JS, JS.replace("  it('adds'", "  // it.skip and xit( are not used here\n  it('adds'")),
+        ("a.test.js", JS + JS, JS),
+        (
+            "tests/a.rs",
+            RUST,
+            RUST.replace("#[test]\nfn other", "#[test]\nfn more() { assert!(y()); }\n\n#[test]\nfn other"),
+        ),
+        ("ATest.java", JAVA, JAVA.replace("  @Test", "  @Test\n  void more() { assertTrue(y()); }\n\n  @Test", 1)),
+        ("tests/a.rs", RUST + "fn helper() { assert!(x()); }\n", RUST),
+        ("ATest.java", JAVA, JAVA.replace("  @Test", "  void helper() { fail(); }\n  @Test", 1)),
+        ("x.go", GO, "package x\n"),
+    ],
+)
+def test_ordinary_edits_are_no_alarm(path: str, before: str, after: str) -> None:
+    assert told(path, before, after) == []
