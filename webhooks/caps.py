@@ -16,8 +16,8 @@ DAY = timedelta(hours=24)
 class Caps:
     """Runs within any 24 hours."""
 
-    per_repo: int = 200
-    per_sender: int = 50
+    per_repo: int = 1000
+    per_sender: int = 500
 
 
 class Accounts:

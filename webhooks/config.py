@@ -41,9 +41,9 @@ class ServiceConfig(Value):
     """Runs at the same time; never two of one repository."""
     drain_s: float = Field(default=30.0, ge=0)
     """How long a stop waits for running jobs before it hands them back."""
-    max_runs_per_day_per_repo: int = Field(default=200, ge=1)
+    max_runs_per_day_per_repo: int = Field(default=1000, ge=1)
     """Runs within 24 hours; what people without permission asked for is not counted."""
-    max_runs_per_day_per_sender: int = Field(default=50, ge=1)
+    max_runs_per_day_per_sender: int = Field(default=500, ge=1)
     """Runs within 24 hours that one person may ask for, in all repositories together."""
     retention_days: int = Field(default=30, ge=1)
     """How long deliveries and finished jobs are kept; journals are not touched."""

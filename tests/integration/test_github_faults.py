@@ -84,6 +84,19 @@ def test_each_write_happens_once_whatever_is_lost(
     ended_well(server)
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_pull_request_whose_proof_is_gone_becomes_a_draft_again(
+    server: GitHubServer, forge: GitHubForge, fault: str
+) -> None:
+    ready = forge.publish(task(), PROPOSAL.model_copy(update={"draft": False}), work(server))
+    server.faults.append(FAULTS[fault]("POST", "/graphql"))
+
+    draft = forge.publish(task(), PROPOSAL, work(server))
+
+    assert (ready.draft, draft.draft, draft.number) == (False, True, ready.number)
+    assert repo_of(server).pulls[draft.number or 0].draft
+
+
 # --- what is gone or not allowed any more -------------------------------------------------------------------------------
 
 
