@@ -197,7 +197,6 @@ class DockerSandboxProvider(SandboxProvider):
                 tty=False,
                 # Attached, so that the engine closes stdin when this process dies: the runner then leaves.
                 detach=False,
-                network_disabled=phase == "agent",
                 environment={},
                 labels={**labels, INSTALLATION: self._settings.installation, OWNER: _owner()},
                 host_config=limits,

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from coder.prompts import render
 from coder.types import JsonObject, ToolCall, ToolOutput, ToolSpec
@@ -18,6 +18,17 @@ class Arguments(BaseModel):
     """The arguments of a tool. Unknown ones are refused, so that a misspelt name is an error and not a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_in_strings(cls, given: object) -> object:
+        """Models sometimes write a list as a string that holds its JSON; it is plain what they mean."""
+        if not isinstance(given, dict):
+            return given
+        lists = [
+            n for n, f in cls.model_fields.items() if get_origin(f.annotation) is list and _is_listed(given.get(n))
+        ]
+        return {**given, **{name: json.loads(given[name], strict=False) for name in lists}}
 
 
 A_contra = TypeVar("A_contra", bound=Arguments, contravariant=True)
@@ -138,6 +149,14 @@ def _plain(node: JsonObject, definitions: JsonObject) -> JsonObject:
         kept["properties"] = {name: _plain(value, definitions) for name, value in node["properties"].items()}
         kept["additionalProperties"] = False
     return kept
+
+
+def _is_listed(value: object) -> bool:
+    """Whether it is the JSON of a list, in a string."""
+    try:
+        return isinstance(value, str) and isinstance(json.loads(value, strict=False), list)
+    except ValueError:
+        return False
 
 
 def _error(text: str) -> ToolOutput:

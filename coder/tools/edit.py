@@ -2,6 +2,7 @@
 
 import difflib
 import posixpath
+import re
 import shlex
 
 from pydantic import Field
@@ -9,10 +10,12 @@ from pydantic import Field
 from coder.errors import CoderError
 from coder.sandbox.protocol import Sandbox
 from coder.tools.base import Arguments
-from coder.tools.files import reason
+from coder.tools.files import near_paths, reason
 from coder.types import ToolOutput
 
 _MAX_LINES_SHOWN = 12
+_NUMBERED = re.compile(r" *\d+  ")
+"""How `read` shows a line."""
 _PARSE_TIMEOUT_S = 10
 _SAY = "except (SyntaxError, ValueError) as e: sys.exit(f'{type(e).__name__}: {e}')"
 _PARSERS = {
@@ -66,7 +69,8 @@ class EditTool:
             after = edited(before, arguments.edits)
             self._sandbox.write(arguments.path, after)
         except (OSError, ValueError) as exc:
-            return ToolOutput(content=f"{arguments.path}: {reason(exc)} Nothing was changed.", is_error=True)
+            near = near_paths(self._sandbox, arguments.path) if isinstance(exc, FileNotFoundError) else ""
+            return ToolOutput(content=f"{arguments.path}: {reason(exc)}{near} Nothing was changed.", is_error=True)
         except EditError as exc:
             return ToolOutput(content=f"{arguments.path}: {exc} Nothing was changed.", is_error=True)
         return ToolOutput(content=_difference(arguments.path, before, after) + self._complaint(arguments.path))
@@ -211,6 +215,8 @@ def _lines_of(text: str, part: str) -> str:
 
 def _did_you_mean(text: str, old: str) -> str:
     """The place in the file that looks most like `old`, with its line numbers."""
+    if all(_NUMBERED.match(line) for line in old.splitlines()):
+        return " It has the line numbers of `read` in it, which are not part of the file."
     lines, wanted = text.splitlines(), old.splitlines()
     first = next((line for line in wanted if line.strip()), "")
     near = difflib.get_close_matches(first.strip(), [line.strip() for line in lines], n=1, cutoff=0.6)

@@ -1,5 +1,6 @@
 """Looking at files: read, list, search."""
 
+import difflib
 import fnmatch
 import posixpath
 import shlex
@@ -12,6 +13,8 @@ from coder.tools.base import Arguments
 from coder.types import ToolOutput
 
 _LINE_CHARS = 2_000
+_MAX_LINES = 2_000
+_MAX_CONTEXT = 20
 _SEARCH_TIMEOUT_S = 30
 _BINARY_PROBE_BYTES = 8_000
 
@@ -21,7 +24,7 @@ class ReadArguments(Arguments):
 
     path: str = Field(description="File, relative to the repository root.")
     start: int = Field(default=1, ge=1, description="First line, counted from 1.")
-    lines: int = Field(default=400, ge=1, le=2_000, description="How many lines.")
+    lines: int = Field(default=400, ge=1, description="How many lines.")
 
 
 class Read:
@@ -39,13 +42,14 @@ class Read:
         try:
             data = self._sandbox.read(arguments.path)
         except (OSError, ValueError) as exc:
-            return ToolOutput(content=f"Cannot read {arguments.path!r}: {reason(exc)}", is_error=True)
+            near = near_paths(self._sandbox, arguments.path) if isinstance(exc, FileNotFoundError) else ""
+            return ToolOutput(content=f"Cannot read {arguments.path!r}: {reason(exc)}{near}", is_error=True)
         if b"\0" in data[:_BINARY_PROBE_BYTES]:
             return ToolOutput(content=f"{arguments.path} is a binary file of {len(data)} bytes.", is_error=True)
         lines = data.decode("utf-8", "replace").splitlines()
         if arguments.start > max(len(lines), 1):
             return ToolOutput(content=f"{arguments.path} has only {len(lines)} lines.", is_error=True)
-        end = min(len(lines), arguments.start - 1 + arguments.lines)
+        end = min(len(lines), arguments.start - 1 + min(arguments.lines, _MAX_LINES))
         shown = lines[arguments.start - 1 : end]
         numbered = [f"{n:>6}  {line[:_LINE_CHARS]}" for n, line in enumerate(shown, arguments.start)]
         more = f"\n({len(lines) - end} more lines; go on with start={end + 1})" if end < len(lines) else ""
@@ -93,7 +97,7 @@ class SearchArguments(Arguments):
     pattern: str = Field(min_length=1, description="Regular expression (ripgrep's syntax).")
     path: str = Field(default=".", description="File or folder to search.")
     glob: str = Field(default="", description="Only files that match this glob, e.g. '*.py'.")
-    context: int = Field(default=0, ge=0, le=20, description="Lines to show around each hit.")
+    context: int = Field(default=0, ge=0, description="Lines to show around each hit.")
 
 
 class Search:
@@ -117,7 +121,7 @@ class Search:
             "--sort=path",
             "--hidden",
         ]
-        command += ["--glob=!.git", f"--context={arguments.context}"]
+        command += ["--glob=!.git", f"--context={min(arguments.context, _MAX_CONTEXT)}"]
         if arguments.glob:
             command.append(f"--glob={arguments.glob}")
         command += ["--regexp", arguments.pattern, "--"]
@@ -129,6 +133,14 @@ class Search:
         if result.exit_code == 1 and not result.output:
             return ToolOutput(content=f"No line matches {arguments.pattern!r}.")
         return ToolOutput(content=result.output, is_error=result.exit_code > 1)
+
+
+def near_paths(sandbox: Sandbox, path: str) -> str:
+    """Files that somebody who wrote `path` may have meant, as a sentence; empty when none is near."""
+    files = sandbox.list_files()
+    same_name = [name for name in files if _leaf(name) == _leaf(path)][:3]
+    near = same_name or difflib.get_close_matches(path, files, n=3, cutoff=0.7)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def reason(exc: Exception) -> str:

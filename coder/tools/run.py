@@ -1,5 +1,6 @@
 """Running things: any command, and the repository's tests."""
 
+import re
 from collections.abc import Collection
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from coder.tools.base import Arguments
 from coder.types import Cell, ToolOutput
 
 _MAX_NAMES = 40
+_GREEN_LINES = 5
+_NOISE = re.compile(r"[.sxX]{2,}\s*(\[ *\d+%\])?|-+ generated xml file: .*")
 
 
 class RunArguments(Arguments):
@@ -77,9 +80,12 @@ class RunTests:
                 content="No way to run this repository's tests was found; use `run` with a command of your own.",
                 is_error=True,
             )
-        failing = frozenset(cell.report.failed) | frozenset(cell.report.errored)
-        parts = [_summary(cell), *_changes(failing, self._failing), cell.output_tail.strip()]
-        self._failing = failing if cell.report.by_id else None
+        report = cell.report
+        failing = frozenset(report.failed) | frozenset(report.errored)
+        before = self._failing if report.by_id else None
+        parts = [_summary(cell), *_changes(failing, frozenset(report.passed), before), _tail(cell)]
+        # What was not run this time keeps its colour.
+        self._failing = ((self._failing or frozenset()) - frozenset(report.passed)) | failing if report.by_id else None
         return ToolOutput(content="\n".join(part for part in parts if part), is_error=cell.exit_code != 0)
 
 
@@ -92,10 +98,16 @@ def _summary(cell: Cell) -> str:
     return "\n".join([f"{cell.command}: {how}; {counts}.", *_names("failing", (*report.failed, *report.errored))])
 
 
-def _changes(now: frozenset[str], before: frozenset[str] | None) -> list[str]:
+def _tail(cell: Cell) -> str:
+    """The end of the output without what the counts say already: progress dots, and where the report went."""
+    lines = [line for line in cell.output_tail.strip().splitlines() if not _NOISE.fullmatch(line)]
+    return "\n".join(lines if cell.exit_code != 0 else lines[-_GREEN_LINES:])
+
+
+def _changes(now: frozenset[str], passed: frozenset[str], before: frozenset[str] | None) -> list[str]:
     if before is None:
         return []
-    return [*_names("newly failing since the last run", now - before), *_names("no longer failing", before - now)]
+    return [*_names("newly failing since the last run", now - before), *_names("no longer failing", before & passed)]
 
 
 def _names(title: str, ids: Collection[str]) -> list[str]:

@@ -38,6 +38,7 @@ def toolbox(sandbox: Sandbox) -> Toolbox:
         [
             TestReport(by_id=True, passed=("a",), failed=("b", "c")),
             TestReport(by_id=True, passed=("a", "b"), failed=("d",)),
+            TestReport(by_id=True),
         ]
     )
 
@@ -224,7 +225,8 @@ def test_test_results_name_what_changed_since_the_last_run(toolbox: Toolbox) -> 
 
     assert "1 passed, 2 failed" in first
     assert "newly failing since the last run:\n  d" in second
-    assert "no longer failing:\n  b\n  c" in second
+    assert "no longer failing:\n  b\ntail" in second  # c was not run
+    assert "no longer" not in call(toolbox, "run_tests", select=["nothing"]).content
 
 
 def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:
@@ -251,6 +253,9 @@ def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:
         ("read", '["x"]', "the arguments"),
         ("read", '"x', "not valid JSON"),
         ("read", '{"path": "\\ud800"}', "not valid JSON"),
+        ("edit", '{"path": "win.txt", "edits": [{"old": "     1  one", "new": "x"}]}', "line numbers of `read`"),
+        ("read", '{"path": "app/mony.py"}', "Did you mean app/money.py?"),
+        ("edit", '{"path": "money.py", "edits": [{"old": "a", "new": "x"}]}', "Did you mean app/money.py?"),
         ("edit", '{"path": "x"}', "either `edits` or `content`"),
     ],
 )
@@ -259,6 +264,18 @@ def test_a_bad_call_says_what_to_change(toolbox: Toolbox, name: str, arguments: 
 
     assert output.is_error
     assert says in output.content
+
+
+def test_a_list_in_a_string_is_understood(toolbox: Toolbox) -> None:
+    arguments = json.dumps({"path": "win.txt", "edits": json.dumps([{"old": "one", "new": "1"}])})
+
+    assert "+1" in toolbox.call(ToolCall(id="1", name="edit", arguments=arguments)).output.content
+
+
+def test_absolute_paths_below_the_root_are_understood(toolbox: Toolbox) -> None:
+    root = call(toolbox, "run", command="pwd").content.splitlines()[0]
+
+    assert "def half" in call(toolbox, "read", path=f"{root}/app/money.py").content
 
 
 @pytest.mark.parametrize("arguments", ['{"path": "win.txt"}', '"{\\"path\\": \\"win.txt\\"}"', '{"path":\n"win.txt"}'])

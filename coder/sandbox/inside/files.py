@@ -26,6 +26,15 @@ class Tree:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._openat2 = self._has_openat2()
 
+    def _checked(self, path: str) -> str:
+        """`path` relative to the root, if it can be that at all. Programs print absolute paths, so those are understood."""
+        inner = path[len(self.root) :].lstrip("/") if path.startswith(self.root + "/") else path
+        if not inner or "\0" in inner:
+            raise ValueError(f"{path!r} is not a path")
+        if inner.startswith("/"):
+            raise ValueError(f"{path!r} is not in the workspace")
+        return inner
+
     def _has_openat2(self) -> bool:
         try:
             os.close(self._open_kernel(".", os.O_RDONLY | os.O_DIRECTORY, 0))
@@ -35,7 +44,7 @@ class Tree:
 
     def open(self, path: str, flags: int, mode: int = 0) -> int:
         """A descriptor of `path`; what leads outside the root is a ValueError."""
-        name = checked(path)
+        name = self._checked(path)
         try:
             if self._openat2:
                 return self._open_kernel(name, flags, mode)
@@ -117,7 +126,7 @@ class Tree:
 
     def write(self, path: str, data: bytes) -> None:
         """Create or replace a file; its folders are made, its mode is kept, and a full disk leaves it as it was."""
-        name = checked(path)
+        name = self._checked(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK
         try:
             fd = self.open(name, flags, 0o644)
@@ -153,15 +162,6 @@ class Tree:
                 pass
             finally:
                 os.close(parent)
-
-
-def checked(path: str) -> str:
-    """`path` if it can be a relative path at all."""
-    if not path or "\0" in path:
-        raise ValueError(f"{path!r} is not a path")
-    if path.startswith("/"):
-        raise ValueError(f"{path!r} is not relative to the workspace")
-    return path
 
 
 def _regular(fd: int, path: str) -> os.stat_result:
