@@ -70,10 +70,14 @@ def execute(command: RunCommand, settings: Settings) -> RunResult:
             listeners=(watcher.hear,),
             progress=watcher.progress,
         )
-        with watcher:
-            services = app.services(forge, options)
-            sweep_orphans(services.sandboxes)
-            result = resolve(task, services)
+        try:
+            with watcher:
+                services = app.services(forge, options)
+                sweep_orphans(services.sandboxes)
+                result = resolve(task, services)
+        except KeyboardInterrupt:
+            console.print(f"interrupted; to go on: coder run --resume {task.run_id}", highlight=False)
+            raise
         journal = app.journals.open(task.run_id)
         verified = [e for e in journal.events if isinstance(e, Verified)]
         show_result(console, result, verified[-1].evidence if verified else None)

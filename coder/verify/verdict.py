@@ -24,6 +24,8 @@ class Cells:
     head_old: Cell | None = None
     exit_codes_only: bool = False
     """The command cannot tell test ids: everything rests on exit codes."""
+    changed: frozenset[str] = frozenset()
+    """Test files and what they use, as far as the patch adds or changes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Finding:
     what: str
     fatal: bool = False
     """The runs prove nothing when this is true: the runner itself may have been tampered with."""
+    of_the_runs: bool = False
+    """Seen in the runs, not in the patch: there is nothing to undo."""
 
     @override
     def __str__(self) -> str:
@@ -99,9 +103,17 @@ def proving_tests(cells: Cells) -> tuple[str, ...]:
         name
         for name in head.passed
         if name in cured
-        or (name in red and name not in red_already)
+        or (
+            name in red and name not in red_already and not (name in base.passed and _is_elsewhere(name, cells.changed))
+        )
         or (name not in known and name not in before.passed and name.split("::", 1)[0] in uncollected)
     )
+
+
+def _is_elsewhere(name: str, changed: Collection[str]) -> bool:
+    """Whether the test stands in a file that the patch leaves alone: red there only with the new tests, it is flaky."""
+    path = name.split("::", 1)[0]
+    return bool(changed) and "::" in name and "." in path.rpartition("/")[2] and path not in changed
 
 
 def _by_id(cells: Cells) -> _Judgement:
@@ -163,7 +175,7 @@ def _green(cells: Cells) -> _Judgement:
     proving = proving_tests(cells)
     known = _known_failures(cells.base.report, proving)
     if not cells.head.report.passed:
-        return _Judgement("unverified", ("no test passed on head", *known), ("Add a test that shows the fix.",))
+        return _no_test_passed(cells, known)
     before = cells.base_new or cells.base
     contradiction = cells.head.report.problem or before.report.problem
     if proving and contradiction is None:
@@ -184,6 +196,18 @@ def _green(cells: Cells) -> _Judgement:
         return _Judgement("passing", (counts, reason, *known), (_told(cells.base_new, reason),))
     reason = "no new or changed test fails on base: they pass without the fix too"
     return _Judgement("passing", (counts, reason, *known), (f"{reason}. {_WANTED}",))
+
+
+def _no_test_passed(cells: Cells, known: tuple[str, ...]) -> _Judgement:
+    """Head ran no test to success. Where base did not either, the environment is to blame, and no other patch would help."""
+    base = cells.base.report
+    if base.passed or not (base.failed or base.errored):
+        return _Judgement("unverified", ("no test passed on head", *known), ("Add a test that shows the fix.",))
+    told = [
+        line.strip() for line in cells.base.output_tail.splitlines() if line.startswith(("E ", "ERROR", "ImportError"))
+    ]
+    why = (f"the environment cannot run the tests: {told[-1][:300]}",) if told else ()
+    return _Judgement("unverified", ("no test passes on base or on head", *why, *known))
 
 
 _WANTED: Final = "Add a test that fails without the change, for the reason the issue gives, and passes with it."
@@ -265,8 +289,9 @@ def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
         kind = "passing"
         listed = ("red before and green after, but not called proven because of the changes below", *listed)
     objections = judged.objections
-    if findings and kind != judged.kind:
-        objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *listed[1:])))
+    undo = [str(finding) for finding in serious_first[:_MAX_FINDINGS] if not finding.of_the_runs]
+    if undo and kind != judged.kind:
+        objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *undo)))
     reasons = (*judged.reasons, *listed) if kind == judged.kind else (*listed, *judged.reasons)
     return Verdict(kind=kind, reasons=reasons, objections=objections)
 

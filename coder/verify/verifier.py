@@ -1,6 +1,6 @@
 """Proves or disproves a patch: runs the tests of base and head in fresh sandboxes and compares them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -133,7 +133,7 @@ class CellVerifier:
         found = (*findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha)), *unsteady)
         judged = verdict(cells, findings=found)
         if judged.kind in {"proven", "passing"} and not cells.exit_codes_only:
-            found = (*found, *self._base_again(cells, image, tests))
+            cells = self._proof_again(cells, image, tests)
             judged = verdict(cells, findings=(*found, *self._canary(cells, patch, image, tests)))
         ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
         evidence = self._evidence(
@@ -173,7 +173,8 @@ class CellVerifier:
         if touched.restored:
             old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=touched.restored)
             head_old = self._cell("head+old tests", old, image, tests, number)
-        return Cells(base, head, base_new, head_old, exit_codes_only=tests.kind == "exit_code")
+        changed = frozenset(touched.swapped)
+        return Cells(base, head, base_new, head_old, exit_codes_only=tests.kind == "exit_code", changed=changed)
 
     def _cell(self, name: CellName, tree_sha: str, image: Image, tests: TestCommand, number: int) -> Cell:
         """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
@@ -190,25 +191,34 @@ class CellVerifier:
     def _second_look(
         self, cells: Cells, patch: Patch, image: Image, tests: TestCommand, number: int
     ) -> tuple[Cells, tuple[Finding, ...]]:
-        """Run head again when tests newly fail: those that pass then are flaky, and are named instead of counted."""
-        base, head = cells.base.report, cells.head.report
+        """Run again what newly fails on head, with the new tests or the old: what passes then is flaky, and is named."""
+        base, head, old = cells.base.report, cells.head.report, cells.head_old
+        unsteady: tuple[str, ...] = ()
         failing = newly_failing(base, head) if base.by_id and head.by_id else ()
-        if not failing:
-            return cells, ()
-        again = self._cell("head", patch.tree_sha, image, tests, number)
-        if not again.report.by_id or newly_failing(base, again.report):
-            return cells, ()
-        return replace(cells, head=again), _flaky(failing)
+        if failing:
+            again = self._cell("head", patch.tree_sha, image, tests, number)
+            unsteady = tuple(name for name in failing if name in again.report.passed)
+            # With a report of its own the second run stands for the first; else only what it showed is taken over.
+            whole = again.report.by_id and not newly_failing(base, again.report)
+            cells = replace(cells, head=again if whole else steadied(cells.head, unsteady))
+        if old is not None and old.report.by_id:
+            fell = [name for name in newly_failing(base, old.report) if name in cells.head.report.passed]
+            if fell:
+                again = self._cell("head+old tests", old.tree_sha, image, tests, number)
+                cells = replace(cells, head_old=steadied(old, [name for name in fell if name in again.report.passed]))
+        return cells, _flaky(unsteady)
 
-    def _base_again(self, cells: Cells, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
-        """Run base once more when the proof is that its own red tests are cured: were they red for a reason?"""
+    def _proof_again(self, cells: Cells, image: Image, tests: TestCommand) -> Cells:
+        """Run the red side of the proof once more: a test that passes there now was red by chance, and proves nothing."""
         proving = proving_tests(cells)
-        if cells.base_new is not None or not proving:
-            return ()
-        self._progress("testing base once more")
-        with self._open(cells.base.tree_sha, image) as sandbox:
-            again = run_cell(sandbox, "base", cells.base.tree_sha, tests, self._timeout_s)
-        return _flaky([name for name in proving if name in again.report.passed])
+        if not proving:
+            return cells
+        before = cells.base_new or cells.base
+        self._progress(f"testing {before.name} once more")
+        with self._open(before.tree_sha, image) as sandbox:
+            again = run_cell(sandbox, before.name, before.tree_sha, tests, self._timeout_s)
+        steady = steadied(before, [name for name in proving if name in again.report.passed])
+        return replace(cells, base=steady) if cells.base_new is None else replace(cells, base_new=steady)
 
     def _canary(self, cells: Cells, patch: Patch, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
         """Whether a test that must fail does fail beside the green ones, and the proving pass again; findings if not."""
@@ -280,7 +290,20 @@ class CellVerifier:
 
 def _flaky(names: Sequence[str]) -> tuple[Finding, ...]:
     what = "failed in one of two runs of the same code: flaky"
-    return tuple(Finding(name, 0, what) for name in names[:_MAX_FLAKY])
+    return tuple(Finding(name, 0, what, of_the_runs=True) for name in names[:_MAX_FLAKY])
+
+
+def steadied(cell: Cell, names: Collection[str]) -> Cell:
+    """The cell with `names`, which failed in it and passed in a second run of the same code, counted as passed."""
+    if not names:
+        return cell
+    report = cell.report
+    kept = {
+        "failed": tuple(name for name in report.failed if name not in names),
+        "errored": tuple(name for name in report.errored if name not in names),
+        "passed": tuple(sorted({*report.passed, *names})),
+    }
+    return cell.model_copy(update={"report": report.model_copy(update=kept)})
 
 
 def _not_verified(cells: Cells, image: Image, paths: Sequence[str], tests: TestCommand) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -309,3 +310,29 @@ def test_an_excerpt_keeps_the_failures_that_matter() -> None:
     assert excerpt(output, ["t.py::TestA::test_x"]) == "___ TestA.test_x ___\nE   first"
     assert excerpt(output).startswith("=== FAILURES ===")
     assert excerpt("make: *** [test] Error 1") == "make: *** [test] Error 1"
+
+
+def test_an_old_flake_in_a_file_that_the_patch_leaves_alone_proves_nothing() -> None:
+    elsewhere = "tests/test_other.py::test_flaky"
+    cells = four(
+        base=cell("base", [OLD, elsewhere]),
+        base_new=cell("base+new tests", [OLD, NEW], [elsewhere]),
+        head=cell("head", [OLD, NEW, elsewhere]),
+        head_old=cell("head+old tests", [OLD, elsewhere]),
+    )
+    changed = replace(cells, changed=frozenset({"tests/test_new.py"}))
+
+    assert proving_tests(changed) == ()
+    assert verdict(changed).kind == "passing"
+    assert proving_tests(replace(cells, changed=frozenset({"tests/test_other.py"}))) == (elsewhere,)
+
+
+def test_where_base_cannot_run_its_tests_either_nothing_is_sent_back() -> None:
+    base = cell("base", errored=["tests/test_a.py"])
+    told = base.model_copy(update={"output_tail": "E   ImportError: needs Python 3.12\n1 error"})
+
+    judged = verdict(Cells(told, cell("head", errored=["tests/test_a.py"])))
+
+    assert judged.kind == "unverified"
+    assert judged.objections == ()
+    assert any("needs Python 3.12" in reason for reason in judged.reasons)

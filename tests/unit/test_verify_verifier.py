@@ -195,8 +195,8 @@ def verified(*runs: Run, paths: Sequence[str] = ("a.py", "tests/t.py")) -> tuple
     return verifier.verify(patch, image=IMAGE, round=1), sandboxes
 
 
-def test_five_runs_make_a_proof() -> None:
-    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, BOTH)
+def test_six_runs_make_a_proof() -> None:
+    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH)
 
     assert made.verdict.kind == "proven", made.verdict
     assert made.evidence.proving_tests == ("t.py::test_new",)
@@ -210,7 +210,7 @@ def test_five_runs_make_a_proof() -> None:
 def test_a_runner_that_does_not_see_failures_proves_nothing(reported: str, kind: str) -> None:
     song = Run({OLD: "pass", NEW: "pass"}, canary=reported)
 
-    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, song)
+    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, song)
 
     assert made.verdict.kind == kind
     assert bool(made.evidence.proving_tests) == (kind == "proven")
@@ -220,14 +220,14 @@ def test_a_runner_that_does_not_see_failures_proves_nothing(reported: str, kind:
 def test_a_failure_that_is_not_reported_at_all_is_compared_with_base(on_base: str, kind: str) -> None:
     song, base = Run({OLD: "pass", NEW: "pass"}, canary="absent"), Run({OLD: "pass"}, canary=on_base)
 
-    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, song, base)
+    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, song, base)
 
     assert made.verdict.kind == kind
     assert sandboxes.left == []
 
 
 def test_a_proving_test_that_fails_the_second_time_proves_nothing() -> None:
-    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW)
+    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, RED_NEW)
 
     assert made.verdict.kind == "passing"
     assert any("did not when it was run again" in reason for reason in made.verdict.reasons)
@@ -236,10 +236,39 @@ def test_a_proving_test_that_fails_the_second_time_proves_nothing() -> None:
 def test_a_failure_that_does_not_come_back_is_flaky_and_named() -> None:
     flaky = Run({OLD: "failure", NEW: "pass"})
 
-    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH, BOTH)
+    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH, RED_NEW, BOTH)
 
     assert made.verdict.kind == "passing"
     assert any("t.py::test_old: failed in one of two runs" in reason for reason in made.verdict.reasons)
+    assert not any("Undo" in objection for objection in made.verdict.objections)
+
+
+def test_a_test_that_was_red_on_base_by_chance_proves_nothing() -> None:
+    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, BOTH, BOTH)
+
+    assert made.verdict.kind == "passing"
+    assert made.evidence.proving_tests == ()
+    assert sandboxes.left == []
+
+
+def test_an_old_test_that_fails_once_in_its_old_form_is_not_held_against_the_patch() -> None:
+    flaky = Run({OLD: "failure"})
+
+    made, _ = verified(GREEN, BOTH, RED_NEW, flaky, GREEN, RED_NEW, BOTH)
+    broken, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky)
+
+    assert made.verdict.kind == "proven"
+    assert broken.verdict.kind == "unverified"
+
+
+def test_of_two_failures_the_one_that_comes_back_is_a_regression_and_the_other_is_flaky() -> None:
+    base = Run({OLD: "pass", NEW: "pass"})
+    both, one = Run({OLD: "failure", NEW: "failure"}), Run({OLD: "pass", NEW: "failure"})
+
+    made, _ = verified(base, both, base, base, one)
+
+    assert made.verdict.kind == "regressed"
+    assert made.verdict.reasons[0] == "1 test newly failing: t.py::test_new"
 
 
 def test_a_failure_that_comes_back_is_a_regression() -> None:
