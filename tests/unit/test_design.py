@@ -132,7 +132,7 @@ def test_every_configuration_file_is_toml() -> None:
 def test_every_command_in_the_readme_exists() -> None:
     text = (ROOT / "README.md").read_text()
     blocks = "\n".join(re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL))
-    coder = {m[1] for m in re.finditer(r"(?m)^(?:\$ )?coder ([a-z]+)", blocks)}
+    coder = {m[1] for m in re.finditer(r"(?m)^(?:\$ )?coder ([a-z-]+)", blocks)}
     make = {m[1] for m in re.finditer(r"(?m)^(?:\$ )?make ([a-z]+)", blocks)}
     helped = subprocess.run(
         [sys.executable, "-m", "coder", "--help"], check=True, capture_output=True, text=True, cwd=ROOT

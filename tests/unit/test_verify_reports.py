@@ -1,4 +1,4 @@
-"""Reports as real runners wrote them (go 1.19, node 18, Jest 30, Vitest 4, Mocha 11, cargo 1.95), and hostile ones."""
+"""Reports as runners write them: go, node, Jest, Vitest, Mocha and cargo as they wrote it here, the others made in their shape; and hostile ones."""
 
 import json
 from collections.abc import Callable
