@@ -27,5 +27,9 @@ if [ -f "$work/pull-request/body.md" ]; then
     cat "$work/pull-request/body.md"
     echo "=== files: $work/pull-request"
 fi
+case $code in
+    0) echo "=== verdict: proven" ;;
+    *) echo "=== not proven: coder run ended with code $code (README.md has the list)" ;;
+esac
 [ -z "$(git -C "$work/bills" status --porcelain)" ] || { echo "demo: the working files were touched" >&2; exit 1; }
 exit "$code"

@@ -56,8 +56,16 @@ if ! command -v dockerd >/dev/null 2>&1 || ! command -v debootstrap >/dev/null 2
         fail "docker.io could not be installed: see above"
 fi
 
+# A machine that was switched off leaves files with process ids that may belong to other programs now.
+forget_stale() { # file, program
+    [ -f "$1" ] || return 0
+    [ "$(cat "/proc/$(cat "$1")/comm" 2>/dev/null)" = "$2" ] || rm -f "$1"
+}
+
 # A package's own start script may have started it already.
 if ! ready; then
+    forget_stale /var/run/docker.pid dockerd
+    forget_stale /var/run/docker/containerd/containerd.pid containerd
     echo "ensure-docker: starting dockerd (log: $log)"
     nohup dockerd >>"$log" 2>&1 </dev/null &
 fi
