@@ -8,7 +8,7 @@ import pytest
 
 from coder.agent.loop import Agent
 from coder.errors import ContextOverflowError
-from coder.model.profile import ModelProfile, Prices
+from coder.model.profile import ModelProfile
 from coder.model.scripted import ScriptedModel, Turn
 from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.tools.base import Toolbox
@@ -23,17 +23,9 @@ from coder.trace.recall import Recall
 from coder.trace.state import conversation, spent, state_of
 from coder.types import Completion, Limits, Message, Outcome, ToolCall, ToolSpec, Usage
 from tests.contract.sandbox_support import committed, local_backend
+from tests.values import scripted_profile
 
-PROFILE = ModelProfile(
-    name="scripted",
-    model="scripted",
-    route="hosted_vllm",
-    api_base="http://127.0.0.1:1",
-    api_key_env="NONE",
-    window_tokens=262_144,
-    max_output_tokens=16_000,
-    prices=Prices(input=0.6, cached_input=0.15, output=2.5),
-)
+PROFILE = scripted_profile()
 HAND_IN = {"title": "t", "summary": "s", "confirm": True}
 
 

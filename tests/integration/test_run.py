@@ -11,7 +11,6 @@ from typing_extensions import override
 from coder.codemap.map import CodeMap
 from coder.errors import ForgeError, PermissionDeniedError
 from coder.forge.memory import InMemoryForge, MemoryIssue
-from coder.model.profile import ModelProfile, Prices
 from coder.model.scripted import ScriptedModel
 from coder.policy import Policy
 from coder.run import resolve
@@ -22,18 +21,10 @@ from coder.trace.journal import JournalStore
 from coder.types import Completion, Limits, Message, Remote, RepoRef, RunResult, Task, ToolCall
 from coder.workspace.workspace import Workspace
 from tests.contract.sandbox_support import git, settings
+from tests.values import scripted_profile
 
 DEMO = Path(__file__).parents[2] / "demo"
-PROFILE = ModelProfile(
-    name="scripted",
-    model="scripted-model",
-    route="hosted_vllm",
-    api_base="http://127.0.0.1:1",
-    api_key_env="NONE",
-    window_tokens=262_144,
-    max_output_tokens=16_000,
-    prices=Prices(input=0.6, cached_input=0.15, output=2.5),
-)
+PROFILE = scripted_profile()
 
 
 class Forge(InMemoryForge):

@@ -2,25 +2,16 @@ import pytest
 
 from coder.errors import ContextOverflowError, ModelError
 from coder.model.fallback import FallbackModel
-from coder.model.profile import ModelProfile, Prices
 from coder.model.protocol import CompletionRequest
 from coder.model.scripted import ScriptedModel, Turn
 from coder.types import Message
+from tests.values import scripted_profile
 
 REQUEST = CompletionRequest((Message(role="user", content="hi"),), (), 100, 10, "run")
 
 
 def model(name: str, *turns: Turn) -> ScriptedModel:
-    profile = ModelProfile(
-        name=name,
-        model=name,
-        route="hosted_vllm",
-        api_base="http://127.0.0.1:1",
-        api_key_env="NONE",
-        window_tokens=1000,
-        max_output_tokens=100,
-        prices=Prices(input=1, cached_input=1, output=1),
-    )
+    profile = scripted_profile(name)
     return ScriptedModel(profile, turns)
 
 

@@ -1,0 +1,18 @@
+"""Values that many tests need."""
+
+from coder.model.profile import ModelProfile, Prices
+
+
+def scripted_profile(name: str = "scripted", **changes: object) -> ModelProfile:
+    """A model at Kimi K2 Thinking's prices that nobody can reach."""
+    fields: dict[str, object] = {
+        "name": name,
+        "model": name,
+        "route": "hosted_vllm",
+        "api_base": "http://127.0.0.1:1",
+        "api_key_env": "NONE",
+        "window_tokens": 262_144,
+        "max_output_tokens": 16_000,
+        "prices": Prices(input=0.6, cached_input=0.15, output=2.5),
+    }
+    return ModelProfile.model_validate(fields | changes)
