@@ -38,6 +38,12 @@ def test_what_is_inside_is_read(tree: Tree, path: str) -> None:
     assert tree.read(path, 100) == b"content"
 
 
+def test_an_absolute_path_below_the_root_is_understood(tree: Tree) -> None:
+    assert tree.read(f"{tree.root}/folder/file", 100) == b"content"
+    with pytest.raises(ValueError, match="outside"):
+        tree.read(f"{tree.root}/../outside", 100)
+
+
 @pytest.mark.parametrize(
     "path",
     ["../outside", "escape", "folder/climb/etc/passwd", "absolute", "magic", "folder/../../outside", "/x", "", "a\0"],

@@ -32,7 +32,7 @@ class Tree:
         if not inner or "\0" in inner:
             raise ValueError(f"{path!r} is not a path")
         if inner.startswith("/"):
-            raise ValueError(f"{path!r} is not in the workspace")
+            raise ValueError(f"{path!r} is outside the workspace")
         return inner
 
     def _has_openat2(self) -> bool:
