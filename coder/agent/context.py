@@ -11,7 +11,7 @@ from coder.prompts import render
 from coder.trace.events import Answered, Event, Opened, Summarised, Told, ToolFinished
 from coder.trace.journal import Journal
 from coder.trace.state import conversation, spent
-from coder.types import Completion, Limits, Message
+from coder.types import Completion, Limits, Message, Spent
 
 CALL_DEADLINE_S = 900.0
 """Wall clock of one model call with its retries."""
@@ -25,6 +25,7 @@ class Context:
     def __init__(self, model: ModelClient, journal: Journal, limits: Limits) -> None:
         self._model, self._journal, self._limits = model, journal, limits
         self._economy = Economy(model.profile)
+        self._added_up = ("", Spent())
         self._messages = conversation(journal.events)
         self._tools = next(e.tools for e in journal.events if isinstance(e, Opened))
 
@@ -47,7 +48,7 @@ class Context:
 
     def _room(self) -> int:
         estimate = window.tokens(self._messages, self._tools)
-        return budget.room(estimate, self._model.profile, self._limits, spent(self._journal.entries))
+        return budget.room(estimate, self._model.profile, self._limits, self._spent())
 
     def _summarise(self, keep: int) -> None:
         """Let the model write down what it needs of the steps before `keep`; without a usable answer nothing changes.
@@ -83,7 +84,7 @@ class Context:
         if not isinstance(events[-1], Told) and (text := stuck.reminder(events)):
             self.tell(step, "stuck", advice=text)
         warned = any(isinstance(e, Told) and e.reason == "budget" for e in events)
-        if not warned and (text := budget.warning(self._limits, spent(self._journal.entries))):
+        if not warned and (text := budget.warning(self._limits, self._spent())):
             self.tell(step, "budget", advice=text)
 
     def tell(
@@ -94,9 +95,16 @@ class Context:
         silent = reason in {"no_tool_call", "cut_short"}
         self.record(Told(step=step, reason=reason, message=message, replaces_answer=silent))
 
+    def _spent(self) -> Spent:
+        """What is used so far; added up again only when something was journalled since."""
+        digest = self._journal.digest
+        if self._added_up[0] != digest:
+            self._added_up = (digest, spent(self._journal.entries))
+        return self._added_up[1]
+
     def _request(self, room: int, *more: Message) -> CompletionRequest:
         messages = [*self._messages, *more]
-        left_usd = self._limits.max_cost_usd - spent(self._journal.entries).cost_usd
+        left_usd = self._limits.max_cost_usd - self._spent().cost_usd
         return CompletionRequest(
             messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id, max_cost_usd=left_usd
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import takewhile
 
 from coder.trace.events import Answered, Event, Told, ToolFinished
@@ -97,6 +98,7 @@ def stop(events: Sequence[Event]) -> str | None:
     return None
 
 
+@lru_cache(maxsize=512)
 def _canonical(arguments: str) -> str:
     try:
         return json.dumps(json.loads(arguments, strict=False), sort_keys=True)
