@@ -11,7 +11,7 @@ from coder.policy import Policy
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.trace.events import Entry
 from coder.trace.journal import JournalStore
-from coder.types import TreePack
+from coder.types import Followup, TreePack
 from coder.verify.commands import TestCommand
 from coder.workspace.repository import Repository
 from coder.workspace.workspace import Workspace
@@ -36,6 +36,8 @@ class Services:
     listeners: tuple[Callable[[Entry], None], ...] = ()
     progress: Callable[[str], None] = lambda _: None
     """What is going on, for a person who watches."""
+    inbox: Callable[[str], tuple[Followup, ...]] = lambda _: ()
+    """What permitted people said to a run (by its id) while it works, oldest first; also what it has taken already."""
     dry_run: Path | None = None
     """Write the pull request into this folder instead of publishing it."""
 

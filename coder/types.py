@@ -157,6 +157,8 @@ class Task(Value):
     """The comment that asked, when a comment did; it gets the reaction."""
     base_ref: str | None = None
     """Branch or commit to work from; None is the default branch."""
+    mode: Literal["fix", "plan"] = "fix"
+    """`plan`: look, write a plan, and wait for a person's word before anything is changed."""
     model: str
     """Name of a model profile."""
     limits: Limits = Limits()
@@ -182,6 +184,31 @@ class Problem(Value):
     url: str | None = None
     withheld: tuple[str, ...] = ()
     """What was left out and why, a line each; printed in the pull request."""
+
+
+class ReviewThread(Value):
+    """A review's comment on a line of our pull request."""
+
+    comment_id: int
+    path: str
+    line: int | None = None
+    """None when it belongs to the whole file, or to a line that is gone."""
+    note: Note
+
+
+class Followup(Value):
+    """What is added to a run that exists: the same conversation goes on, and the same branch gets new commits."""
+
+    id: str
+    """Equal for redeliveries of the same event; a run takes each once."""
+    kind: Literal["answer", "approve", "revise", "review", "check_failure", "continue", "steer", "stop"]
+    note: Note
+    """Who said it, and what; for a failed check the trimmed log, untrusted."""
+    threads: tuple[ReviewThread, ...] = ()
+    add_cost_usd: float = Field(default=0.0, ge=0)
+    """Dollars on top of the run's limit."""
+    comment_id: int | None = None
+    """The comment that asked, when a comment did; it gets the reaction."""
 
 
 class Base(Value):
@@ -327,7 +354,8 @@ class Verdict(Value):
 class Outcome(Value):
     """How the agent's part ended."""
 
-    kind: Literal["submitted", "limit", "stuck", "failed"]
+    kind: Literal["submitted", "asked", "stopped", "limit", "stuck", "failed"]
+    """`asked`: it waits for a person's answer to `reason`, or word on the plan that stands there."""
     reason: str = ""
     submission: Submission | None = None
 

@@ -9,6 +9,7 @@ from coder.types import (
     Checkpoint,
     Completion,
     Evidence,
+    Followup,
     Message,
     Outcome,
     Patch,
@@ -37,6 +38,13 @@ class Resumed(Value):
 
     type: Literal["resumed"] = "resumed"
     version: str
+
+
+class Continued(Value):
+    """Somebody added to a run that had ended or waits: it is open again."""
+
+    type: Literal["continued"] = "continued"
+    followup: Followup
 
 
 class ProblemRead(Value):
@@ -102,8 +110,10 @@ class Told(Value):
 
     type: Literal["told"] = "told"
     step: int
-    reason: Literal["no_tool_call", "cut_short", "stuck", "budget", "objection"]
+    reason: Literal["no_tool_call", "cut_short", "stuck", "budget", "objection", "followup"]
     message: Message
+    followup: str = ""
+    """Id of the `Followup` that it passes on, when it does."""
     replaces_answer: bool = False
 
 
@@ -167,6 +177,7 @@ class Finished(Value):
 Event = Annotated[
     RunStarted
     | Resumed
+    | Continued
     | ProblemRead
     | Prepared
     | Opened
