@@ -94,12 +94,28 @@ class Submission(Value):
     """What the model says the new test fails with on the base commit."""
 
 
+class TestCounts(Value):
+    """How many tests a tool call saw end how: what the loop measures progress by."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    passed: int = 0
+    failed: int = 0
+    errored: int = 0
+    selection: tuple[str, ...] = ()
+    """What was asked for; empty is the whole suite. Counts of different selections do not compare."""
+
+
 class ToolOutput(Value):
     """What a tool gives back to the model. An error is a result that the model can act on."""
 
     content: str
     is_error: bool = False
     submission: Submission | None = None
+    question: str | None = None
+    """The segment ends: a person is asked this."""
+    tests: TestCounts | None = None
+    """None when no tests were run, or only an exit code is known of them."""
 
 
 # --- the task ---------------------------------------------------------------------------------------------------------
