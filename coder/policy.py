@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from coder.types import Value, VerdictKind
+from coder.verify.rules import ProofRules
 from coder.workspace.policy import PatchRules
 
 
@@ -19,6 +20,7 @@ class Policy(Value):
     """How the tests are run; None finds it out."""
     test_timeout_s: float = Field(default=900, gt=0)
     """Wall clock of one run of the tests."""
+    proof: ProofRules = ProofRules()
     map_tokens: int = Field(default=1_500, ge=128)
     """Size of the code map in the opening message."""
     history: int = Field(default=50, ge=1)

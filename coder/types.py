@@ -234,6 +234,15 @@ class Cell(Value):
     """The last part of the output, for objections and for people."""
 
 
+class FlakyTest(Value):
+    """A test that passed in some runs of the same code and not in others: `passed` of `runs` in that cell."""
+
+    name: str
+    cell: Literal["base", "base+new tests", "head", "head+old tests"]
+    passed: int
+    runs: int
+
+
 class Evidence(Value):
     """What was run to reach a verdict; enough to run it again."""
 
@@ -249,6 +258,12 @@ class Evidence(Value):
     """Tests that fail on base and pass on head."""
     not_verified: tuple[str, ...] = ()
     """What was not run or could not be known, a line each."""
+    flaky: tuple[FlakyTest, ...] = ()
+    """Neither a regression nor a proof."""
+    hunks_tried: int = 0
+    """Parts of a proven change that were taken out, one at a time, before the tests ran again."""
+    unexercised: tuple[str, ...] = ()
+    """Those of them without which every test passed all the same, as `path:10-14`."""
 
 
 VerdictKind = Literal["proven", "passing", "unverified", "regressed", "no_change", "refused"]

@@ -1,0 +1,137 @@
+"""Runs of the tests of one verdict: each in a sandbox of its own, the base's outcome kept from round to round."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from coder.errors import SandboxError
+from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
+from coder.types import Cell
+from coder.verify.canary import MAX_FILES
+from coder.verify.cells import CellName, run_cell
+from coder.verify.runners import TestCommand
+
+
+class TreeEntry(Protocol):
+    """One file of a tree."""
+
+    @property
+    def blob_sha(self) -> str:
+        """The id of its content."""
+        ...
+
+
+class Trees(Protocol):
+    """The git trees that cells are made of; `coder.workspace.repository.Repository` is one. All raise `WorkspaceError`."""
+
+    def files(self, tree_ish: str) -> Mapping[str, TreeEntry]:
+        """Every file of a commit or tree by path."""
+        ...
+
+    def read(self, tree_ish: str, path: str) -> bytes:
+        """The bytes of one file."""
+        ...
+
+    def tree_sha(self, commit_sha: str) -> str:
+        """The id of a commit's tree."""
+        ...
+
+    def overlay(self, tree_sha: str, *, source_tree: str, paths: Sequence[str]) -> str:
+        """A tree like `tree_sha` with `paths` as in `source_tree`, absent where it has none."""
+        ...
+
+    def commit_tree(
+        self,
+        tree_sha: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        author_name: str,
+        author_email: str,
+        timestamp: int,
+    ) -> str:
+        """Store a commit; equal arguments give equal ids."""
+        ...
+
+    def pack(self, commit_sha: str, *, depth: int) -> TreePack:
+        """What a sandbox is filled with."""
+        ...
+
+
+@dataclass(slots=True)
+class Runs:
+    """Makes the runs of one verdict. A sandbox is closed before the next opens."""
+
+    trees: Trees
+    sandboxes: SandboxProvider
+    image: Image
+    timeout_s: float
+    labels: Mapping[str, str]
+    progress: Callable[[str], None]
+    number: int
+    """The round, for those who watch."""
+    known: dict[tuple[str, str, str], Cell] = field(default_factory=dict)
+    """Runs of base that are there already; shared by the rounds."""
+    spent_s: float = 0.0
+    """Seconds of test runs so far."""
+
+    def cell(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
+        """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
+        key = (tree_sha, self.image.digest, tests.line(""))
+        if name == "base" and key in self.known:
+            return self.known[key]
+        self.progress(f"round {self.number}: testing {name}")
+        with self.open(tree_sha) as sandbox:
+            cell = self.run(sandbox, name, tree_sha, tests)
+        if name == "base":
+            self.known[key] = cell
+        return cell
+
+    def run(self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
+        """One run in a sandbox that is open."""
+        cell = run_cell(sandbox, name, tree_sha, tests, self.timeout_s)
+        # A killed run has no report of its own, but took its time.
+        self.spent_s += self.timeout_s if cell.exit_code is None else cell.duration_s
+        return cell
+
+    def again(
+        self, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float
+    ) -> tuple[Cell, ...]:
+        """Up to `times` runs in one fresh sandbox, its files put back in between; no new one begins after `seconds`."""
+        if times < 1 or seconds <= 0:
+            return ()
+        self.progress(f"round {self.number}: testing {name}, up to {times} times")
+        with self.open(tree_sha) as sandbox:
+            return self.repeat(sandbox, name, tree_sha, tests, times=times, seconds=seconds)
+
+    def repeat(
+        self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float
+    ) -> tuple[Cell, ...]:
+        """The same in a sandbox that is open and as it was loaded. A sandbox that dies ends it: what ran before counts."""
+        begun, cells = self.spent_s, list[Cell]()
+        while len(cells) < times and self.spent_s - begun < seconds:
+            try:
+                if cells:
+                    sandbox.restore("")
+                cells.append(self.run(sandbox, name, tree_sha, tests))
+            except SandboxError:
+                break
+        return tuple(cells)
+
+    def open(self, tree_sha: str) -> Sandbox:
+        """A fresh sandbox with exactly this tree, and no history."""
+        commit = self.trees.commit_tree(
+            tree_sha,
+            parents=(),
+            message="tree under test",
+            author_name="coder",
+            author_email="coder@localhost",
+            timestamp=0,
+        )
+        return self.sandboxes.open(self.image, self.trees.pack(commit, depth=1), labels=self.labels)
+
+
+def files_of(tests: TestCommand, names: Sequence[str]) -> TestCommand:
+    """The command for the files (packages, classes) that these tests stand in; the whole suite where they are too many."""
+    places = list(dict.fromkeys(name.split("::", 1)[0] for name in names))
+    return tests.selecting(places) if len(places) <= MAX_FILES else tests
