@@ -13,6 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -28,7 +29,7 @@ from coder.model.profile import ModelProfile
 from coder.model.protocol import CompletionRequest
 from coder.model.retry import MAX_TRIES, describe, pause_s
 from coder.model.routes import litellm_arguments
-from coder.model.transport import Exchange, TapTransport
+from coder.model.transport import Exchange, Settled, TapTransport
 from coder.model.wire import HistoryEncoder
 from coder.types import Completion, Usage
 
@@ -217,7 +218,8 @@ class LitellmClient:
             cache_key=question.request.cache_key,
         )
         client = self._over(TapTransport(self._inner(), exchange), litellm)
-        await asyncio.wait_for(litellm.acompletion(client=client, timeout=left_s, **arguments), left_s)
+        with suppress(Settled):
+            await asyncio.wait_for(litellm.acompletion(client=client, timeout=left_s, **arguments), left_s)
 
     def _over(self, transport: httpx.AsyncBaseTransport, litellm: Any) -> Any:
         """The kind of client that litellm takes for this route, over `transport`."""

@@ -2,7 +2,8 @@
 
 litellm builds the request (route, addresses, headers, the provider's dialect). What comes back is taken here: its streaming
 layer reports an early end as `stop`, invents usage, and merges or drops parallel calls. So the answer is kept in the
-`Exchange`, and litellm is handed a stand-in that it cannot stumble over.
+`Exchange`, and `Settled` takes the way back through litellm: what it would do with an answer or an error (prices, logs,
+callbacks, exceptions of its own) costs more than the request, and none of it is wanted.
 """
 
 import json
@@ -25,6 +26,10 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 
 
+class Settled(BaseException):
+    """The exchange is over and its result stands there. Not an `Exception`: litellm and its SDKs catch those and go on."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """One attempt: what it may do, and what came of it."""
@@ -34,7 +39,6 @@ class Exchange:
     read_timeout_s: float
     """Longest silence between two pieces of the answer."""
     max_body_bytes: int | None = None
-    requests: int = 0
     began: bool = False
     """The provider accepted the request and began to answer, so that it will be billed."""
     request_bytes: int = 0
@@ -52,27 +56,27 @@ class TapTransport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, read to the end, and answer with a stand-in. A second request of the same attempt is refused."""
+        """Send and read to the end; never returns, so that an attempt is one request.
+
+        Raises:
+            Settled: Always; what came of it is in the exchange.
+        """
         exchange = self.exchange
-        exchange.requests += 1
-        if exchange.requests > 1:
-            raise httpx.ReadError("one request per attempt", request=request)
         request = await self._prepared(request)
         limit = exchange.max_body_bytes
         if limit is not None and exchange.request_bytes > limit:
             detail = f"the request has {exchange.request_bytes} bytes, the provider takes {limit}"
             exchange.failure = Failure("context", detail)
-            raise httpx.ReadError(detail, request=request)
+            raise Settled
         try:
             response = await self.inner.handle_async_request(request)
             try:
-                return await self._read(response, request)
+                await self._read(response)
             finally:
                 await response.aclose()
         except httpx.HTTPError as exc:
             exchange.failure = Failure("network", f"{type(exc).__name__}: {exc}".rstrip(": "))
-            # Not the original: on some classes litellm sends again.
-            raise httpx.ReadError("the exchange failed", request=request) from exc
+        raise Settled
 
     async def _prepared(self, request: httpx.Request) -> httpx.Request:
         exchange = self.exchange
@@ -86,21 +90,17 @@ class TapTransport(httpx.AsyncBaseTransport):
         extensions = {**request.extensions, "timeout": timeout.as_dict()}
         return httpx.Request(request.method, request.url, headers=headers, content=body, extensions=extensions)
 
-    async def _read(self, response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    async def _read(self, response: httpx.Response) -> None:
         exchange = self.exchange
         if response.status_code != _OK:
             body = (await _read_bytes(response, _MAX_ERROR_BYTES, exchange)).decode("utf-8", "replace")
             exchange.failure = classify(response.status_code, response.headers, body)
-            status = response.status_code if response.status_code >= 400 else 502  # noqa: PLR2004 -- HTTP's own number
-            return httpx.Response(status, json={"error": {"message": "see the exchange"}}, request=request)
+            return
         exchange.began = True
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             await self._read_stream(response)
         else:
             await self._read_body(response)
-        if exchange.failure is not None:
-            raise httpx.ReadError("the exchange failed", request=request)
-        return httpx.Response(_OK, json=_STAND_IN[exchange.dialect], request=request)
 
     async def _read_body(self, response: httpx.Response) -> None:
         exchange = self.exchange
@@ -132,27 +132,6 @@ class TapTransport(httpx.AsyncBaseTransport):
         answer = assembly.finish()
         answer.done = answer.done or done
         exchange.answer = answer
-
-
-_STAND_IN: dict[str, JsonObject] = {
-    "openai": {
-        "id": "stand-in",
-        "object": "chat.completion",
-        "created": 0,
-        "model": "stand-in",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "."}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-    },
-    "anthropic": {
-        "id": "stand-in",
-        "type": "message",
-        "role": "assistant",
-        "model": "stand-in",
-        "content": [{"type": "text", "text": "."}],
-        "stop_reason": "end_turn",
-        "usage": {"input_tokens": 1, "output_tokens": 1},
-    },
-}
 
 
 async def _read_bytes(response: httpx.Response, limit: int, exchange: Exchange) -> bytes:
