@@ -47,6 +47,20 @@ class Continued(Value):
     followup: Followup
 
 
+class Reopened(Value):
+    """Where a continued run goes on: the commit that its next one is put on, and the workspace that it begins with."""
+
+    type: Literal["reopened"] = "reopened"
+    head_sha: str | None
+    """The branch's commit at this moment; None when nothing is published yet."""
+    checkpoint: Checkpoint | None
+    """The workspace against base; None when it is base itself."""
+    foreign: tuple[str, ...] = ()
+    """What other people pushed to the branch since our last commit, a line each, oldest first."""
+    conflicts: tuple[str, ...] = ()
+    """Files in which their change and ours met; the workspace has both between conflict markers."""
+
+
 class ProblemRead(Value):
     """What is to be solved, and from which commit."""
 
@@ -178,6 +192,7 @@ Event = Annotated[
     RunStarted
     | Resumed
     | Continued
+    | Reopened
     | ProblemRead
     | Prepared
     | Opened

@@ -7,6 +7,7 @@ from datetime import datetime
 from coder.errors import JournalError
 from coder.trace.events import (
     Answered,
+    Continued,
     Entry,
     Event,
     Finished,
@@ -16,6 +17,7 @@ from coder.trace.events import (
     ProblemRead,
     Published,
     Reduced,
+    Reopened,
     Resumed,
     RunStarted,
     Solved,
@@ -24,7 +26,20 @@ from coder.trace.events import (
     ToolFinished,
     Verified,
 )
-from coder.types import Checkpoint, Completion, Message, Outcome, Spent, Submission, ToolCall, VerdictKind
+from coder.types import (
+    Checkpoint,
+    Completion,
+    Followup,
+    Limits,
+    Message,
+    Outcome,
+    PullRequest,
+    Spent,
+    Submission,
+    Task,
+    ToolCall,
+    VerdictKind,
+)
 
 STUB = "[{chars} characters hidden to save space; recall(step={step}) shows them]"
 """What a hidden tool output looks like to the model."""
@@ -72,7 +87,19 @@ class RunState:
     """How often the work was sent back."""
     rounds: list[Round] = field(default_factory=list)
     published: Published | None = None
+    """What this segment published."""
     finished: Finished | None = None
+    followup: Followup | None = None
+    """What the open segment answers; None in a run's first segment."""
+    heard: set[str] = field(default_factory=set)
+    """Ids of every follow-up that the run has taken, steering included."""
+    segments: list[Followup] = field(default_factory=list)
+    """The follow-ups that reopened the run, in order."""
+    reopened: Reopened | None = None
+    told: bool = False
+    """Whether the model was told the follow-up, from where the segment goes on now."""
+    pull_request: PullRequest | None = None
+    """What was published last, by whatever segment."""
 
     @property
     def best(self) -> Round:
@@ -95,8 +122,26 @@ class RunState:
         elif isinstance(event, Told) and event.reason == "objection":
             self.solved = self.patch = None
             self.objections += 1
+        elif isinstance(event, Continued | Reopened):
+            self._reopen(event)
         elif event.type in _FIELDS:
             setattr(self, _FIELDS[event.type], event)
+        if isinstance(event, Told) and event.followup:
+            self.heard.add(event.followup)
+            self.told = self.told or (self.followup is not None and event.followup == self.followup.id)
+        if isinstance(event, Published):
+            self.pull_request = event.pull_request
+
+    def _reopen(self, event: Continued | Reopened) -> None:
+        """Begin a segment, or begin it again from somewhere else; its rounds are counted by themselves."""
+        self.solved = self.patch = self.published = self.finished = None
+        self.rounds, self.objections, self.told = [], 0, False
+        if isinstance(event, Reopened):
+            self.reopened, self.checkpoint = event, event.checkpoint
+            return
+        self.reopened, self.followup = None, event.followup
+        self.heard.add(event.followup.id)
+        self.segments.append(event.followup)
 
 
 def state_of(events: Iterable[Event]) -> RunState:
@@ -105,6 +150,24 @@ def state_of(events: Iterable[Event]) -> RunState:
     for event in events:
         state.take(event)
     return state
+
+
+def limits_now(task: Task, entries: Sequence[Entry]) -> Limits:
+    """The caps of the run as they stand now, for what it has used in all.
+
+    Dollars are the run's, with what people added. Steps, minutes and tokens are given anew with each follow-up: a person
+    asked for more work.
+    """
+    before = next((i for i in reversed(range(len(entries))) if isinstance(entries[i].event, Continued)), 0)
+    used = spent(entries[:before])
+    added = sum(entry.event.followup.add_cost_usd for entry in entries if isinstance(entry.event, Continued))
+    limits = task.limits
+    return Limits(
+        max_steps=limits.max_steps + used.steps,
+        max_cost_usd=limits.max_cost_usd + added,
+        max_minutes=limits.max_minutes + used.elapsed_s / 60,
+        max_tokens=limits.max_tokens + used.prompt_tokens + used.completion_tokens,
+    )
 
 
 def conversation(events: Iterable[Event]) -> list[Message]:
