@@ -113,6 +113,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         prompt=body.strip(),
         requested_by=getpass.getuser(),
         requested_at=utc_now(),
+        base_ref=checkout.head,
         model=settings.model.profile,
         limits=settings.limits,
     )
@@ -132,6 +133,7 @@ def _github_task(command: RunCommand, settings: Settings, app: Application, chec
         number=int(match[3]),
         requested_by=github.login(),
         requested_at=utc_now(),
+        base_ref=None if command.pull_request else checkout.head,
         model=settings.model.profile,
         limits=settings.limits,
     )

@@ -15,7 +15,9 @@ class Policy(Value):
     publish: tuple[VerdictKind, ...] = ("proven", "passing", "unverified")
     """Verdicts that are published; a draft unless `proven`."""
     setup: tuple[str, ...] | None = None
-    """Commands that install the dependencies; None finds them out."""
+    """Commands that install the dependencies; None takes `.coder.yml`'s, or finds them out."""
+    without_setup: bool = False
+    """Go on where the setup phase failed altogether; such a run proves little, and its pull request says so."""
     test_command: str | None = None
     """How the tests are run; None finds it out."""
     test_timeout_s: float = Field(default=900, gt=0)

@@ -10,6 +10,8 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
 from coder.errors import InputError
+from coder.policy import Policy
+from coder.sandbox.protocol import Wants
 from coder.types import Limits, Value
 
 FILES = (".coder.yml", ".coder.yaml", ".github/coder.yml", ".github/coder.yaml")
@@ -25,6 +27,9 @@ def _listed(value: object) -> object:
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=4_000)], ...], BeforeValidator(_listed)]
 Names = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")], ...], BeforeValidator(_listed)
+]
+Packages = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{0,99}$")], ...], BeforeValidator(_listed)
 ]
 
 
@@ -50,6 +55,8 @@ class RepoConfig(Value):
     """How the tests are run; instead of the detected command."""
     images: Names = ()
     """Sandbox images by their names in `sandbox_images/images.toml`; instead of the detected ones."""
+    packages: Packages = ()
+    """Packages of the distribution that the image gets on top, for instance `libpq-dev`."""
     services: Names = ()
     """Servers that the tests need, started beside the sandbox: `postgres`, `mysql`, `redis`."""
     egress: Texts = ()
@@ -69,6 +76,27 @@ class RepoConfig(Value):
     """Verbs that are allowed here; all without it."""
     reviewers: Names = ()
     """Logins that are asked for a review of each pull request."""
+
+    @property
+    def wants(self) -> Wants:
+        """What is to be in and beside its sandboxes."""
+        return Wants(images=self.images, packages=self.packages, services=self.services, egress=self.egress)
+
+    def policy(self, operator: Policy) -> Policy:
+        """The operator's rules with this repository's beside them: theirs win, and patch rules only grow."""
+        rules = operator.patch.model_copy(
+            update={
+                "protected": (*operator.patch.protected, *self.protected),
+                "blocked": (*operator.patch.blocked, *self.blocked),
+            }
+        )
+        return operator.model_copy(
+            update={
+                "setup": self.setup if operator.setup is None else operator.setup,
+                "test_command": operator.test_command or self.test,
+                "patch": rules,
+            }
+        )
 
 
 def repo_config(files: Mapping[str, bytes]) -> RepoConfig:

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from coder.publish.body import commit_message, is_draft, pull_request_body, pull
 from coder.publish.evidence import statement
 from coder.publish.status import status_body
 from coder.publish.texts import Texts
+from coder.repo_config import RepoConfig, repo_config
 from coder.rounds import Rounds
+from coder.sandbox.protocol import Image
 from coder.services import Ground, Services
 from coder.trace.events import Answered, Entry, Finished, Prepared, ProblemRead, Published, Resumed, RunStarted
 from coder.trace.state import Round, RunState, spent, state_of
-from coder.types import JsonObject, Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
+from coder.types import Base, JsonObject, Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.branch import branch_name
 from coder.workspace.contents import Contents
@@ -82,7 +85,8 @@ class _Run:
             current = self._services.journals.open(self._task.run_id).digest
             if self._state.problem is None or current != self._journal.digest:
                 return  # nobody waits for a stranger's run, and another process may be going on with ours
-            self._show(f"stopped by an error of ours or of a service: {exc}")
+            mistake = isinstance(exc, InputError)
+            self._show(f"stopped: {exc}" if mistake else f"stopped by an error of ours or of a service: {exc}")
         except CoderError:
             logger.warning("cannot report a failed run", extra={"run": self._task.run_id}, exc_info=True)
 
@@ -100,33 +104,73 @@ class _Run:
             forge.acknowledge(task)
         remote = forge.remote(task)
         read = ProblemRead(
-            problem=forge.problem(task), base=forge.base(task), remote_url=remote.url, remote_is_local=remote.local
+            problem=forge.problem(task), base=self._named_base(), remote_url=remote.url, remote_is_local=remote.local
         )
         self._journal.append(read)
         self._show("preparing the environment")
         return None
 
+    def _named_base(self) -> Base:
+        """The commit to work from: the task's, else of the branch that `.coder.yml` of the default branch names."""
+        forge, task = self._services.forge, self._task
+        base = forge.base(task)
+        if task.base_ref is not None:
+            return base
+        try:
+            named = repo_config(Contents(self._fetched(base), base.sha)).base
+        except InputError:  # told in `_prepare`, when somebody can be told
+            named = None
+        return base if named is None else forge.base(task.model_copy(update={"base_ref": named}))
+
+    def _fetched(self, base: Base) -> Repository:
+        services = self._services
+        services.progress(f"fetching {base.sha[:12]}")
+        return services.workspace.fetch(services.forge.remote(self._task), self._task.repo, base.sha)
+
     # --- prepare ----------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Ground:
-        """Fetch the base commit, see to its image, find its tests."""
-        services, policy, base = self._services, self._policy, self._journalled_problem().base
-        services.progress(f"fetching {base.sha[:12]}")
-        repository = services.workspace.fetch(services.forge.remote(self._task), self._task.repo, base.sha)
-        pack = repository.pack(base.sha, depth=policy.history)
+        """Fetch the base commit, heed its `.coder.yml`, see to its image, find its tests."""
+        base = self._journalled_problem().base
+        repository = self._fetched(base)
         files = Contents(repository, base.sha)
-        image = services.sandboxes.image_for(files, pack=pack, setup=policy.setup, progress=services.progress)
+        config = repo_config(files)
+        self._narrow(config)
+        services, policy = self._services, self._policy
+        pack = repository.pack(base.sha, depth=policy.history)
+        image = services.sandboxes.image_for(
+            files, pack=pack, setup=policy.setup, progress=services.progress, wants=config.wants
+        )
         tests = test_command(files, files.__getitem__, override=policy.test_command)
-        if self._state.prepared is None:
-            prepared = Prepared(
-                image=image.reference,
-                image_digest=image.digest,
-                setup_ok=image.setup_ok,
-                setup_log=image.setup_log[-20_000:],
-                test_command=tests.shown if tests else None,
-            )
+        prepared = Prepared(
+            image=image.reference,
+            image_digest=image.digest,
+            setup_ok=image.setup_ok,
+            setup_log=image.setup_log[-20_000:],
+            test_command=tests.shown if tests else None,
+        )
+        if self._state.prepared is None or (image.setup_ok and not self._state.prepared.setup_ok):
             self._journal.append(prepared)
-        return Ground(repository, pack, image, tests)
+        self._check_setup(image)
+        return Ground(repository, pack, image, tests, config)
+
+    def _narrow(self, config: RepoConfig) -> None:
+        """Take on what the repository says of itself; it only narrows what the operator allows."""
+        limits = config.limits.within(self._task.limits)
+        self._task = self._task.model_copy(update={"limits": limits})
+        self._policy = config.policy(self._policy)
+        self._services = replace(self._services, policy=self._policy)
+
+    def _check_setup(self, image: Image) -> None:
+        if not image.setup_stopped or self._policy.without_setup:
+            return
+        last = next(
+            (line for line in reversed(image.setup_log.splitlines()) if line.startswith("! ")), "it gave no log"
+        )
+        raise InputError(
+            f"the environment would not build: {last.removeprefix('! ')}; say how in `setup:` of .coder.yml "
+            "(`coder doctor` helps), or have the operator set policy.without_setup"
+        )
 
     # --- publish ----------------------------------------------------------------------------------------------------
 

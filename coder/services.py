@@ -1,13 +1,14 @@
 """The parts that a run works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coder.codemap.map import CodeMap
 from coder.forge.protocol import Forge
 from coder.model.protocol import ModelClient
 from coder.policy import Policy
+from coder.repo_config import RepoConfig
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.trace.events import Entry
 from coder.trace.journal import JournalStore
@@ -50,3 +51,5 @@ class Ground:
     pack: TreePack
     image: Image
     tests: TestCommand | None
+    config: RepoConfig = field(default_factory=RepoConfig)
+    """What the repository says of itself, as of the base commit."""

@@ -19,8 +19,9 @@ from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_engine import connected, engine_errors
 from coder.sandbox.docker_images import ImageBuilder
 from coder.sandbox.docker_stream import AttachedStream
-from coder.sandbox.protocol import Image, SandboxProvider, TreePack
-from coder.sandbox.session import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox, RunnerSession
+from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
+from coder.sandbox.runner_sandbox import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox
+from coder.sandbox.session import RunnerSession
 from coder.sandbox.setup_commands import detected, given
 from coder.sandbox.setup_phase import Setup
 
@@ -77,12 +78,14 @@ class DockerSandboxProvider(SandboxProvider):
         pack: TreePack,
         setup: tuple[str, ...] | None,
         progress: Callable[[str], None],
+        wants: Wants = NOTHING,
     ) -> Image:
         builder = ImageBuilder(self._engine(), self._settings, progress)
-        main = self._catalogue.choice(files)
+        main = self._catalogue.wanted(wants.images[0]) if wants.images else self._catalogue.choice(files)
         wanted = detected(files, main.name) if setup is None else given(files, setup, main.name)
+        others = tuple(self._catalogue.wanted(name).name for name in wants.images[1:]) or wanted.languages
         with self._building:
-            base = builder.built(self._catalogue.stack(main, wanted.languages))
+            base = builder.built(self._catalogue.stack(main, others))
         if not wanted.steps:
             return base
         key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
@@ -98,7 +101,7 @@ class DockerSandboxProvider(SandboxProvider):
                 sandbox.put(docker_container.CERTIFICATES, builder.certificates())
             state = setup.carried_out(sandbox, timeout_s=self._settings.setup_timeout_s, progress=progress)
             if state == "stopped":
-                return Image(base.reference, base.digest, setup_log=setup.log, setup_ok=False)
+                return Image(base.reference, base.digest, setup_log=setup.log, setup_ok=False, setup_stopped=True)
             sandbox.keep_artefacts()
             progress("setup: keeping the result as an image")
             return builder.keep(setup.key, sandbox.container, setup.log, state)

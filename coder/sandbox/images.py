@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coder.errors import ConfigError
+from coder.errors import ConfigError, InputError
 
 BASE = "base"
 HASH_CHARACTERS = 12
@@ -49,6 +49,17 @@ class Catalogue:
             if spec.name == name:
                 return spec
         raise ConfigError(f"images.toml knows no image {name!r}")
+
+    def wanted(self, name: str) -> ImageSpec:
+        """The image that a repository names.
+
+        Raises:
+            InputError: There is none of that name.
+        """
+        known = [spec.name for spec in self.specs]
+        if name not in known:
+            raise InputError(f"`images:` names {name!r}, which there is not; there are {', '.join(sorted(known))}")
+        return self.named(name)
 
     def stack(self, main: ImageSpec, others: Iterable[str]) -> tuple[ImageSpec, ...]:
         """`main`, the images named in `others`, and what they are built on, each to be built on the one before."""

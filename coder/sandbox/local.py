@@ -18,8 +18,9 @@ from typing_extensions import override
 from coder.errors import SandboxError
 from coder.sandbox import runner
 from coder.sandbox.config import SandboxSettings
-from coder.sandbox.protocol import Image, SandboxProvider, TreePack
-from coder.sandbox.session import RunnerSandbox, RunnerSession, SocketStream
+from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
+from coder.sandbox.runner_sandbox import RunnerSandbox
+from coder.sandbox.session import RunnerSession, SocketStream
 
 IMAGE: Final = Image(reference="local", digest="local", setup_log="no setup phase: commands run on this machine itself")
 END_TIMEOUT_S = 30.0
@@ -52,6 +53,7 @@ class LocalSandboxProvider(SandboxProvider):
         pack: TreePack,
         setup: tuple[str, ...] | None,
         progress: Callable[[str], None],
+        wants: Wants = NOTHING,
     ) -> Image:
         """The machine itself, whatever the repository needs: nothing is installed."""
         return IMAGE

@@ -9,6 +9,23 @@ from coder.types import TreePack as TreePack
 
 
 @dataclass(frozen=True, slots=True)
+class Wants:
+    """What a repository says it needs, beside what its files show."""
+
+    images: tuple[str, ...] = ()
+    """Names in `images.toml`, the main one first; empty chooses by the files."""
+    packages: tuple[str, ...] = ()
+    """Packages of the distribution, installed into the image."""
+    services: tuple[str, ...] = ()
+    """Servers beside each sandbox: `postgres`, `mysql`, `redis`."""
+    egress: tuple[str, ...] = ()
+    """Hosts to be reached, as far as the operator allows them."""
+
+
+NOTHING = Wants()
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """An image that containers are started from."""
 
@@ -18,6 +35,12 @@ class Image:
     setup_log: str = ""
     setup_ok: bool = True
     """False when the setup phase failed and the run goes on without it: the pull request says so."""
+    setup_stopped: bool = False
+    """A step failed that all others need: nothing of the setup phase is in the image."""
+    services: tuple[str, ...] = ()
+    """Servers that are started beside each of its sandboxes."""
+    egress: tuple[str, ...] = ()
+    """Hosts that its sandboxes may reach; empty is no network at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +57,66 @@ class SandboxLimits:
     """How much of a command's output is kept, half head and half tail."""
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The work tree at one moment."""
+
+    tree_sha: str
+    """Its tree id, ignored files left out."""
+    diff: str
+    """As `Sandbox.diff` gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A command that goes on between others."""
+
+    name: str
+    command: str
+    running: bool
+    exit_code: int | None
+    """None while it runs, and when it was killed before it ended."""
+    output_bytes: int
+    duration_s: float
+
+
+class Background(Protocol):
+    """The background processes of a sandbox: a development server, a watcher. They end with the sandbox at the latest.
+
+    Their limits are the sandbox's. One ends when its shell does: what it left behind goes, too. A command that kills
+    everything (`kill -9 -1`) or cannot be ended otherwise takes them along; `processes` then says so.
+    """
+
+    def spawn(self, command: str, *, name: str, cwd: str = ".", env: Mapping[str, str] | None = None) -> None:
+        """Start `command` with `bash -c` and do not wait; its output is kept, head and tail.
+
+        Raises:
+            FileNotFoundError, NotADirectoryError, ValueError: The folder or the name is none, one of this name is
+                running, or too many are.
+        """
+        ...
+
+    def processes(self) -> tuple[Process, ...]:
+        """Those that run and the last that ended, oldest first."""
+        ...
+
+    def logs(self, name: str) -> ExecResult:
+        """What one has printed so far, and how it ended (`exit_code` is None while it runs).
+
+        Raises:
+            ValueError: There is none of this name.
+        """
+        ...
+
+    def kill(self, name: str) -> None:
+        """End one and all that it started; nothing when it has ended.
+
+        Raises:
+            ValueError: There is none of this name.
+        """
+        ...
+
+
 class Sandbox(Protocol):
     """One sealed place with a git work tree at its root; paths are relative to that root.
 
@@ -45,10 +128,15 @@ class Sandbox(Protocol):
         """What it was started from."""
         ...
 
+    @property
+    def background(self) -> Background:
+        """What goes on between commands."""
+        ...
+
     def exec(
         self, command: str, *, timeout_s: float, cwd: str = ".", env: Mapping[str, str] | None = None
     ) -> ExecResult:
-        """Run `command` with `bash -c`; every process it started is gone when this returns.
+        """Run `command` with `bash -c`; every process it started is gone when this returns (see `background`).
 
         A non-zero exit and a time-out are results (`exit_code` is None when killed).
         """
@@ -75,6 +163,10 @@ class Sandbox(Protocol):
         """The tree id of the work tree as it stands, ignored files left out."""
         ...
 
+    def snapshot(self, known_tree: str) -> Snapshot | None:
+        """Checkpoint and diff in one; None, and no diff made, when the tree is still `known_tree`."""
+        ...
+
     def diff(self) -> str:
         """The change against the loaded commit as text: `git diff --binary --full-index --no-renames`, untracked files included."""
         ...
@@ -87,9 +179,13 @@ class Sandbox(Protocol):
         """Remove it; safe to call twice."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+        self.close()
 
 
 class SandboxProvider(Protocol):
@@ -102,11 +198,15 @@ class SandboxProvider(Protocol):
         pack: TreePack,
         setup: tuple[str, ...] | None,
         progress: Callable[[str], None],
+        wants: Wants = NOTHING,
     ) -> Image:
         """The image for a repository whose marker files (pyproject.toml, go.mod, lock files …) are `files`.
 
         Builds it if needed and runs the setup phase with network (`setup` commands, or detected ones when None) on the
         unpacked commit; the result is kept under a key of base image, marker files and commands.
+
+        Raises:
+            InputError: It wants an image or a service that there is not.
         """
         ...
 

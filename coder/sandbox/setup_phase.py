@@ -51,6 +51,7 @@ class Setup:
             outcome, spent_s = self._try(sandbox, step, left_s, progress, complaints)
             left_s -= spent_s
             if outcome == "failed" and step.on_failure == "stop":
+                self._log += complaints
                 return "stopped"
             if outcome == "failed" and step.on_failure == "flag":
                 ending = "flagged"
