@@ -195,20 +195,20 @@ def replay(
 
 @cli.command()
 def verify(
-    head: Annotated[str, typer.Argument(help="A branch or commit of the checkout.")],
+    target: Annotated[str, typer.Argument(help="A pull request (owner/repo#12 or its address), or a branch or commit.")],
     *,
-    base: Annotated[str, typer.Option(help="What it is to be held against.")],
+    base: Annotated[str, typer.Option(help="What a branch is held against; where it left HEAD without it.")] = "",
     repo: RepoPath = Path(),
     evidence: Annotated[Path | None, typer.Option(help="Published evidence to hold against what is found.")] = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: tests run on this machine.")] = False,
     config: ConfigPath = None,
 ) -> None:
-    """Repeat the proof of a branch without a model, and say whether published evidence holds."""
-    from coder.local_verify import verify_branch
+    """Repeat the proof of a pull request or branch without a model, and say whether published evidence holds."""
+    from coder import local_verify
     from coder.settings import load
 
-    kind, holds = verify_branch(
-        repo, base=base, head=head, evidence=evidence, settings=load(config), unsafe=unsafe, echo=typer.echo
+    kind, holds = local_verify.verify(
+        target, repo=repo, base=base, evidence=evidence, settings=load(config), unsafe=unsafe, echo=typer.echo
     )
     raise typer.Exit(VERDICT_EXIT_CODES[kind] if holds else EVIDENCE_BROKEN)
 

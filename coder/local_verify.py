@@ -1,64 +1,103 @@
-"""`coder verify`: the cells of a branch in a checkout again, on this machine, without a model."""
+"""`coder verify`: the cells of a pull request or branch again, on this machine, without a model."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from coder.app import Application
 from coder.codemap.trees import commit_of, git_dir_of
 from coder.errors import InputError
-from coder.publish.evidence import MAX_EVIDENCE_BYTES, Published, contradictions, published
+from coder.forge.github_pull import read_pull
+from coder.publish.claim import MAX_EVIDENCE_BYTES, Published, comparison, published, published_in
 from coder.settings import Settings
 from coder.types import Remote, RepoRef, VerdictKind
 from coder.verify.recheck import recheck, table
 from coder.workspace.git import Git
+from coder.workspace.repository import Repository
+
+_PULL = re.compile(r"(?:https?://[^/\s]+/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(#|/pull/)([0-9]{1,9})/?")
 
 
-def verify_branch(
-    repo: Path,
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The two commits, where they are, and what was said of them."""
+
+    repository: Repository
+    base: str
+    head: str
+    claim: Published | None
+
+
+def verify(
+    target: str,
     *,
+    repo: Path,
     base: str,
-    head: str,
     evidence: Path | None,
     settings: Settings,
     unsafe: bool,
     echo: Callable[[str], None],
 ) -> tuple[VerdictKind, bool]:
-    """Repeat the cells and tell how they went; the verdict, and whether the published evidence (if any) holds.
+    """Repeat the cells of a pull request (`owner/repo#12` or its address) or of a branch of the checkout `repo`.
+
+    Tells how they went, and of published evidence line by line whether it holds; gives the verdict, and whether all of it
+    does. `base` is the commit to hold a branch against; without one, where it left the checkout's HEAD.
 
     Raises:
         CoderError: What was typed does not fit, or our own machinery failed.
     """
-    claim = _claim(evidence)
-    git = Git()
-    git_dir = git_dir_of(repo, git)
-    shas = [commit_of(git_dir, rev, git) for rev in (base, head)]
     with Application(settings) as app:
-        remote, name = (
-            Remote(url=str(git_dir), local=True),
-            RepoRef(owner="local", name=repo.absolute().name or "checkout"),
-        )
-        workspace = app.workspace()
-        repository = workspace.fetch(remote, name, shas[0])
-        workspace.fetch(remote, name, shas[1])
-        found = recheck(
-            repository,
+        pull = None if base else _PULL.fullmatch(target.strip())
+        claim = _claim(evidence)
+        found = _of_branch(app, repo, base, target, claim) if pull is None else _of_pull(app, pull, claim)
+        verification = recheck(
+            found.repository,
             app.sandboxes(unsafe_local=unsafe),
-            base=shas[0],
-            head=shas[1],
+            base=found.base,
+            head=found.head,
             override=settings.policy.test_command,
             setup=settings.policy.setup,
             timeout_s=settings.policy.test_timeout_s,
             progress=lambda station: echo(f"· {station}"),
         )
-        for line in table(found):
+        for line in table(verification):
             echo(app.redactor.full(line))
-    if claim is None:
-        return found.verdict.kind, True
-    wrong = contradictions(claim, found.verdict, found.evidence)
-    echo("the published evidence holds" if not wrong else "the published evidence does NOT hold:")
-    for line in wrong:
-        echo(f"  {line}")
-    return found.verdict.kind, not wrong
+        kind = verification.verdict.kind
+        if found.claim is None:
+            return kind, True
+        lines = comparison(found.claim, verification.verdict, verification.evidence)
+        holds = all(line.result != "differs" for line in lines)
+        echo("the published evidence, line by line:")
+        for one in lines:
+            echo(_plain(app.redactor.full(f"  {one}")))
+        echo("the published evidence holds" if holds else "the published evidence does NOT hold")
+    return kind, holds
+
+
+def _of_pull(app: Application, pull: re.Match[str], claim: Published | None) -> _Found:
+    """A pull request's head, and the commit at which it left its base branch. Nothing but its text is taken on trust."""
+    name = RepoRef(owner=pull[1], name=pull[2])
+    read = read_pull(app.settings.github, name, int(pull[4]))
+    claim = claim or published_in(read.body)
+    workspace = app.workspace()
+    workspace.fetch(read.remote, name, read.base_sha)
+    repository = workspace.fetch(read.remote, name, read.head_sha)
+    return _Found(repository, repository.merge_base(read.base_sha, read.head_sha), read.head_sha, claim)
+
+
+def _of_branch(app: Application, repo: Path, base: str, head: str, claim: Published | None) -> _Found:
+    git = Git()
+    git_dir = git_dir_of(repo, git)
+    shas = [commit_of(git_dir, rev, git) for rev in (base or "HEAD", head)]
+    remote, name = (
+        Remote(url=str(git_dir), local=True),
+        RepoRef(owner="local", name=repo.absolute().name or "checkout"),
+    )
+    workspace = app.workspace()
+    repository = workspace.fetch(remote, name, shas[0])
+    workspace.fetch(remote, name, shas[1])
+    return _Found(repository, shas[0] if base else repository.merge_base(*shas), shas[1], claim)
 
 
 def _claim(path: Path | None) -> Published | None:
@@ -69,3 +108,8 @@ def _claim(path: Path | None) -> Published | None:
             return published(file.read(MAX_EVIDENCE_BYTES + 1))
     except OSError as exc:
         raise InputError(f"cannot read the evidence {path}: {exc.strerror or exc}") from exc
+
+
+def _plain(line: str) -> str:
+    """What somebody published, without characters that play with the terminal."""
+    return "".join(character if character.isprintable() else " " for character in line)

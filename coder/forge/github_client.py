@@ -105,8 +105,8 @@ class CarefulRetry(GithubRetry):
         return wait_s
 
 
-def connect(settings: GitHubSettings, auth: Auth) -> github.Github:
-    """A client for `auth`, whose objects ask GitHub only for what is looked at; the caller closes it."""
+def connect(settings: GitHubSettings, auth: Auth | None) -> github.Github:
+    """A client for `auth` (None: nobody), whose objects ask GitHub only for what is looked at; the caller closes it."""
     return github.Github(
         auth=auth,
         base_url=settings.api_url,

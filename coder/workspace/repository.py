@@ -7,6 +7,7 @@ from pathlib import Path
 from coder.errors import WorkspaceError
 from coder.types import Patch, Remote, TreePack
 from coder.workspace.git import PLUMBING_TIMEOUT_S, RECEIVE_PACK, Git, checked_branch, checked_sha
+from coder.workspace.history import History
 from coder.workspace.objects import CommitTree, Entry, Objects
 from coder.workspace.patch import PatchWorkshop
 from coder.workspace.policy import PatchRules
@@ -22,6 +23,8 @@ class Repository:
         self._git = git
         self._objects = Objects(git_dir, git)
         self._workshop = PatchWorkshop(git_dir, git, self._objects)
+        self.history = History(git_dir, git)
+        """What lies between its commits."""
 
     def pack(self, commit_sha: str, *, depth: int = 50) -> TreePack:
         """The commit, its tree and up to `depth` commits of its history as one packfile.
@@ -98,6 +101,18 @@ class Repository:
             raise WorkspaceError(f"no commit {commit_sha[:12]} in the mirror")
         return finished.stdout.decode("ascii").strip()
 
+    def merge_base(self, one_sha: str, other_sha: str) -> str:
+        """The commit from which two branches went apart.
+
+        Raises:
+            WorkspaceError: They have none in common, or one of them is not here.
+        """
+        args = ["merge-base", checked_sha(one_sha), checked_sha(other_sha)]
+        finished = self._git.run(args, git_dir=self._git_dir)
+        if finished.exit_code != 0:
+            raise WorkspaceError(f"{one_sha[:12]} and {other_sha[:12]} have no commit in common here")
+        return finished.stdout.decode("ascii").strip()
+
     def apply(self, base_sha: str, diff: str, rules: PatchRules) -> Patch:
         """What `diff` (`git diff --cached --binary --full-index --no-renames`) makes of the commit `base_sha`.
 
@@ -147,29 +162,36 @@ class Repository:
         out = self._git.output(args, git_dir=self._git_dir, env=env, stdin=text.encode("utf-8", "replace"))
         return out.decode("ascii").strip()
 
-    def push(self, remote: Remote, commit_sha: str, branch: str) -> None:
-        """Create `branch` at `commit_sha` on the remote, never by force; a branch that is there already is success.
+    def push(self, remote: Remote, commit_sha: str, branch: str, *, replaces: str | None = None) -> None:
+        """Create `branch` at `commit_sha` on the remote, or move it there from `replaces`; never by force.
+
+        A branch that is there already is success.
 
         Raises:
-            WorkspaceError: The branch exists at another commit, or the remote refuses.
+            WorkspaceError: The branch is at another commit, the move would lose commits, or the remote refuses.
         """
         checked_sha(commit_sha)
         there = self.branch_sha(remote, branch)
-        if there is None:
-            # The lease says that the branch must not exist: two runs that race cannot move each other's work.
-            args = ["push", "--quiet", "--no-verify", "--no-follow-tags", f"--force-with-lease=refs/heads/{branch}:"]
+        if there in {None, replaces} and there != commit_sha:
+            if there is not None and not self.history.is_ancestor(there, commit_sha):
+                raise WorkspaceError(f"{commit_sha[:12]} does not follow {there[:12]}: {branch!r} is not moved by force")
+            # Git refuses to move a branch to what does not follow it. The lease says that a new one must not exist:
+            # two runs that race cannot move each other's work.
+            lease = [f"--force-with-lease=refs/heads/{branch}:"] if there is None else []
+            args = ["push", "--quiet", "--no-verify", "--no-follow-tags", *lease]
             if remote.local:
                 args.append(RECEIVE_PACK)
             args += ["--end-of-options", remote.url, f"{commit_sha}:refs/heads/{branch}"]
             finished = self._git.talk(args, remote, git_dir=self._git_dir)
             if finished.exit_code == 0:
                 return
-            there = self.branch_sha(remote, branch)  # the answer may have been lost after the work was done
-            if there is None:
+            now = self.branch_sha(remote, branch)  # the answer may have been lost after the work was done
+            if now == there:
                 raise WorkspaceError(f"cannot push branch {branch!r}: {finished.reason}")
+            there = now
         if there != commit_sha:
             raise WorkspaceError(
-                f"branch {branch!r} already exists at {there[:12]}, not at {commit_sha[:12]}: delete or rename it there"
+                f"branch {branch!r} already exists at {(there or '')[:12]}, not at {commit_sha[:12]}: delete or rename it there"
             )
 
     def _cut_commits(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.verdict_cases import HONEST
 from benchmarks.verdict_stage import staged
 from coder.errors import InputError
-from coder.local_verify import verify_branch
+from coder.local_verify import verify
 from coder.publish.evidence import statement
 from coder.publish.texts import Texts
 from coder.sandbox.config import SandboxSettings
@@ -52,10 +52,10 @@ def test_a_branch_is_proven_again_and_its_evidence_holds_until_it_is_forged(tmp_
         document["predicate"]["coder"]["proving_tests"] += 5 if forged else 0
         file.write_text(json.dumps(document))
         outcomes.append(
-            verify_branch(
-                tmp_path / "repo",
-                base=base,
-                head=head,
+            verify(
+                head,
+                repo=tmp_path / "repo",
+                base=base if forged else "",
                 evidence=file,
                 settings=settings,
                 unsafe=True,
@@ -75,6 +75,4 @@ def test_what_cannot_be_verified_says_why(tmp_path: Path) -> None:
 
     for rev, what in ((base, "nothing to verify"), ("no-such-branch", "no commit"), ("--help", "no commit")):
         with pytest.raises(InputError, match=what):
-            verify_branch(
-                tmp_path / "repo", base=base, head=rev, evidence=None, settings=settings, unsafe=True, echo=print
-            )
+            verify(rev, repo=tmp_path / "repo", base=base, evidence=None, settings=settings, unsafe=True, echo=print)

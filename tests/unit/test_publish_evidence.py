@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from coder.errors import InputError
-from coder.publish.evidence import contradictions, details, published, statement
+from coder.publish.claim import comparison, contradictions, published, published_in
+from coder.publish.evidence import details, statement
 from coder.publish.texts import Texts
 from coder.types import Evidence, Verdict
 from tests.unit.publish_values import CLEAN, NASTY, RED, SECRET, TOKEN, body, cell, hide
@@ -100,3 +101,29 @@ def test_the_text_of_a_pull_request_carries_it_inert_and_readable() -> None:
     assert "<script" not in text
     assert text.count("</details>") == 1
     assert "Evidence as an in-toto statement" in body()
+
+
+def test_it_is_found_again_in_the_pull_request_whatever_the_model_wrote() -> None:
+    forged = details(Texts(hide), json.loads(document(verdict=Verdict(kind="passing"))))
+    text = body(verdict=PROVEN).replace("Because.", forged)
+
+    claim = published_in(text.replace("\n", "\r\n"))
+
+    assert claim.verdict == "proven"
+    with pytest.raises(InputError, match="no evidence"):
+        published_in("> <summary>Evidence as an in-toto statement</summary>")
+
+
+def test_another_image_and_command_are_told_and_no_contradiction() -> None:
+    found = evidence(
+        image_digest="sha256:2", cells=tuple(c.model_copy(update={"command": "x"}) for c in evidence().cells)
+    )
+
+    lines = comparison(published(document()), PROVEN, found)
+
+    assert {line.what for line in lines if line.result == "note"} == {
+        "image",
+        *(f"{c.name}: command" for c in found.cells),
+    }
+    assert not [line for line in lines if line.result == "differs"]
+    assert "published sha256:1, found sha256:2" in str(next(line for line in lines if line.what == "image"))
