@@ -8,7 +8,9 @@ from pathlib import Path
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.local import LocalSandboxProvider
-from coder.sandbox.protocol import Image, SandboxProvider, TreePack
+from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
+
+Backend = tuple[SandboxProvider, Image]
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 FILES: Mapping[str, bytes] = {
@@ -80,3 +82,10 @@ def local_backend() -> Iterator[tuple[SandboxProvider, Image]]:
     """Plain processes."""
     provider = LocalSandboxProvider(settings())
     yield provider, provider.image_for({}, pack=TreePack("", b""), setup=None, progress=lambda _: None)
+
+
+def out(sandbox: Sandbox, command: str) -> str:
+    """What a command prints that must succeed."""
+    result = sandbox.exec(command, timeout_s=30)
+    assert result.exit_code == 0, result.output
+    return result.output

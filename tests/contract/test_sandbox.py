@@ -2,43 +2,14 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from coder.errors import SandboxError
-from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
-from tests.contract.sandbox_support import FILES, committed, docker_backend, git, local_backend
-
-Backend = tuple[SandboxProvider, Image]
-
-
-@pytest.fixture(scope="module", params=["local", pytest.param("docker", marks=pytest.mark.docker)])
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    with docker_backend() if request.param == "docker" else local_backend() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TreePack]:
-    folder = tmp_path_factory.mktemp("origin")
-    return folder, committed(folder)
-
-
-@pytest.fixture
-def sandbox(backend: Backend, origin: tuple[Path, TreePack]) -> Iterator[Sandbox]:
-    provider, image = backend
-    with provider.open(image, origin[1], labels={"run": "contract"}) as opened:
-        yield opened
-
-
-def out(sandbox: Sandbox, command: str) -> str:
-    result = sandbox.exec(command, timeout_s=30)
-    assert result.exit_code == 0, result.output
-    return result.output
-
+from coder.sandbox.protocol import Sandbox, TreePack
+from tests.contract.sandbox_support import FILES, Backend, committed, git, out
 
 # --- commands ---------------------------------------------------------------------------------------------------------
 
@@ -293,6 +264,21 @@ def test_restore_clears_what_is_in_the_way(sandbox: Sandbox) -> None:
 
     assert (sandbox.checkpoint(), sandbox.diff()) == (start, "")
     assert sandbox.read("src/app.py") == FILES["src/app.py"]
+
+
+def test_a_snapshot_is_a_checkpoint_and_a_diff_in_one(sandbox: Sandbox) -> None:
+    start = sandbox.checkpoint()
+    out(sandbox, CHANGES)
+
+    snapshot = sandbox.snapshot(start)
+
+    assert snapshot is not None
+    assert (snapshot.tree_sha, snapshot.diff) == (sandbox.checkpoint(), sandbox.diff())
+    assert sandbox.snapshot(snapshot.tree_sha) is None
+    sandbox.restore("")
+    back = sandbox.snapshot(snapshot.tree_sha)
+    assert back is not None
+    assert (back.tree_sha, back.diff) == (start, "")
 
 
 # --- the end ----------------------------------------------------------------------------------------------------------

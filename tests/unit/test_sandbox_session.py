@@ -10,9 +10,10 @@ import pytest
 
 from coder.errors import SandboxError
 from coder.sandbox.inside.frames import LENGTHS, MAX_HEADER_BYTES, FrameError, encoded, received
-from coder.sandbox.inside.process import Ring
+from coder.sandbox.inside.output import Ring
 from coder.sandbox.protocol import Image
-from coder.sandbox.session import RunnerSandbox, RunnerSession, SocketStream
+from coder.sandbox.runner_sandbox import RunnerSandbox
+from coder.sandbox.session import RunnerSession, SocketStream
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ CONFIG = """[core]
 """
 OWN_CONFIG = CONFIG + "[user]\n\tname = coder\n\temail = coder@localhost\n"
 DIFF = (
-    "diff",
-    "--cached",
+    "diff-tree",
+    "-r",
+    "-p",
     "--binary",
     "--full-index",
     "--no-renames",
@@ -90,26 +91,36 @@ class Repository:
         self._add("index")
         return self._git("ls-files", "-z")
 
+    def snapshot(self, known_tree: str, max_bytes: int) -> tuple[str, bytes]:
+        """The tree id of the work tree, and the change against the base unless it is still the known tree."""
+        tree = self.checkpoint()
+        return tree, b"" if tree == known_tree else self._changed(tree, max_bytes)
+
     def diff(self, max_bytes: int) -> bytes:
         """The change against the base as UTF-8 text, from an index that only the base and the work tree have made."""
         index = "index.diff"
         self._git.forget(index)
         self._git("read-tree", self._base, index=index)
         self._add(index)
+        tree = self._git("write-tree", index=index).decode().strip()
+        self._git.forget(index)
+        return self._changed(tree, max_bytes)
+
+    def _changed(self, tree: str, max_bytes: int) -> bytes:
+        """The way from the base to `tree` as text."""
         _put(self._git.inside("info/attributes"), "")
-        text = self._diff_text(index, max_bytes)
+        text = self._diff_text(tree, max_bytes)
         if not _is_text(text):
-            self._mark_binary(index, max_bytes)
-            text = self._diff_text(index, max_bytes)
+            self._mark_binary(tree, max_bytes)
+            text = self._diff_text(tree, max_bytes)
             _put(self._git.inside("info/attributes"), "")
             if not _is_text(text):
                 raise RepositoryError("the diff is not UTF-8 text")
-        self._git.forget(index)
         return text
 
-    def _diff_text(self, index: str, max_bytes: int, *paths: str) -> bytes:
+    def _diff_text(self, tree: str, max_bytes: int, *paths: str) -> bytes:
         target = self._git.inside("diff.out")
-        self._git(*DIFF, f"--output={target}", self._base, "--", *paths, index=index)
+        self._git(*DIFF, f"--output={target}", self._base, tree, "--", *paths)
         try:
             size = os.stat(target).st_size
             if size > max_bytes:
@@ -119,13 +130,13 @@ class Repository:
         finally:
             self._git.forget("diff.out")
 
-    def _mark_binary(self, index: str, max_bytes: int) -> None:
+    def _mark_binary(self, tree: str, max_bytes: int) -> None:
         """Have files whose text is not UTF-8 shown as binary patches: a diff travels as text and must not lose a byte."""
-        names = self._git("diff", "--cached", "--no-renames", "--name-only", "-z", self._base, index=index)
+        names = self._git("diff-tree", "-r", "--no-renames", "--name-only", "-z", self._base, tree)
         lines = [
             b'"/' + _attribute_pattern(raw) + b'" -diff\n'
             for raw in names.split(b"\0")[:-1]
-            if not _is_text(self._diff_text(index, max_bytes, raw.decode("utf-8", "surrogateescape")))
+            if not _is_text(self._diff_text(tree, max_bytes, raw.decode("utf-8", "surrogateescape")))
         ]
         with open(self._git.inside("info/attributes"), "wb") as file:
             file.writelines(lines)

@@ -19,6 +19,8 @@ from coder.sandbox.inside.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from coder.sandbox.inside.background import Process
+
 HIGH_FD = 200
 """The channel lives up here, out of the way of what commands expect at 0, 1 and 2."""
 SMALL = 1 << 16
@@ -94,15 +96,17 @@ class Runner:
             "write": self._write,
             "list": self._list,
             "checkpoint": self._checkpoint,
+            "snapshot": self._snapshot,
             "diff": self._diff,
             "restore": self._restore,
             "artefacts": self._keep_artefacts,
+            **BackgroundRequests(self.commands, self._tree, self._env).operations,
         }
 
     def leave(self) -> NoReturn:
         """End everything and this process."""
         try:
-            self.commands.end_all()
+            self.commands.leave()
         finally:
             os._exit(0)
 
@@ -165,6 +169,10 @@ class Runner:
     def _checkpoint(self, _request: dict[str, Any], _body: bytes) -> Answer:
         return {"tree": self._tidied(self._repository.checkpoint)}, b""
 
+    def _snapshot(self, request: dict[str, Any], _body: bytes) -> Answer:
+        tree, text = self._tidied(lambda: self._repository.snapshot(request["known"], request["max_bytes"]))
+        return {"tree": tree}, text
+
     def _diff(self, request: dict[str, Any], _body: bytes) -> Answer:
         return {}, self._tidied(lambda: self._repository.diff(request["max_bytes"]))
 
@@ -189,8 +197,65 @@ class Runner:
             self.commands.end_all()
 
 
+class BackgroundRequests:
+    """The operations on background processes."""
+
+    def __init__(self, commands: Commands, tree: Tree, env: dict[str, str]) -> None:
+        self._commands = commands
+        self._tree = tree
+        self._env = env
+        self.operations: dict[str, Callable[[dict[str, Any], bytes], Answer]] = {
+            "spawn": self._spawn,
+            "processes": self._processes,
+            "logs": self._logs,
+            "kill": self._kill,
+        }
+
+    def _spawn(self, request: dict[str, Any], _body: bytes) -> Answer:
+        command: str = request["command"]
+        if "\0" in command:
+            raise ValueError("a command cannot contain a NUL character")
+        folder = self._tree.open(request["cwd"], os.O_RDONLY | os.O_DIRECTORY)
+        env = {**self._env, **request["env"]}
+        try:
+            self._commands.start(request["name"], command, folder=folder, env=env, limit=request["limit"])
+        finally:
+            os.close(folder)
+        return {}, b""
+
+    def _processes(self, _request: dict[str, Any], _body: bytes) -> Answer:
+        self._noticed()
+        return {"processes": [_described(process) for process in self._commands.background.all()]}, b""
+
+    def _logs(self, request: dict[str, Any], _body: bytes) -> Answer:
+        self._noticed()
+        process = self._commands.background.find(request["name"])
+        head, tail = process.ring.parts
+        return _result(process.status, head, tail, process.ring.total, process.duration_s)
+
+    def _kill(self, request: dict[str, Any], _body: bytes) -> Answer:
+        self._commands.stop(request["name"])
+        return {}, b""
+
+    def _noticed(self) -> None:
+        """See what happened to the background processes until now."""
+        if self._commands.background.collect():
+            self._commands.end_all()
+
+
 def _result(status: int | None, head: bytes, tail: bytes, total: int, duration_s: float) -> Answer:
     return {"status": status, "head": len(head), "total": total, "duration_s": duration_s}, head + tail
+
+
+def _described(process: Process) -> dict[str, Any]:
+    return {
+        "name": process.name,
+        "command": process.command,
+        "running": process.running,
+        "exit_code": process.status,
+        "output_bytes": process.ring.total,
+        "duration_s": process.duration_s,
+    }
 
 
 def _kind(exc: Exception) -> str:
@@ -225,6 +290,7 @@ def main(config: dict[str, Any]) -> NoReturn:
     channel.reply({"id": 0, "python": sys.version.split()[0]})
     try:
         while True:
+            runner.commands.idle()
             request, length = received(channel.exactly)
             runner.answer(request, length)
     except (HungUpError, FrameError, OSError):
