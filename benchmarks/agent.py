@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +24,7 @@ import httpx
 
 from benchmarks.agent_server import serve
 from coder.agent.loop import Agent
+from coder.codemap.syntax import SyntaxChecker
 from coder.model.litellm_client import LitellmClient
 from coder.model.profile import ModelProfile, Prices
 from coder.prompts import render
@@ -95,11 +97,12 @@ def child(options: argparse.Namespace) -> None:
     model = LitellmClient(profile(options.api_base), None)
     with DockerSandboxProvider(settings, images_folder=data_folder("sandbox_images")) as provider, model:
         image = provider.image_for({"module_0.py": b""}, pack=pack, setup=None, progress=lambda _: None)
-        with provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
+        with ExitStack() as stack, provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
             recall = RecallTool(Recall(journal))
             tools = Toolbox(
                 [
-                    *(tool(sandbox) for tool in (EditTool, List, Read, Run, Search, Submit)),
+                    *(tool(sandbox) for tool in (List, Read, Run, Search, Submit)),
+                    EditTool(sandbox, stack.enter_context(closing(SyntaxChecker()))),
                     Plan(),
                     recall,
                 ]

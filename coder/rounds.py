@@ -118,7 +118,7 @@ class Rounds:
         return Toolbox(
             [
                 CodeMapTool(maps),
-                EditTool(sandbox),
+                EditTool(sandbox, self._services.codemap.syntax),
                 List(sandbox),
                 Plan(),
                 Read(sandbox),

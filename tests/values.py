@@ -1,5 +1,6 @@
 """Values that many tests need."""
 
+from coder.codemap.syntax import SyntaxFault
 from coder.model.profile import ModelProfile, Prices
 
 
@@ -16,3 +17,11 @@ def scripted_profile(name: str = "scripted", **changes: object) -> ModelProfile:
         "prices": Prices(input=0.6, cached_input=0.15, output=2.5),
     }
     return ModelProfile.model_validate(fields | changes)
+
+
+class NoSyntax:
+    """Finds no fault with any text."""
+
+    def new_faults(self, path: str, before: bytes, after: bytes) -> tuple[SyntaxFault, ...]:
+        del path, before, after
+        return ()

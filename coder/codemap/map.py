@@ -17,6 +17,7 @@ from coder.codemap.render import line_of, printable, rendered
 from coder.codemap.snapshot import Snapshot, snapshot
 from coder.codemap.statistics import Statistics, statistics
 from coder.codemap.symbols import Symbol, symbol
+from coder.codemap.syntax import SyntaxChecker
 from coder.codemap.tree import Tree
 from coder.errors import CodeMapError
 
@@ -34,6 +35,8 @@ class CodeMap:
         self._workers = workers
         self._lock = threading.RLock()
         self._index = Index.open(index_path)
+        self.syntax = SyntaxChecker()
+        """Tells syntax errors of any text."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +45,8 @@ class CodeMap:
         self.close()
 
     def close(self) -> None:
-        """Let go of the index; safe to call twice."""
+        """Let go of the index and the parser; safe to call twice."""
+        self.syntax.close()
         self._index.close()
 
     def map(self, tree: Tree, *, focus: str, max_tokens: int) -> str:

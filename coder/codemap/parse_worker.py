@@ -35,20 +35,25 @@ def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
         source = jobs.read(size)
         if len(source) < size:
             return
-        _allow_cpu(CPU_PER_FILE_S)
+        allow_cpu(CPU_PER_FILE_S)
         answers.write(answer(key, extractor.extract(source, language, path)))
         answers.flush()
 
 
 def main() -> None:
     """Limit this process, then serve."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    limit_process()
     serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
-def _allow_cpu(seconds: int) -> None:
+def limit_process() -> None:
+    """Take memory, core files and files away from this process."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def allow_cpu(seconds: int) -> None:
     """Let this process use so many seconds of CPU more; the kernel ends it after that."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = int(used.ru_utime + used.ru_stime) + seconds

@@ -1,12 +1,15 @@
 """Changing files: exact replacements, insertions, whole files. All edits of a call happen, or none does."""
 
+import codecs
 import difflib
 import posixpath
 import re
-import shlex
+from collections.abc import Sequence
+from typing import Protocol
 
 from pydantic import Field
 
+from coder.codemap.syntax import SyntaxFault
 from coder.errors import CoderError
 from coder.sandbox.protocol import Sandbox
 from coder.tools.base import Arguments
@@ -16,14 +19,7 @@ from coder.types import ToolOutput
 _MAX_LINES_SHOWN = 12
 _NUMBERED = re.compile(r" *\d+  ")
 """How `read` shows a line."""
-_PARSE_TIMEOUT_S = 10
-_SAY = "except (SyntaxError, ValueError) as e: sys.exit(f'{type(e).__name__}: {e}')"
-_PARSERS = {
-    # In the container: parsing what a model wrote can crash a parser.
-    ".py": f"import ast, sys\ntry: ast.parse(open(sys.argv[1], 'rb').read())\n{_SAY}",
-    ".json": f"import json, sys\ntry: json.load(open(sys.argv[1], 'rb'))\n{_SAY}",
-    ".toml": f"import sys, tomllib\ntry: tomllib.load(open(sys.argv[1], 'rb'))\n{_SAY}",
-}
+_MAX_FAULTS = 5
 
 
 class Edit(Arguments):
@@ -46,6 +42,14 @@ class EditArguments(Arguments):
     content: str | None = Field(default=None, description="The whole new content: creates or overwrites the file.")
 
 
+class Syntax(Protocol):
+    """Whatever knows syntax errors."""
+
+    def new_faults(self, path: str, before: bytes, after: bytes) -> Sequence[SyntaxFault]:
+        """The syntax errors that `after` has and `before` has not."""
+        ...
+
+
 class EditTool:
     """Change or create a file."""
 
@@ -53,50 +57,72 @@ class EditTool:
     arguments = EditArguments
     mutates = True
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, sandbox: Sandbox, syntax: Syntax) -> None:
+        self._sandbox, self._syntax = sandbox, syntax
 
     def run(self, arguments: EditArguments) -> ToolOutput:
         """What was changed; an error leaves the file as it was."""
+        path = arguments.path
         if (arguments.content is None) == (not arguments.edits):
             return ToolOutput(content="Give either `edits` or `content`; nothing was changed.", is_error=True)
-        if posixpath.normpath(arguments.path).partition("/")[0].lower() == ".git":
+        if posixpath.normpath(path).partition("/")[0].lower() == ".git":
             return ToolOutput(content="`.git` is not part of the change; nothing was changed.", is_error=True)
         try:
             if arguments.content is not None:
-                return self._create(arguments.path, arguments.content)
-            before = self._sandbox.read(arguments.path)
+                return self._whole(path, arguments.content)
+            before = self._sandbox.read(path)
             after = edited(before, arguments.edits)
-            self._sandbox.write(arguments.path, after)
+            self._sandbox.write(path, after)
         except (OSError, ValueError) as exc:
-            near = near_paths(self._sandbox, arguments.path) if isinstance(exc, FileNotFoundError) else ""
-            return ToolOutput(content=f"{arguments.path}: {reason(exc)}{near} Nothing was changed.", is_error=True)
+            near = near_paths(self._sandbox, path) if isinstance(exc, FileNotFoundError) else ""
+            return ToolOutput(content=f"{path}: {reason(exc)}{near} Nothing was changed.", is_error=True)
         except EditError as exc:
-            return ToolOutput(content=f"{arguments.path}: {exc} Nothing was changed.", is_error=True)
-        return ToolOutput(content=_difference(arguments.path, before, after) + self._complaint(arguments.path))
+            return ToolOutput(content=f"{path}: {exc} Nothing was changed.", is_error=True)
+        return ToolOutput(content=_difference(path, before, after) + self._complaint(path, before, after))
 
-    def _complaint(self, path: str) -> str:
-        """What the container's Python says of a file that it cannot parse; empty when it can, or is not asked."""
-        program = _PARSERS.get(posixpath.splitext(path)[1])
-        if program is None:
-            return ""
-        result = self._sandbox.exec(
-            shlex.join(["python3", "-I", "-S", "-c", program, path]), timeout_s=_PARSE_TIMEOUT_S
-        )
-        if result.exit_code in {0, None}:
-            return ""
-        return f"\n\nThe file does not parse now: {result.output.strip()[-400:]}"
-
-    def _create(self, path: str, content: str) -> ToolOutput:
-        existed = path in self._sandbox.list_files()
-        self._sandbox.write(path, content.encode("utf-8", "surrogateescape"))
+    def _whole(self, path: str, content: str) -> ToolOutput:
+        """Create the file, or put `content` in the place of all that it held."""
+        before, done = b"", "Created"
+        try:
+            before, done = self._sandbox.read(path), "Overwrote"
+        except FileNotFoundError:
+            pass
+        except ValueError:  # too large to be read; what may not be touched is refused by `write`
+            done = "Overwrote"
+        after = like(before, content)
+        self._sandbox.write(path, after)
         lines = content.count("\n") + (not content.endswith("\n") and bool(content))
-        done = f"{'Overwrote' if existed else 'Created'} {path} ({lines} lines)."
-        return ToolOutput(content=done + self._complaint(path))
+        return ToolOutput(content=f"{done} {path} ({lines} lines)." + self._complaint(path, before, after))
+
+    def _complaint(self, path: str, before: bytes, after: bytes) -> str:
+        """The syntax errors that this change brought; empty when there are none, or none can be known."""
+        return complaint(self._syntax.new_faults(path, before, after))
 
 
 class EditError(CoderError):
     """An edit does not fit the file; the message tells the model how to mend it."""
+
+
+def complaint(faults: Sequence[SyntaxFault]) -> str:
+    """The errors as the model is told them, with a line break before; empty when there are none."""
+    if not faults:
+        return ""
+    shown = "".join(f"\n{fault.line:>6}  {fault.text}   <- {fault.what}" for fault in faults[:_MAX_FAULTS])
+    more = f"\n({len(faults) - _MAX_FAULTS} more)" if len(faults) > _MAX_FAULTS else ""
+    return f"\n\nThe change was made, but the file does not parse there any more:{shown}{more}"
+
+
+def like(before: bytes, content: str) -> bytes:
+    """`content` as bytes, with the byte order mark and the line ends of what stood there before."""
+    if _is_crlf(before):
+        content = content.replace("\r\n", "\n").replace("\n", "\r\n")
+    data = content.encode("utf-8", "surrogateescape")
+    marked = before.startswith(codecs.BOM_UTF8) and not data.startswith(codecs.BOM_UTF8)
+    return codecs.BOM_UTF8 + data if marked else data
+
+
+def _is_crlf(data: bytes) -> bool:
+    return b"\r\n" in data and data.count(b"\r\n") == data.count(b"\n")
 
 
 def edited(data: bytes, edits: list[Edit]) -> bytes:
@@ -106,15 +132,16 @@ def edited(data: bytes, edits: list[Edit]) -> bytes:
         EditError: One edit does not fit.
     """
     # Bytes that are not UTF-8 pass through as lone surrogates and come back exactly.
-    text = data.decode("utf-8", "surrogateescape")
-    crlf = "\r\n" in text and text.count("\r\n") == text.count("\n")
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    text = data[len(mark) :].decode("utf-8", "surrogateescape")
+    crlf = _is_crlf(data)
     if crlf:
         text = text.replace("\r\n", "\n")
     for number, edit in enumerate(edits, 1):
         text = _one(text, edit, f"edit {number}" if len(edits) > 1 else "the edit")
     if crlf:
         text = text.replace("\n", "\r\n")
-    return text.encode("utf-8", "surrogateescape")
+    return mark + text.encode("utf-8", "surrogateescape")
 
 
 def _one(text: str, edit: Edit, which: str) -> str:

@@ -23,7 +23,7 @@ from coder.trace.recall import Recall
 from coder.trace.state import conversation, spent, state_of
 from coder.types import Completion, Limits, Message, Outcome, ToolCall, ToolSpec, Usage
 from tests.contract.sandbox_support import committed, local_backend
-from tests.values import scripted_profile
+from tests.values import NoSyntax, scripted_profile
 
 PROFILE = scripted_profile()
 HAND_IN = {"title": "t", "summary": "s", "confirm": True}
@@ -43,7 +43,7 @@ class World:
 
     def toolbox(self, sandbox: Sandbox, journal: Journal) -> Toolbox:
         recall = RecallTool(Recall(journal))
-        return Toolbox([EditTool(sandbox), Plan(), Read(sandbox), recall, Run(sandbox), Submit(sandbox)])
+        return Toolbox([EditTool(sandbox, NoSyntax()), Plan(), Read(sandbox), recall, Run(sandbox), Submit(sandbox)])
 
     def journal(self, *listeners: Callable[[Entry], None]) -> Journal:
         journal = self.store.open("run", listeners=listeners)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from coder.codemap.syntax import SyntaxChecker
 from coder.sandbox.protocol import Sandbox
 from coder.tools.base import MAX_OUTPUT_CHARS, Toolbox
 from coder.tools.edit import EditTool
@@ -33,7 +35,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def toolbox(sandbox: Sandbox) -> Toolbox:
+def toolbox(sandbox: Sandbox) -> Iterator[Toolbox]:
     reports = iter(
         [
             TestReport(by_id=True, passed=("a",), failed=("b", "c")),
@@ -53,18 +55,19 @@ def toolbox(sandbox: Sandbox) -> Toolbox:
             output_tail="tail",
         )
 
-    return Toolbox(
-        [
-            EditTool(sandbox),
-            List(sandbox),
-            Plan(),
-            Read(sandbox),
-            Run(sandbox),
-            RunTests(sandbox, suite),
-            Search(sandbox),
-            Submit(sandbox),
-        ]
-    )
+    with closing(SyntaxChecker()) as syntax:
+        yield Toolbox(
+            [
+                EditTool(sandbox, syntax),
+                List(sandbox),
+                Plan(),
+                Read(sandbox),
+                Run(sandbox),
+                RunTests(sandbox, suite),
+                Search(sandbox),
+                Submit(sandbox),
+            ]
+        )
 
 
 def call(toolbox: Toolbox, name: str, **arguments: object) -> ToolOutput:
@@ -168,20 +171,30 @@ def test_an_edit_that_was_made_already_is_said_to_be(toolbox: Toolbox) -> None:
 @pytest.mark.parametrize(
     ("path", "content", "says"),
     [
-        ("app/bad.py", "def f(:\n", "SyntaxError"),
-        ("bad.json", "{", "JSONDecodeError"),
-        ("bad.toml", "= 1", "TOMLDecodeError"),
-        ("app/good.py", "x = 1\n", ""),
+        ("app/bad.py", "def f(:\n", "     1  def f(:   <- "),
+        ("bad.json", "{", "     1  {   <- Expecting property name"),
+        ("bad.toml", "= 1", "     1  = 1   <- Invalid statement"),
+        ("bad.go", "package a\n\nfunc f( {\n}\n", "     3  func f( {   <- missing ')'"),
     ],
 )
-def test_a_file_that_does_not_parse_is_written_and_complained_about(
+def test_a_file_that_does_not_parse_is_written_and_its_lines_are_shown(
     toolbox: Toolbox, path: str, content: str, says: str
 ) -> None:
     output = call(toolbox, "edit", path=path, content=content)
 
     assert not output.is_error
-    assert ("does not parse" in output.content) == bool(says)
+    assert "does not parse" in output.content
     assert says in output.content
+
+
+def test_only_errors_that_an_edit_brings_are_told(toolbox: Toolbox) -> None:
+    broken = call(toolbox, "edit", path="a.py", content="x = (1\n")
+    still = call(toolbox, "edit", path="a.py", edits=[{"old": "(1", "new": "(2"}])
+    mended = call(toolbox, "edit", path="a.py", content="x = (2)\n")
+
+    assert "'(' was never closed" in broken.content
+    assert "was never closed" in still.content  # the line of the error is what was edited
+    assert "parse" not in mended.content
 
 
 def test_line_ends_and_foreign_bytes_stay_as_they_are(toolbox: Toolbox, sandbox: Sandbox) -> None:
@@ -190,6 +203,17 @@ def test_line_ends_and_foreign_bytes_stay_as_they_are(toolbox: Toolbox, sandbox:
 
     assert sandbox.read("win.txt") == b"1\r\n2\r\n"
     assert sandbox.read("latin.txt") == "caf\u00e9 noir\n".encode("latin-1")
+
+
+def test_a_rewritten_file_keeps_its_mark_and_line_ends(toolbox: Toolbox, sandbox: Sandbox) -> None:
+    sandbox.write("marked.cs", b"\xef\xbb\xbfclass A {}\r\n")
+
+    call(toolbox, "edit", path="marked.cs", edits=[{"after_line": 0, "new": "// first"}])
+    inserted = sandbox.read("marked.cs")
+    call(toolbox, "edit", path="marked.cs", content="class B {}\n")
+
+    assert inserted == b"\xef\xbb\xbf// first\r\nclass A {}\r\n"
+    assert sandbox.read("marked.cs") == b"\xef\xbb\xbfclass B {}\r\n"
 
 
 def test_a_new_file_is_created_with_its_folders(toolbox: Toolbox, sandbox: Sandbox) -> None:
