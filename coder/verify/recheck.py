@@ -8,7 +8,9 @@ from coder.errors import InputError
 from coder.sandbox.protocol import SandboxProvider
 from coder.types import FileChange, Patch
 from coder.verify.commands import test_command
-from coder.verify.verifier import CellVerifier, Trees, Verification
+from coder.verify.rules import ProofRules
+from coder.verify.runs import Trees
+from coder.verify.verifier import CellVerifier, Verification
 
 
 def recheck(
@@ -38,6 +40,8 @@ def recheck(
         tests=test_command(files, files.__getitem__, override=override),
         timeout_s=timeout_s,
         labels={"coder.run": "verify"},
+        # Whether each part is needed is no part of what is published as proof.
+        rules=ProofRules(max_hunks=0),
         progress=progress,
     )
     return verifier.verify(patch, image=image, round=1)

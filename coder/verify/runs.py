@@ -9,6 +9,7 @@ from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.types import Cell
 from coder.verify.canary import MAX_FILES
 from coder.verify.cells import CellName, run_cell
+from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
 
 
@@ -65,18 +66,25 @@ class Runs:
     trees: Trees
     sandboxes: SandboxProvider
     image: Image
+    tests: TestCommand
+    """How the tests of this verdict are run."""
+    rules: ProofRules
     timeout_s: float
+    """Cap of each run."""
     labels: Mapping[str, str]
     progress: Callable[[str], None]
     number: int
     """The round, for those who watch."""
     known: dict[tuple[str, str, str], Cell] = field(default_factory=dict)
     """Runs of base that are there already; shared by the rounds."""
+    files: tuple[str, ...] = ()
+    """The test files that a run takes, as far as a tree has them; all where none are named."""
     spent_s: float = 0.0
     """Seconds of test runs so far."""
 
-    def cell(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
+    def cell(self, name: CellName, tree_sha: str, tests: TestCommand | None = None) -> Cell:
         """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
+        tests = tests or self.suite(tree_sha)
         key = (tree_sha, self.image.digest, tests.line(""))
         if name == "base" and key in self.known:
             return self.known[key]
@@ -118,6 +126,18 @@ class Runs:
                 break
         return tuple(cells)
 
+    def suite(self, tree_sha: str) -> TestCommand:
+        """The command for what is to be run of a tree."""
+        if not self.files:
+            return self.tests
+        files = self.trees.files(tree_sha)
+        return self.tests.selecting([path for path in self.files if path in files])
+
+    def only(self, names: Sequence[str]) -> TestCommand:
+        """The command for the files (packages, classes) of these tests; for all where they are too many."""
+        places = list(dict.fromkeys(name.split("::", 1)[0] for name in names))
+        return self.tests.selecting(places) if len(places) <= MAX_FILES else self.tests
+
     def open(self, tree_sha: str) -> Sandbox:
         """A fresh sandbox with exactly this tree, and no history."""
         commit = self.trees.commit_tree(
@@ -129,9 +149,3 @@ class Runs:
             timestamp=0,
         )
         return self.sandboxes.open(self.image, self.trees.pack(commit, depth=1), labels=self.labels)
-
-
-def files_of(tests: TestCommand, names: Sequence[str]) -> TestCommand:
-    """The command for the files (packages, classes) that these tests stand in; the whole suite where they are too many."""
-    places = list(dict.fromkeys(name.split("::", 1)[0] for name in names))
-    return tests.selecting(places) if len(places) <= MAX_FILES else tests

@@ -1,17 +1,16 @@
 """The judgement: what four runs of the tests, compared by test id, say about a patch. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
 from typing_extensions import override
 
-from coder.types import Cell, TestReport, Verdict, VerdictKind
+from coder.types import Cell, FlakyTest, TestReport, Verdict, VerdictKind
+from coder.verify.excerpt import excerpt
 
 _MAX_NAMED = 10
 _MAX_FINDINGS = 40
-_MAX_OBJECTION_CHARS: Final = 6_000
-"""About 1,500 tokens: enough for a handful of tracebacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,10 @@ class Cells:
     """The command cannot tell test ids: everything rests on exit codes."""
     changed: frozenset[str] = frozenset()
     """Test files and what they use, as far as the patch adds or changes it."""
+    unsteady: tuple[FlakyTest, ...] = ()
+    """Tests that are steady on base and red now and then on head; counted as passed there."""
+    by_order: tuple[str, ...] = ()
+    """Of what newly fails, what passes when its file runs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +123,20 @@ def _by_id(cells: Cells) -> _Judgement:
     base, head = cells.base.report, cells.head.report
     newly = newly_failing(base, head)
     if newly:
-        return _Judgement(
-            "regressed", (f"{_count(newly, 'test')} newly failing: {_names(newly)}",), (_broken(cells.head, newly),)
-        )
+        return _regressed(cells, newly)
     doubt = _doubt(cells)
     if doubt is not None:
         return doubt
     return _green(cells)
+
+
+def _regressed(cells: Cells, newly: tuple[str, ...]) -> _Judgement:
+    reasons = [f"{_count(newly, 'test')} newly failing: {_names(newly)}"]
+    told = _broken(cells.head, newly)
+    if by_order := [name for name in newly if name in cells.by_order]:
+        reasons.append(f"passing when run alone, failing in the whole suite each time: {_names(by_order)}")
+        told = f"{reasons[-1]}. Something that another test leaves behind, or takes away, matters here.\n{told}"
+    return _Judgement("regressed", tuple(reasons), (told,))
 
 
 def newly_failing(before: TestReport, after: TestReport) -> tuple[str, ...]:
@@ -140,6 +150,12 @@ def _doubt(cells: Cells) -> _Judgement | None:
     base, head = cells.base.report, cells.head.report
     if head.problem is not None and base.problem is None:
         return _Judgement("unverified", (f"head: {head.problem}",), (_told(cells.head, head.problem),))
+    if cells.unsteady:
+        named = [f"{test.name} (passed in {test.passed} of {test.runs} runs)" for test in cells.unsteady]
+        what = (
+            f"{_count(named, 'test')} steady on base or new, and failing now and then with the patch: {_names(named)}"
+        )
+        return _Judgement("unverified", (what,), (_told(cells.head, f"{what}. Find what makes the outcome vary."),))
     lost = sorted({*base.passed} - {*head.passed})
     if lost:
         skipped = sum(name in set(head.skipped) for name in lost)
@@ -294,41 +310,6 @@ def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
         objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *undo)))
     reasons = (*judged.reasons, *listed) if kind == judged.kind else (*listed, *judged.reasons)
     return Verdict(kind=kind, reasons=reasons, objections=objections)
-
-
-def excerpt(output: str, names: Iterable[str] = ()) -> str:
-    """The part of a test run's output that tells why it failed, at most about 1,500 tokens.
-
-    pytest's sections on `names` are preferred; of what is too long the middle is left out.
-    """
-    sections = _sections(output)
-    wanted = {name.split("::", 1)[-1].replace("::", ".") for name in names}
-    chosen = [text for title, text in sections.items() if title in wanted]
-    text = "\n".join(chosen) if chosen else output[_start(output) :]
-    if len(text) <= _MAX_OBJECTION_CHARS:
-        return text.strip()
-    half = _MAX_OBJECTION_CHARS // 2
-    return f"{text[:half].strip()}\n[…]\n{text[-half:].strip()}"
-
-
-def _sections(output: str) -> Mapping[str, str]:
-    """Pytest's failure sections by their titles (`____ TestX.test_y ____`)."""
-    found: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for line in output[_start(output) :].split("\n"):
-        if line.startswith("___") and line.endswith("___"):
-            current = found.setdefault(line.strip("_ "), [])
-        elif line.startswith("===") and current is not None:
-            current = None
-        if current is not None:
-            current.append(line)
-    return {title: "\n".join(lines) for title, lines in found.items()}
-
-
-def _start(output: str) -> int:
-    """Where pytest begins to tell errors or failures, or 0."""
-    places = [at for title in ("= ERRORS =", "= FAILURES =") if (at := output.find(title)) >= 0]
-    return output.rfind("\n", 0, min(places)) + 1 if places else 0
 
 
 def _broken(cell: Cell, names: Collection[str]) -> str:

@@ -1,18 +1,21 @@
 """Proves or disproves a patch: runs the tests of base and head in fresh sandboxes and compares them."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from coder.errors import WorkspaceError
-from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
-from coder.types import Cell, Evidence, Patch, Verdict
+from coder.sandbox.protocol import Image, SandboxProvider
+from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
 from coder.verify.canary import can_sing, sing
-from coder.verify.cells import CellName, run_cell
 from coder.verify.integrity import findings
+from coder.verify.necessity import Necessity, ablate, hunks
+from coder.verify.repeat import proof_again, second_look
+from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
+from coder.verify.runs import Runs, Trees
+from coder.verify.scope import scope_of, whole_look
 from coder.verify.tests_of import TestPaths, tests_of
-from coder.verify.verdict import Cells, Finding, newly_failing, no_change, proving_tests, verdict
+from coder.verify.verdict import Cells, Finding, no_change, proving_tests, verdict
 
 _DEPENDENCIES = frozenset(
     {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "Pipfile.lock", "poetry.lock", "uv.lock"}
@@ -30,52 +33,6 @@ _DEPENDENCIES = frozenset(
 )
 
 _MAX_FLAKY = 20
-
-
-class TreeEntry(Protocol):
-    """One file of a tree."""
-
-    @property
-    def blob_sha(self) -> str:
-        """The id of its content."""
-        ...
-
-
-class Trees(Protocol):
-    """The git trees that cells are made of; `coder.workspace.repository.Repository` is one. All raise `WorkspaceError`."""
-
-    def files(self, tree_ish: str) -> Mapping[str, TreeEntry]:
-        """Every file of a commit or tree by path."""
-        ...
-
-    def read(self, tree_ish: str, path: str) -> bytes:
-        """The bytes of one file."""
-        ...
-
-    def tree_sha(self, commit_sha: str) -> str:
-        """The id of a commit's tree."""
-        ...
-
-    def overlay(self, tree_sha: str, *, source_tree: str, paths: Sequence[str]) -> str:
-        """A tree like `tree_sha` with `paths` as in `source_tree`, absent where it has none."""
-        ...
-
-    def commit_tree(
-        self,
-        tree_sha: str,
-        *,
-        parents: Sequence[str],
-        message: str,
-        author_name: str,
-        author_email: str,
-        timestamp: int,
-    ) -> str:
-        """Store a commit; equal arguments give equal ids."""
-        ...
-
-    def pack(self, commit_sha: str, *, depth: int) -> TreePack:
-        """What a sandbox is filled with."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +57,7 @@ class CellVerifier:
         tests: TestCommand | None,
         timeout_s: float,
         labels: Mapping[str, str],
+        rules: ProofRules | None = None,
         progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._trees = trees
@@ -107,11 +65,12 @@ class CellVerifier:
         self._tests = tests
         self._timeout_s = timeout_s
         self._labels = dict(labels)
+        self._rules = rules or ProofRules()
         self._progress = progress
         self._known: dict[tuple[str, str, str], Cell] = {}
 
-    def verify(self, patch: Patch, *, image: Image, round: int) -> Verification:  # noqa: A002 — a run's own word
-        """What the tests say of `patch`.
+    def verify(self, patch: Patch, *, image: Image, round: int, offer: bool = True) -> Verification:  # noqa: A002 — a run's own word
+        """What the tests say of `patch`; with `offer`, parts of a proven one that no test needs are held out to the model.
 
         Raises:
             SandboxError: No sandbox can be had. (One that dies while tests run is a result.)
@@ -127,14 +86,22 @@ class CellVerifier:
                 Verdict(kind="unverified", reasons=(reason,)),
                 self._evidence(patch, image, touched, not_verified=("no test was run",)),
             )
-        tests = self._telling(self._tests, patch, image, round)
-        cells = self._cells(patch, touched, image, tests, round)
-        cells, unsteady = self._second_look(cells, patch, image, tests, round)
-        found = (*findings(paths, self._reader(patch.base_sha), self._reader(patch.tree_sha)), *unsteady)
-        judged = verdict(cells, findings=found)
-        if judged.kind in {"proven", "passing"} and not cells.exit_codes_only:
-            cells = self._proof_again(cells, image, tests)
-            judged = verdict(cells, findings=(*found, *self._canary(cells, patch, image, tests)))
+        runs = Runs(
+            self._trees,
+            self._sandboxes,
+            image=image,
+            tests=self._tests,
+            rules=self._rules,
+            timeout_s=self._timeout_s,
+            labels=self._labels,
+            progress=self._progress,
+            number=round,
+            known=self._known,
+        )
+        found = self._proof(patch, paths, touched, runs)
+        cells, judged = found.cells, found.verdict
+        if judged.kind == "proven" and offer and found.necessity.offer:
+            judged = judged.model_copy(update={"objections": (*judged.objections, found.necessity.offer)})
         ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
         evidence = self._evidence(
             patch,
@@ -142,115 +109,91 @@ class CellVerifier:
             touched,
             cells=ran,
             proving=proving_tests(cells) if judged.kind == "proven" else (),
-            not_verified=_not_verified(cells, image, paths, tests),
+            not_verified=(*_not_verified(cells, image, paths, runs), *found.lines),
         )
-        return Verification(judged, evidence)
+        more = {
+            "flaky": found.flaky,
+            "hunks_tried": found.necessity.tried,
+            "unexercised": tuple(str(hunk) for hunk in found.necessity.unneeded),
+        }
+        return Verification(judged, evidence.model_copy(update=more))
 
-    def _telling(self, tests: TestCommand, patch: Patch, image: Image, number: int) -> TestCommand:
-        """`tests`, or where base gives no report of them, the same by exit code: an older runner, or a plug-in in the way.
+    def _proof(self, patch: Patch, paths: Sequence[str], touched: TestPaths, runs: Runs) -> "_Proof":
+        """All runs that a verdict takes, in order; each step only where those before leave something to learn."""
+        self._settle_command(patch, runs)
+        base_tree = self._trees.tree_sha(patch.base_sha)
+        scope = scope_of(runs.cell("base", base_tree), paths, patch.tree_sha, runs)
+        runs.files = scope.files
+        before, after = self._reader(patch.base_sha), self._reader(patch.tree_sha)
+        look = second_look(self._cells(patch, base_tree, touched, runs), runs)
+        found = _Proof(look.cells, (*findings(paths, before, after), *look.findings), look.flaky)
+        if found.verdict.kind in {"proven", "passing"} and not look.cells.exit_codes_only:
+            look = proof_again(look.cells, runs)
+            found = replace(found, cells=look.cells, flaky=(*found.flaky, *look.flaky))
+            found = self._canary(found, patch, runs)
+        if found.verdict.kind == "proven" and not found.cells.exit_codes_only:
+            parts = hunks(paths, before, after)
+            found = replace(found, necessity=ablate(parts, proving_tests(found.cells), found.cells.head, runs))
+        if not scope.files:
+            return found
+        rest = whole_look(scope, found.cells, runs) if found.verdict.kind in {"proven", "passing"} else None
+        if rest is not None:
+            found = replace(found, whole=rest.cells, flaky=(*found.flaky, *rest.flaky))
+        return replace(found, notes=(scope.line(whole_head=rest is not None),))
+
+    def _settle_command(self, patch: Patch, runs: Runs) -> None:
+        """Where base gives no report of its tests, judge by exit code: an older runner, or a plug-in in the way.
 
         Only base decides, which the patch cannot touch. pytest comes with our image, and always reports.
         """
-        if tests.kind in {"pytest", "exit_code"}:
-            return tests
+        if runs.tests.kind in {"pytest", "exit_code"}:
+            return
         base_tree = self._trees.tree_sha(patch.base_sha)
-        base = self._cell("base", base_tree, image, tests, number)
+        base = runs.cell("base", base_tree)
         if base.report.by_id or base.exit_code is None:
-            return tests
-        plain = tests.by_exit_code()
-        again = self._cell("base", base_tree, image, plain, number)
-        return plain if again.exit_code == 0 else tests
+            return
+        plain = runs.tests.by_exit_code()
+        if runs.cell("base", base_tree, plain).exit_code == 0:
+            runs.tests = plain
 
-    def _cells(self, patch: Patch, touched: TestPaths, image: Image, tests: TestCommand, number: int) -> Cells:
+    def _cells(self, patch: Patch, base_tree: str, touched: TestPaths, runs: Runs) -> Cells:
         """The runs that this patch asks for; without a change of tests there are two."""
-        base_tree = self._trees.tree_sha(patch.base_sha)
-        base = self._cell("base", base_tree, image, tests, number)
-        head = self._cell("head", patch.tree_sha, image, tests, number)
+        base = runs.cell("base", base_tree)
+        head = runs.cell("head", patch.tree_sha)
         base_new = head_old = None
         if touched.swapped:
             new = self._trees.overlay(base_tree, source_tree=patch.tree_sha, paths=touched.swapped)
-            base_new = self._cell("base+new tests", new, image, tests, number)
+            base_new = runs.cell("base+new tests", new)
         if touched.restored:
             old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=touched.restored)
-            head_old = self._cell("head+old tests", old, image, tests, number)
+            head_old = runs.cell("head+old tests", old)
         changed = frozenset(touched.swapped)
-        return Cells(base, head, base_new, head_old, exit_codes_only=tests.kind == "exit_code", changed=changed)
+        return Cells(base, head, base_new, head_old, exit_codes_only=runs.tests.kind == "exit_code", changed=changed)
 
-    def _cell(self, name: CellName, tree_sha: str, image: Image, tests: TestCommand, number: int) -> Cell:
-        """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
-        key = (tree_sha, image.digest, tests.command)
-        if name == "base" and key in self._known:
-            return self._known[key]
-        self._progress(f"round {number}: testing {name}")
-        with self._open(tree_sha, image) as sandbox:
-            cell = run_cell(sandbox, name, tree_sha, tests, self._timeout_s)
-        if name == "base":
-            self._known[key] = cell
-        return cell
-
-    def _second_look(
-        self, cells: Cells, patch: Patch, image: Image, tests: TestCommand, number: int
-    ) -> tuple[Cells, tuple[Finding, ...]]:
-        """Run again what newly fails on head, with the new tests or the old: what passes then is flaky, and is named."""
-        base, head, old = cells.base.report, cells.head.report, cells.head_old
-        unsteady: tuple[str, ...] = ()
-        failing = newly_failing(base, head) if base.by_id and head.by_id else ()
-        if failing:
-            again = self._cell("head", patch.tree_sha, image, tests, number)
-            unsteady = tuple(name for name in failing if name in again.report.passed)
-            # With a report of its own the second run stands for the first; else only what it showed is taken over.
-            whole = again.report.by_id and not newly_failing(base, again.report)
-            cells = replace(cells, head=again if whole else steadied(cells.head, unsteady))
-        if old is not None and old.report.by_id:
-            fell = [name for name in newly_failing(base, old.report) if name in cells.head.report.passed]
-            if fell:
-                again = self._cell("head+old tests", old.tree_sha, image, tests, number)
-                cells = replace(cells, head_old=steadied(old, [name for name in fell if name in again.report.passed]))
-        return cells, _flaky(unsteady)
-
-    def _proof_again(self, cells: Cells, image: Image, tests: TestCommand) -> Cells:
-        """Run the red side of the proof once more: a test that passes there now was red by chance, and proves nothing."""
-        proving = proving_tests(cells)
-        if not proving:
-            return cells
-        before = cells.base_new or cells.base
-        self._progress(f"testing {before.name} once more")
-        with self._open(before.tree_sha, image) as sandbox:
-            again = run_cell(sandbox, before.name, before.tree_sha, tests, self._timeout_s)
-        steady = steadied(before, [name for name in proving if name in again.report.passed])
-        return replace(cells, base=steady) if cells.base_new is None else replace(cells, base_new=steady)
-
-    def _canary(self, cells: Cells, patch: Patch, image: Image, tests: TestCommand) -> tuple[Finding, ...]:
-        """Whether a test that must fail does fail beside the green ones, and the proving pass again; findings if not."""
+    def _canary(self, found: "_Proof", patch: Patch, runs: Runs) -> "_Proof":
+        """Whether the proving tests pass again and again on head, and a test that must fail does fail beside them."""
         self._progress("testing that a failure is seen")
-        proving = proving_tests(cells)
-        with self._open(patch.tree_sha, image) as sandbox:
+        cells, tests = found.cells, runs.tests
+        proving, rules = proving_tests(cells), runs.rules
+        with runs.open(patch.tree_sha) as sandbox:
+            narrow, seconds = runs.only(proving), rules.repeat_s / 2
+            times = rules.repeat - 2 if proving else 0
+            again = runs.repeat(sandbox, "head", patch.tree_sha, narrow, times=times, seconds=seconds)
+            if again:
+                sandbox.restore("")
             song = sing(sandbox, patch.tree_sha, tests, proving or cells.head.report.passed, self._timeout_s)
-        if song.canary in {"failed", "untried"}:
-            what = "passed on head and did not when it was run again: it proves nothing"
-            return tuple(Finding(name, 0, what) for name in song.unsteady[:_MAX_FLAKY] if name in proving)
         place = patch.files[0].path
         if song.canary == "green":
             what = "with this patch a test made to fail is not reported as failing: something bends the test runner"
-            return (Finding(place, 0, what, fatal=True),)
-        # Where the repository's own settings leave such a test out, it is missing on base too.
-        with self._open(cells.base.tree_sha, image) as sandbox:
-            beside = () if tests.kind == "pytest" else cells.base.report.passed
-            by_settings = sing(sandbox, cells.base.tree_sha, tests, beside, self._timeout_s).canary == "missed"
-        what = "with this patch a test made to fail is missing from the report"
-        return (Finding(place, 0, what, fatal=not by_settings),)
-
-    def _open(self, tree_sha: str, image: Image) -> Sandbox:
-        """A fresh sandbox with exactly this tree, and no history."""
-        commit = self._trees.commit_tree(
-            tree_sha,
-            parents=(),
-            message="tree under test",
-            author_name="coder",
-            author_email="coder@localhost",
-            timestamp=0,
-        )
-        return self._sandboxes.open(image, self._trees.pack(commit, depth=1), labels=self._labels)
+            return found.with_findings(Finding(place, 0, what, fatal=True))
+        if song.canary == "missed":
+            # Where the repository's own settings leave such a test out, it is missing on base too.
+            with runs.open(cells.base.tree_sha) as sandbox:
+                beside = () if tests.kind == "pytest" else cells.base.report.passed
+                by_settings = sing(sandbox, cells.base.tree_sha, tests, beside, self._timeout_s).canary == "missed"
+            what = "with this patch a test made to fail is missing from the report"
+            return found.with_findings(Finding(place, 0, what, fatal=not by_settings))
+        return found.with_green_side(proving, again, song.unsteady)
 
     def _reader(self, tree_ish: str) -> Callable[[str], bytes | None]:
         """Reads files of one side of the patch; None where there is none."""
@@ -288,27 +231,58 @@ class CellVerifier:
         )
 
 
-def _flaky(names: Sequence[str]) -> tuple[Finding, ...]:
-    what = "failed in one of two runs of the same code: flaky"
-    return tuple(Finding(name, 0, what, of_the_runs=True) for name in names[:_MAX_FLAKY])
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What has been learnt so far."""
+
+    cells: Cells
+    findings: tuple[Finding, ...]
+    flaky: tuple[FlakyTest, ...] = ()
+    necessity: Necessity = field(default_factory=Necessity)
+    whole: Cells | None = None
+    """The whole suite on base and head, where the cells hold a part of it."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict as things stand; what the whole suite shows can only lower it."""
+        judged = verdict(self.cells, findings=self.findings)
+        if self.whole is None:
+            return judged
+        rest = verdict(self.whole)
+        return rest if rest.kind in {"regressed", "unverified"} else judged
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What people must know beside the verdict."""
+        flaky = tuple(
+            f"flaky, not counted: {test.name} passed in {test.passed} of {test.runs} runs of {test.cell}"
+            for test in self.flaky[:_MAX_FLAKY]
+        )
+        return (*self.notes, *flaky, *self.necessity.lines)
+
+    def with_findings(self, *more: Finding) -> "_Proof":
+        return replace(self, findings=(*self.findings, *more))
+
+    def with_green_side(self, proving: Sequence[str], again: Sequence[Cell], unsteady: Sequence[str]) -> "_Proof":
+        """With the further runs of the proving tests on head, the last of which was beside the failing test."""
+        failed = {name: sum(name not in cell.report.passed for cell in again) + (name in unsteady) for name in proving}
+        runs = len(again) + 2
+        tests = tuple(
+            FlakyTest(name=name, cell="head", passed=runs - times, runs=runs) for name, times in failed.items() if times
+        )
+        found = [
+            Finding(test.name, 0, f"passed in {test.passed} of {test.runs} runs on head: it proves nothing")
+            for test in tests[:_MAX_FLAKY]
+        ]
+        return replace(self, findings=(*self.findings, *found), flaky=(*self.flaky, *tests))
 
 
-def steadied(cell: Cell, names: Collection[str]) -> Cell:
-    """The cell with `names`, which failed in it and passed in a second run of the same code, counted as passed."""
-    if not names:
-        return cell
-    report = cell.report
-    kept = {
-        "failed": tuple(name for name in report.failed if name not in names),
-        "errored": tuple(name for name in report.errored if name not in names),
-        "passed": tuple(sorted({*report.passed, *names})),
-    }
-    return cell.model_copy(update={"report": report.model_copy(update=kept)})
-
-
-def _not_verified(cells: Cells, image: Image, paths: Sequence[str], tests: TestCommand) -> tuple[str, ...]:
+def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) -> tuple[str, ...]:
     """What these runs leave open, a line each."""
-    lines = ["each cell was run once: a test that fails only now and then may have been missed"]
+    tests = runs.tests
+    often = f", and {runs.rules.repeat} times where a test is in doubt or proves the change"
+    lines = [f"each cell was run once{often}: a test that fails only now and then may have been missed"]
     if not image.setup_ok:
         lines.append("the setup of the environment failed; the tests ran without it")
     changed = [path for path in paths if path.rsplit("/", 1)[-1] in _DEPENDENCIES]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from coder.types import Cell, TestReport
-from coder.verify.verdict import Cells, Finding, excerpt, no_change, proving_tests, verdict
+from coder.verify.verdict import Cells, Finding, no_change, proving_tests, verdict
 
 OLD, NEW, RED = "t.py::old", "t.py::new", "t.py::red"
 
@@ -298,18 +298,6 @@ def test_long_lists_of_tests_are_shortened() -> None:
 
     assert judged.reasons[0].endswith("and 490 more")
     assert len(judged.objections[0]) < 8_000
-
-
-def test_an_excerpt_keeps_the_failures_that_matter() -> None:
-    output = (
-        "collecting\n=== FAILURES ===\n___ TestA.test_x ___\nE   first\n___ test_y ___\nE   second\n"
-        "=== short test summary info ===\nFAILED t.py::test_y"
-    )
-
-    assert excerpt(output, ["t.py::test_y"]) == "___ test_y ___\nE   second"
-    assert excerpt(output, ["t.py::TestA::test_x"]) == "___ TestA.test_x ___\nE   first"
-    assert excerpt(output).startswith("=== FAILURES ===")
-    assert excerpt("make: *** [test] Error 1") == "make: *** [test] Error 1"
 
 
 def test_an_old_flake_in_a_file_that_the_patch_leaves_alone_proves_nothing() -> None:

@@ -8,10 +8,11 @@ import pytest
 from typing_extensions import override
 
 from coder.errors import SandboxError
-from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
+from coder.sandbox.protocol import NOTHING, Background, Image, Sandbox, SandboxProvider, Snapshot, TreePack, Wants
 from coder.types import ExecResult, FileChange, Patch
 from coder.verify.commands import given
-from coder.verify.verifier import CellVerifier, TreeEntry, Trees, Verification
+from coder.verify.runs import TreeEntry, Trees
+from coder.verify.verifier import CellVerifier, Verification
 
 IMAGE = Image(reference="i", digest="sha256:1")
 OLD, NEW = "test_old", "test_new"
@@ -85,10 +86,11 @@ class FakeTrees(Trees):
 
 
 class FakeSandbox(Sandbox):
-    """Answers every test run with the one given run."""
+    """Answers runs of the tests with the given ones, the last of them from then on."""
 
-    def __init__(self, run: Run, closed: Callable[[], None]) -> None:
-        self._run, self._closed = run, closed
+    def __init__(self, runs: Sequence[Run], closed: Callable[[], None]) -> None:
+        self._runs, self._closed = list(runs), closed
+        self._run = self._runs[0]
         self._canary: str | None = None
 
     @property
@@ -102,8 +104,9 @@ class FakeSandbox(Sandbox):
     ) -> ExecResult:
         if command.startswith("rm "):
             return ExecResult(exit_code=0, output="", duration_s=0)
-        if self._run.dies:
+        if self._runs[0].dies:
             raise SandboxError("the container is gone")
+        self._run = self._runs.pop(0) if len(self._runs) > 1 else self._runs[0]
         red = {"failure", "error"} & {*self._run.outcomes.values(), *([self._run.canary] if self._canary else [])}
         code = self._run.exit_code if self._run.exit_code is not None else int(bool(red))
         return ExecResult(exit_code=code, output="out", duration_s=0.5)
@@ -125,6 +128,15 @@ class FakeSandbox(Sandbox):
     @override
     def checkpoint(self) -> str:
         return ""
+
+    @property
+    @override
+    def background(self) -> Background:
+        raise NotImplementedError
+
+    @override
+    def snapshot(self, known_tree: str) -> Snapshot | None:
+        raise NotImplementedError
 
     @override
     def diff(self) -> str:
@@ -149,8 +161,8 @@ class FakeSandbox(Sandbox):
 class FakeSandboxes(SandboxProvider):
     """Gives sandboxes by script, and insists that one is closed before the next opens."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self.left = list(runs)
+    def __init__(self, runs: Sequence[Run | Sequence[Run]]) -> None:
+        self.left = [(run,) if isinstance(run, Run) else run for run in runs]
         self._open = 0
 
     @override
@@ -161,6 +173,7 @@ class FakeSandboxes(SandboxProvider):
         pack: TreePack,
         setup: tuple[str, ...] | None,
         progress: Callable[[str], None],
+        wants: Wants = NOTHING,
     ) -> Image:
         return IMAGE
 
@@ -186,7 +199,9 @@ BOTH = Run({OLD: "pass", NEW: "pass"})
 RED_NEW = Run({OLD: "pass", NEW: "failure"})
 
 
-def verified(*runs: Run, paths: Sequence[str] = ("a.py", "tests/t.py")) -> tuple[Verification, FakeSandboxes]:
+def verified(
+    *runs: Run | Sequence[Run], paths: Sequence[str] = ("a.py", "tests/t.py")
+) -> tuple[Verification, FakeSandboxes]:
     trees = FakeTrees({"base": BEFORE, "head": AFTER})
     sandboxes = FakeSandboxes(runs)
     files = tuple(FileChange(path=path, status="modified") for path in paths)
@@ -228,44 +243,82 @@ def test_a_failure_that_is_not_reported_at_all_is_compared_with_base(on_base: st
 
 def test_a_proving_test_that_fails_the_second_time_proves_nothing() -> None:
     made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, RED_NEW)
+    late, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, (BOTH, BOTH, RED_NEW))
 
-    assert made.verdict.kind == "passing"
-    assert any("did not when it was run again" in reason for reason in made.verdict.reasons)
+    assert made.verdict.kind == late.verdict.kind == "passing"
+    assert any("passed in 1 of 4 runs on head: it proves nothing" in reason for reason in made.verdict.reasons)
+    assert any("passed in 3 of 4 runs on head: it proves nothing" in reason for reason in late.verdict.reasons)
+    assert "flaky, not counted: t.py::test_new passed in 3 of 4 runs of head" in late.evidence.not_verified
 
 
 def test_a_failure_that_does_not_come_back_is_flaky_and_named() -> None:
     flaky = Run({OLD: "failure", NEW: "pass"})
 
-    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH, RED_NEW, BOTH)
+    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH, BOTH, GREEN, RED_NEW, BOTH)
 
     assert made.verdict.kind == "passing"
-    assert any("t.py::test_old: failed in one of two runs" in reason for reason in made.verdict.reasons)
+    assert any("t.py::test_old: passed in 3 of 4 runs" in reason for reason in made.verdict.reasons)
+    assert [(test.name, test.cell, test.passed, test.runs) for test in made.evidence.flaky] == [
+        ("t.py::test_old", "head", 3, 4)
+    ]
     assert not any("Undo" in objection for objection in made.verdict.objections)
 
 
 def test_a_test_that_was_red_on_base_by_chance_proves_nothing() -> None:
-    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, BOTH, BOTH)
+    made, sandboxes = verified(GREEN, BOTH, RED_NEW, GREEN, (RED_NEW, RED_NEW, BOTH), BOTH)
 
     assert made.verdict.kind == "passing"
     assert made.evidence.proving_tests == ()
+    assert [(test.cell, test.passed, test.runs) for test in made.evidence.flaky] == [("base+new tests", 1, 4)]
     assert sandboxes.left == []
+
+
+def test_a_flake_of_base_is_named_and_costs_the_change_nothing() -> None:
+    flaky = Run({OLD: "failure", NEW: "pass"})
+
+    made, sandboxes = verified(
+        GREEN, flaky, RED_NEW, GREEN, flaky, flaky, (Run({OLD: "failure"}), GREEN), RED_NEW, BOTH
+    )
+
+    assert made.verdict.kind == "proven", made.verdict
+    assert [(test.cell, test.passed, test.runs) for test in made.evidence.flaky] == [("base", 3, 4)]
+    assert sandboxes.left == []
+
+
+def test_what_was_steady_on_base_and_fails_now_and_then_on_head_is_neither_green_nor_a_regression() -> None:
+    flaky = Run({OLD: "failure", NEW: "pass"})
+
+    made, _ = verified(GREEN, flaky, RED_NEW, GREEN, BOTH, (flaky, BOTH), GREEN)
+
+    assert made.verdict.kind == "unverified"
+    assert "t.py::test_old (passed in 2 of 4 runs)" in made.verdict.reasons[0]
+
+
+def test_what_passes_alone_and_fails_in_the_suite_each_time_is_a_regression() -> None:
+    broken = Run({OLD: "failure", NEW: "pass"})
+
+    made, _ = verified(GREEN, broken, RED_NEW, GREEN, broken, BOTH, GREEN)
+
+    assert made.verdict.kind == "regressed"
+    assert any("passing when run alone" in reason for reason in made.verdict.reasons)
 
 
 def test_an_old_test_that_fails_once_in_its_old_form_is_not_held_against_the_patch() -> None:
     flaky = Run({OLD: "failure"})
 
-    made, _ = verified(GREEN, BOTH, RED_NEW, flaky, GREEN, RED_NEW, BOTH)
-    broken, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky)
+    made, _ = verified(GREEN, BOTH, RED_NEW, flaky, GREEN, GREEN, GREEN, RED_NEW, BOTH)
+    broken, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky, flaky, GREEN)
+    often, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky, GREEN, GREEN)
 
     assert made.verdict.kind == "proven"
-    assert broken.verdict.kind == "unverified"
+    assert broken.verdict.kind == often.verdict.kind == "unverified"
 
 
 def test_of_two_failures_the_one_that_comes_back_is_a_regression_and_the_other_is_flaky() -> None:
     base = Run({OLD: "pass", NEW: "pass"})
     both, one = Run({OLD: "failure", NEW: "failure"}), Run({OLD: "pass", NEW: "failure"})
 
-    made, _ = verified(base, both, base, base, one)
+    made, _ = verified(base, both, base, base, one, one, base)
 
     assert made.verdict.kind == "regressed"
     assert made.verdict.reasons[0] == "1 test newly failing: t.py::test_new"
@@ -274,7 +327,7 @@ def test_of_two_failures_the_one_that_comes_back_is_a_regression_and_the_other_i
 def test_a_failure_that_comes_back_is_a_regression() -> None:
     broken = Run({OLD: "failure", NEW: "pass"})
 
-    made, sandboxes = verified(GREEN, broken, RED_NEW, GREEN, broken)
+    made, sandboxes = verified(GREEN, broken, RED_NEW, GREEN, broken, broken, GREEN)
 
     assert made.verdict.kind == "regressed"
     assert sandboxes.left == []

@@ -1,0 +1,83 @@
+"""What of a red run is told to a model."""
+
+import pytest
+
+from coder.verify.excerpt import MAX_CHARS, excerpt
+
+PYTEST = (
+    "collecting\n=== FAILURES ===\n___ TestA.test_x ___\nE   first\n___ test_y ___\nE   second\n"
+    "=== short test summary info ===\nFAILED t.py::test_y"
+)
+
+
+def test_the_failures_that_are_asked_for_are_kept() -> None:
+    assert excerpt(PYTEST, ["t.py::test_y"]) == "___ test_y ___\nE   second"
+    assert excerpt(PYTEST, ["t.py::TestA::test_x"]) == "___ TestA.test_x ___\nE   first"
+    assert excerpt(PYTEST) == "___ TestA.test_x ___\nE   first\n___ test_y ___\nE   second"
+    assert excerpt("make: *** [test] Error 1") == "make: *** [test] Error 1"
+
+
+@pytest.mark.parametrize(
+    ("output", "name", "kept"),
+    [
+        (
+            "--- FAIL: TestOne (0.00s)\n    a_test.go:7: got 1\n--- FAIL: TestTwo (0.00s)\n    a_test.go:9: got 2\nFAIL\n",
+            "example.invalid/a::TestTwo",
+            "got 2",
+        ),
+        (
+            "failures:\n\n---- tests::one stdout ----\nleft: 1\n\n---- tests::two stdout ----\nleft: 2\n\nfailures:\n    x\n",
+            "a:src/lib.rs::tests::two",
+            "left: 2",
+        ),
+        (
+            "  ● cart \u203a one\n\n    Expected: 1\n\n  ● cart \u203a two\n\n    Expected: 2\n",
+            "test/cart.test.js::cart::two",
+            "Expected: 2",
+        ),
+        (
+            (
+                "======\nFAIL: test_one (m.C.test_one)\n------\nAssertionError: 1\n\n======\nFAIL: test_two (m.C.test_two)\n"
+                "------\nAssertionError: 2\n\nRan 2 tests\n"
+            ),
+            "m.C.test_two",
+            "AssertionError: 2",
+        ),
+        ("not ok 1 - one\n  got 1\nnot ok 2 - two\n  got 2\n", "t.js::two", "got 2"),
+        ("Failures:\n\n  1) Cart one\n     got: 1\n\n  2) Cart two\n     got: 2\n", "cart_spec.rb::Cart two", "got: 2"),
+    ],
+)
+def test_failures_of_other_runners_are_told_apart(output: str, name: str, kept: str) -> None:
+    found = excerpt(output, [name])
+
+    assert kept in found
+    assert "one" not in found
+
+
+def test_a_long_failure_keeps_its_assertion_and_the_lines_of_the_repository() -> None:
+    frames = "".join(f"/usr/lib/python3/dist-packages/lib/f{n}.py:{n}: in call\n    x = {n}\n" for n in range(200))
+    output = f"=== FAILURES ===\n___ test_a ___\n{frames}src/cart.py:41: in total\nE   assert 3 == 4\n=== short ===\n"
+
+    found = excerpt(output, ["t.py::test_a"])
+
+    assert "src/cart.py:41: in total" in found
+    assert "E   assert 3 == 4" in found
+    assert "f150.py" not in found
+    assert len(found) < 2_500
+
+
+def test_many_failures_are_counted_where_there_is_no_room() -> None:
+    sections = "".join(f"___ test_{n} ___\n{'z' * 900}\n" for n in range(50))
+
+    found = excerpt(f"=== FAILURES ===\n{sections}")
+
+    assert found.startswith("___ test_0 ___")
+    assert found.endswith(" more failures]")
+    assert len(found) < MAX_CHARS + 100
+
+
+def test_what_cannot_be_told_apart_is_cut_in_the_middle() -> None:
+    found = excerpt("a" * 50_000 + "the end")
+
+    assert found.endswith("the end")
+    assert len(found) < MAX_CHARS + 100
