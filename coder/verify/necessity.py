@@ -67,7 +67,7 @@ class Necessity:
         """What people must know of it, a line each."""
         by = "any test" if self.whole_suite else "the proving tests"
         told = [f"not exercised by {by}: {hunk}" for hunk in self.unneeded]
-        return (*told, f"{self.left} parts of the change were not tried without") if self.left else tuple(told)
+        return (*told, f"parts of the change that were not tried without: {self.left}") if self.left else tuple(told)
 
     @property
     def offer(self) -> str:

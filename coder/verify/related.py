@@ -44,7 +44,7 @@ def related_tests(changed: Iterable[str], files: Collection[str], read: Read) ->
     code = sorted(path for path in files if posixpath.splitext(path)[1] in _PATTERNS)[:_MAX_FILES]
     steps = _distances(changes, _importers(code, read))
     stems = {_stem(path) for path in changes if not is_test(path)} - {"__init__", "index", "mod", "main", "utils"}
-    folders = {posixpath.dirname(path) for path in changes}
+    folders = {posixpath.dirname(path) for path in changes if not is_test(path)}
     ranked: list[tuple[int, str]] = []
     for path in files:
         if not _is_test_file(path):

@@ -59,7 +59,7 @@ def test_what_is_not_needed_is_named_and_offered_once_with_its_lines() -> None:
 
     found = Necessity(tried=3, unneeded=(hunk,), left=2)
 
-    assert found.lines == ("not exercised by any test: m.py:3-4", "2 parts of the change were not tried without")
+    assert found.lines == ("not exercised by any test: m.py:3-4", "parts of the change that were not tried without: 2")
     assert "m.py:3-4\n+    x = 1" in found.offer
     assert Necessity(tried=3).offer == ""
     assert Necessity(tried=1, unneeded=(hunk,), whole_suite=False).lines == (
