@@ -19,7 +19,7 @@ from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
 from coder.tools.recall import RecallTool
-from coder.tools.run import Run, RunTests
+from coder.tools.run import Processes, Run, RunTests
 from coder.trace.events import Opened, PatchTaken, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
@@ -121,6 +121,7 @@ class Rounds:
                 EditTool(sandbox, self._services.codemap.syntax),
                 List(sandbox),
                 Plan(),
+                Processes(sandbox),
                 Read(sandbox),
                 RecallTool(self._recall),
                 Run(sandbox),

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from pydantic import Field
 
-from coder.sandbox.protocol import Sandbox
+from coder.sandbox.protocol import Process, Sandbox
 from coder.tools.base import Arguments
-from coder.types import Cell, ToolOutput
+from coder.types import Cell, ExecResult, TestCounts, TestReport, ToolOutput
 
 _MAX_NAMES = 40
 _GREEN_LINES = 5
@@ -21,6 +21,9 @@ class RunArguments(Arguments):
     command: str = Field(min_length=1, description="What `bash -c` runs.")
     cwd: str = Field(default=".", description="Folder to run it in, relative to the repository root.")
     timeout_s: int = Field(default=120, ge=1, le=1_800, description="Seconds after which it is killed.")
+    background: str = Field(
+        default="", max_length=64, description="Name for a process that is to go on, e.g. 'server'; not waited for."
+    )
 
 
 class Run:
@@ -35,12 +38,64 @@ class Run:
 
     def run(self, arguments: RunArguments) -> ToolOutput:
         """Its output and how it ended."""
+        if arguments.background:
+            return self._started(arguments)
         result = self._sandbox.exec(arguments.command, timeout_s=arguments.timeout_s, cwd=arguments.cwd)
         how = f"killed after {arguments.timeout_s} s" if result.exit_code is None else f"exit code {result.exit_code}"
-        cut = f"; {result.output_bytes} bytes, the middle left out" if result.truncated else ""
-        return ToolOutput(
-            content=f"{result.output.rstrip()}\n[{how}{cut}]".lstrip("\n"), is_error=result.exit_code != 0
-        )
+        return ToolOutput(content=_shown(result, how), is_error=result.exit_code != 0)
+
+    def _started(self, arguments: RunArguments) -> ToolOutput:
+        name = arguments.background
+        try:
+            self._sandbox.background.spawn(arguments.command, name=name, cwd=arguments.cwd)
+        except (OSError, ValueError) as exc:
+            return ToolOutput(content=f"{name!r} was not started: {exc}", is_error=True)
+        return ToolOutput(content=f"{name!r} is running; `processes` with name={name!r} shows what it prints.")
+
+
+class ProcessesArguments(Arguments):
+    """Arguments of `processes`."""
+
+    name: str = Field(default="", description="A background process: what it printed. Empty lists all.")
+    end: bool = Field(default=False, description="End it, after a last look at its output.")
+
+
+class Processes:
+    """Look at background processes, and end them."""
+
+    name = "processes"
+    arguments = ProcessesArguments
+    mutates = True  # what they do between the calls is seen with this one
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._background = sandbox.background
+
+    def run(self, arguments: ProcessesArguments) -> ToolOutput:
+        """All of them, or the output of one."""
+        if not arguments.name:
+            if arguments.end:
+                return ToolOutput(content="Name the process that is to end.", is_error=True)
+            return ToolOutput(content="\n".join(map(_line, self._background.processes())) or "There are none.")
+        try:
+            result = self._background.logs(arguments.name)
+            running = any(p.running for p in self._background.processes() if p.name == arguments.name)
+            if arguments.end:
+                self._background.kill(arguments.name)
+        except ValueError as exc:
+            return ToolOutput(content=str(exc), is_error=True)
+        ended = "killed" if result.exit_code is None else f"exit code {result.exit_code}"
+        how = ended if not running else "ended now" if arguments.end else "running"
+        return ToolOutput(content=_shown(result, how))
+
+
+def _shown(result: ExecResult, how: str) -> str:
+    cut = f"; {result.output_bytes} bytes, the middle left out" if result.truncated else ""
+    return f"{result.output.rstrip()}\n[{how}{cut}]".lstrip("\n")
+
+
+def _line(process: Process) -> str:
+    how = "running" if process.running else "killed" if process.exit_code is None else f"exit code {process.exit_code}"
+    return f"{process.name}: {how}, {process.duration_s:.0f} s, {process.output_bytes} bytes printed: {process.command[:200]}"
 
 
 class RunTestsArguments(Arguments):
@@ -67,47 +122,67 @@ class RunTests:
     arguments = RunTestsArguments
     mutates = True
 
-    def __init__(self, sandbox: Sandbox, tests: SuiteRunner) -> None:
-        self._sandbox = sandbox
-        self._tests = tests
-        self._failing: frozenset[str] | None = None
+    def __init__(self, sandbox: Sandbox, tests: SuiteRunner, *, base: TestReport | None = None) -> None:
+        """`base` is how the tests went before anything was changed, when that is known."""
+        self._sandbox, self._tests = sandbox, tests
+        self._red_on_base = frozenset((*base.failed, *base.errored)) if base else frozenset[str]()
+        self._green: dict[str, bool] = {}
+        """How each test that was run went the last time."""
 
     def run(self, arguments: RunTestsArguments) -> ToolOutput:
-        """Counts, failing ids, what changed since the last call, and the end of the output."""
+        """Counts, failing ids, what changed since each test's last run, and the end of the output."""
         cell = self._tests(self._sandbox, arguments.select, arguments.timeout_s)
         if cell is None:
             return ToolOutput(
                 content="No way to run this repository's tests was found; use `run` with a command of your own.",
                 is_error=True,
             )
+        failing, passed = frozenset((*cell.report.failed, *cell.report.errored)), frozenset(cell.report.passed)
+        parts = [self._summary(cell), *self._changes(failing, passed), _tail(cell)]
+        self._green |= dict.fromkeys(passed, True) | dict.fromkeys(failing, False)
+        return ToolOutput(
+            content="\n".join(part for part in parts if part),
+            is_error=cell.exit_code != 0,
+            tests=_counts(cell, arguments.select),
+        )
+
+    def _summary(self, cell: Cell) -> str:
         report = cell.report
-        failing = frozenset(report.failed) | frozenset(report.errored)
-        before = self._failing if report.by_id else None
-        parts = [_summary(cell), *_changes(failing, frozenset(report.passed), before), _tail(cell)]
-        # What was not run this time keeps its colour.
-        self._failing = ((self._failing or frozenset()) - frozenset(report.passed)) | failing if report.by_id else None
-        return ToolOutput(content="\n".join(part for part in parts if part), is_error=cell.exit_code != 0)
+        how = "killed at the time-out" if cell.exit_code is None else f"exit code {cell.exit_code}"
+        if not report.by_id:
+            return f"{cell.command}: {how}. {report.problem or ''}".strip()
+        counts = f"{len(report.passed)} passed, {len(report.failed)} failed, {len(report.errored)} errors, {len(report.skipped)} skipped"
+        red = frozenset((*report.failed, *report.errored))
+        return "\n".join(
+            [
+                f"{cell.command}: {how}; {counts}.",
+                *_names("failing", red - self._red_on_base),
+                *_names("failing, as they did before any change", red & self._red_on_base),
+            ]
+        )
+
+    def _changes(self, failing: frozenset[str], passed: frozenset[str]) -> list[str]:
+        broken = {test for test in failing if self._green.get(test) is True}
+        mended = {test for test in passed if self._green.get(test) is False}
+        return [*_names("newly failing since their last run", broken), *_names("passing now, failed before", mended)]
 
 
-def _summary(cell: Cell) -> str:
+def _counts(cell: Cell, select: list[str]) -> TestCounts | None:
     report = cell.report
-    how = "killed at the time-out" if cell.exit_code is None else f"exit code {cell.exit_code}"
     if not report.by_id:
-        return f"{cell.command}: {how}. {report.problem or ''}".strip()
-    counts = f"{len(report.passed)} passed, {len(report.failed)} failed, {len(report.errored)} errors, {len(report.skipped)} skipped"
-    return "\n".join([f"{cell.command}: {how}; {counts}.", *_names("failing", (*report.failed, *report.errored))])
+        return None
+    return TestCounts(
+        passed=len(report.passed),
+        failed=len(report.failed),
+        errored=len(report.errored),
+        selection=tuple(sorted(select)),
+    )
 
 
 def _tail(cell: Cell) -> str:
     """The end of the output without what the counts say already: progress dots, and where the report went."""
     lines = [line for line in cell.output_tail.strip().splitlines() if not _NOISE.fullmatch(line)]
     return "\n".join(lines if cell.exit_code != 0 else lines[-_GREEN_LINES:])
-
-
-def _changes(now: frozenset[str], passed: frozenset[str], before: frozenset[str] | None) -> list[str]:
-    if before is None:
-        return []
-    return [*_names("newly failing since the last run", now - before), *_names("no longer failing", before & passed)]
 
 
 def _names(title: str, ids: Collection[str]) -> list[str]:

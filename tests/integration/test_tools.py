@@ -13,8 +13,8 @@ from coder.tools.base import MAX_OUTPUT_CHARS, Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
-from coder.tools.run import Run, RunTests
-from coder.types import Cell, TestReport, ToolCall, ToolOutput
+from coder.tools.run import Processes, Run, RunTests
+from coder.types import Cell, TestCounts, TestReport, ToolCall, ToolOutput
 from tests.contract.sandbox_support import committed, local_backend
 
 FILES = {
@@ -38,7 +38,7 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 def toolbox(sandbox: Sandbox) -> Iterator[Toolbox]:
     reports = iter(
         [
-            TestReport(by_id=True, passed=("a",), failed=("b", "c")),
+            TestReport(by_id=True, passed=("a", "d"), failed=("b", "c"), errored=("old",)),
             TestReport(by_id=True, passed=("a", "b"), failed=("d",)),
             TestReport(by_id=True),
         ]
@@ -62,15 +62,16 @@ def toolbox(sandbox: Sandbox) -> Iterator[Toolbox]:
                 List(sandbox),
                 Plan(),
                 Read(sandbox),
+                Processes(sandbox),
                 Run(sandbox),
-                RunTests(sandbox, suite),
+                RunTests(sandbox, suite, base=TestReport(by_id=True, failed=("old",))),
                 Search(sandbox),
                 Submit(sandbox),
             ]
         )
 
 
-def call(toolbox: Toolbox, name: str, **arguments: object) -> ToolOutput:
+def call(toolbox: Toolbox, name: str, /, **arguments: object) -> ToolOutput:
     return toolbox.call(ToolCall(id="1", name=name, arguments=json.dumps(arguments))).output
 
 
@@ -244,13 +245,32 @@ def test_long_output_keeps_head_and_tail_and_the_whole_is_kept(toolbox: Toolbox)
 
 
 def test_test_results_name_what_changed_since_the_last_run(toolbox: Toolbox) -> None:
-    first = call(toolbox, "run_tests", select=["tests/x.py"]).content
-    second = call(toolbox, "run_tests").content
+    first = call(toolbox, "run_tests", select=["tests/x.py"])
+    second = call(toolbox, "run_tests")
 
-    assert "1 passed, 2 failed" in first
-    assert "newly failing since the last run:\n  d" in second
-    assert "no longer failing:\n  b\ntail" in second  # c was not run
-    assert "no longer" not in call(toolbox, "run_tests", select=["nothing"]).content
+    assert "2 passed, 2 failed, 1 errors" in first.content
+    assert "failing:\n  b\n  c\nfailing, as they did before any change:\n  old\ntail" in first.content
+    assert first.tests == TestCounts(passed=2, failed=2, errored=1, selection=("tests/x.py",))
+    assert "newly failing since their last run:\n  d" in second.content
+    assert "passing now, failed before:\n  b\ntail" in second.content  # c was not run
+    assert "before:" not in call(toolbox, "run_tests", select=["nothing"]).content
+
+
+def test_a_background_process_goes_on_between_calls(toolbox: Toolbox) -> None:
+    started = call(toolbox, "run", command="echo up; sleep 60", background="server")
+    twice = call(toolbox, "run", command="echo up", background="server")
+    waited = call(toolbox, "run", command="echo hi")
+    listed = call(toolbox, "processes").content
+    shown = call(toolbox, "processes", name="server", end=True).content
+
+    assert "'server' is running" in started.content
+    assert twice.is_error
+    assert waited.content == "hi\n[exit code 0]"
+    assert listed.startswith("server: running, ")
+    assert shown.startswith("up\n[ended now")
+    assert "server: killed" in call(toolbox, "processes").content
+    assert call(toolbox, "processes", name="other").is_error
+    assert call(toolbox, "processes", end=True).is_error
 
 
 def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:

@@ -19,7 +19,7 @@ from coder.tools.edit import EditArguments
 from coder.tools.files import ListArguments, ReadArguments, SearchArguments
 from coder.tools.plan import PlanArguments, SubmitArguments
 from coder.tools.recall import RecallArguments
-from coder.tools.run import RunArguments, RunTestsArguments
+from coder.tools.run import ProcessesArguments, RunArguments, RunTestsArguments
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for name in ("coder", "webhooks", "tests", "benchmarks") for p in (ROOT / name).rglob("*.py"))
@@ -29,6 +29,7 @@ TOOLS: dict[str, type[Arguments]] = {
     "edit": EditArguments,
     "list": ListArguments,
     "plan": PlanArguments,
+    "processes": ProcessesArguments,
     "read": ReadArguments,
     "recall": RecallArguments,
     "run": RunArguments,
