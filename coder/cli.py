@@ -147,19 +147,26 @@ def evaluate_map(
 
 @cli.command()
 def trace(
-    run_id: Annotated[str, typer.Argument(help="The run; without one, all runs are listed.")] = "",
+    run_id: Annotated[str, typer.Argument(help="The run, or a bundle of one; without one, all runs are listed.")] = "",
     *,
     full: Annotated[bool, typer.Option("--full", help="Also what was thought, called and answered.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="The journal itself, a line of JSON each.")] = False,
     config: ConfigPath = None,
 ) -> None:
     """Show a run's journal, checking its chain of hashes."""
+    from contextlib import ExitStack, closing
+
+    from coder.bundle import opened
     from coder.display import trace_lines
     from coder.settings import load
     from coder.trace.journal import JournalStore
 
-    store = JournalStore(load(config).state_dir / "journal.sqlite")
-    try:
+    with ExitStack() as stack:
+        if run_id and Path(run_id).is_file():
+            bundle = stack.enter_context(opened(Path(run_id)))
+            store, run_id = bundle.store, bundle.manifest.run_id
+        else:
+            store = stack.enter_context(closing(JournalStore(load(config).state_dir / "journal.sqlite")))
         if not run_id:
             for line in store.runs():
                 typer.echo(f"{line.run_id}  {line.started}  {line.events} events")
@@ -169,14 +176,40 @@ def trace(
             raise InputError(f"there is no run {run_id!r}; `coder trace` lists the runs")
         for text in store.lines(run_id) if jsonl else trace_lines(journal.entries, full=full):
             typer.echo(text)
-    finally:
-        store.close()
+
+
+@cli.command()
+def export(
+    run_id: Annotated[str, typer.Argument(help="The run.")],
+    file: Annotated[Path, typer.Argument(help="The bundle to write.")],
+    *,
+    with_base: Annotated[
+        bool, typer.Option("--with-base", help="Also the repository's files at the base commit, as they are.")
+    ] = False,
+    config: ConfigPath = None,
+) -> None:
+    """Write a run into one file that `coder replay` and `coder trace` read on any machine; secrets are taken out."""
+    from coder.app import Application
+    from coder.bundle import write_bundle
+    from coder.replay import packed_base
+    from coder.settings import load
+
+    with Application(load(config)) as app:
+        base = packed_base(app, run_id) if with_base else None
+        written = write_bundle(file, app.journals, run_id, redact=app.redactor.full, base=base)
+    typer.echo(f"{file}: {len(written.files)} parts, journal digest {written.digest}")
+    if written.redacted_lines or written.redacted_blobs:
+        typer.echo(
+            f"taken out of {written.redacted_lines} lines and {written.redacted_blobs} blobs: what looked like a secret; "
+            f"so the digest is not the original's {written.source_digest}"
+        )
 
 
 @cli.command()
 def replay(
-    run_id: Annotated[str, typer.Argument(help="A finished run.")],
+    run: Annotated[str, typer.Argument(help="A run, or a bundle of one.")],
     *,
+    digest: Annotated[str, typer.Option(help="Refuse a journal without this digest, as a pull request names it.")] = "",
     unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: commands run on this machine.")] = False,
     config: ConfigPath = None,
 ) -> None:
@@ -186,8 +219,11 @@ def replay(
     from coder.settings import load
 
     with Application(load(config)) as app:
-        outcome = play(app, run_id, progress=lambda station: typer.echo(f"· {station}", err=True), unsafe_local=unsafe)
+        outcome = play(
+            app, run, progress=lambda station: typer.echo(f"· {station}", err=True), unsafe_local=unsafe, digest=digest
+        )
     typer.echo(f"{outcome.answers} recorded answers played, no model called; verdict {outcome.verdict}")
+    typer.echo(f"journal digest {outcome.digest}")
     typer.echo(f"recorded tree {outcome.recorded_tree}")
     typer.echo(f"replayed tree {outcome.replayed_tree}: {'the same' if outcome.same else 'NOT the same'}")
     raise typer.Exit(0 if outcome.same else 1)
@@ -195,7 +231,9 @@ def replay(
 
 @cli.command()
 def verify(
-    target: Annotated[str, typer.Argument(help="A pull request (owner/repo#12 or its address), or a branch or commit.")],
+    target: Annotated[
+        str, typer.Argument(help="A pull request (owner/repo#12 or its address), or a branch or commit.")
+    ],
     *,
     base: Annotated[str, typer.Option(help="What a branch is held against; where it left HEAD without it.")] = "",
     repo: RepoPath = Path(),

@@ -8,12 +8,28 @@ from pathlib import Path
 from typing_extensions import override
 
 from coder.app import Application, Options
-from coder.errors import InputError
+from coder.bundle import opened
+from coder.errors import InputError, JournalError
 from coder.forge.protocol import Forge
 from coder.run import resolve
-from coder.trace.events import Answered, Event, PatchTaken, ProblemRead, RunStarted
-from coder.trace.journal import JournalStore
-from coder.types import Base, Problem, Proposal, PullRequest, Remote, RunResult, Task, Value, VerdictKind
+from coder.trace.events import Answered, Event, PatchTaken, ProblemRead, RunStarted, Summarised
+from coder.trace.journal import Journal, JournalStore
+from coder.types import (
+    Base,
+    Followup,
+    Problem,
+    Proposal,
+    PullRequest,
+    Remote,
+    RunResult,
+    Task,
+    TreePack,
+    Value,
+    VerdictKind,
+)
+from coder.workspace.git import Git
+from coder.workspace.unpack import unpacked
+from coder.workspace.workspace import Workspace
 
 
 class Replay(Value):
@@ -24,6 +40,8 @@ class Replay(Value):
     recorded_tree: str
     replayed_tree: str
     verdict: VerdictKind
+    digest: str
+    """Hash of the last line of the journal that was played."""
 
     @property
     def same(self) -> bool:
@@ -34,8 +52,9 @@ class Replay(Value):
 class _RecordedForge(Forge):
     """The forge as the journal remembers it; writes go nowhere."""
 
-    def __init__(self, read: ProblemRead) -> None:
+    def __init__(self, read: ProblemRead, remote: Remote | None) -> None:
         self._read = read
+        self._remote = remote or Remote(url=read.remote_url, local=read.remote_is_local)
 
     @override
     def may_write(self, task: Task) -> bool:
@@ -51,7 +70,7 @@ class _RecordedForge(Forge):
 
     @override
     def remote(self, task: Task) -> Remote:
-        return Remote(url=self._read.remote_url, local=self._read.remote_is_local)
+        return self._remote
 
     @override
     def acknowledge(self, task: Task) -> None:
@@ -66,36 +85,99 @@ class _RecordedForge(Forge):
         return PullRequest(branch=proposal.branch, commit_sha=commit_sha, draft=proposal.draft)
 
     @override
+    def heard(self, task: Task, followup: Followup) -> Followup:
+        return followup
+
+    @override
+    def co_author(self, task: Task) -> str:
+        return ""
+
+    @override
     def finish(self, task: Task, result: RunResult) -> None:
         return
 
 
-def replay(app: Application, run_id: str, *, progress: Callable[[str], None], unsafe_local: bool = False) -> Replay:
-    """Run a finished journal again: its problem, base commit and answers, in new containers (or without, if unsafe).
+def replay(
+    app: Application,
+    source: str,
+    *,
+    progress: Callable[[str], None],
+    unsafe_local: bool = False,
+    digest: str = "",
+) -> Replay:
+    """Run a journal again: its problem, base commit and answers, in new containers (or without, if unsafe).
+
+    `source` is a run of this machine or the path of a bundle; `digest`, if given, must be the hash of one of its lines, as
+    a pull request names it.
 
     Raises:
         InputError: There is no such run, or it never took a change out of its sandbox.
         JournalError: The journal was changed after it was written; the message names the first bad line.
     """
-    events = app.journals.open(run_id).events
+    if not Path(source).is_file():
+        return _replayed(app, app.journals.open(source), None, progress, unsafe_local=unsafe_local, digest=digest)
+    with opened(Path(source)) as bundle:
+        journal = bundle.store.open(bundle.manifest.run_id)
+        return _replayed(app, journal, bundle.base, progress, unsafe_local=unsafe_local, digest=digest)
+
+
+def _replayed(
+    app: Application,
+    journal: Journal,
+    base: TreePack | None,
+    progress: Callable[[str], None],
+    *,
+    unsafe_local: bool,
+    digest: str,
+) -> Replay:
+    events = journal.events
     task = next((e.task for e in events if isinstance(e, RunStarted)), None)
     read = next((e for e in events if isinstance(e, ProblemRead)), None)
     if task is None or read is None:
-        raise InputError(f"there is no run {run_id!r} to replay; `coder trace` lists the runs")
+        raise InputError(f"there is no run {journal.run_id!r} to replay; `coder trace` lists the runs")
+    if digest and not any(entry.hash == digest for entry in journal.entries):
+        raise JournalError(
+            f"no line of the journal has the digest {digest[:12]}: it is not the journal that was published"
+        )
     recorded_tree = _last_tree(events)
-    answers = [e.completion for e in events if isinstance(e, Answered)]
-    options = Options(recorded=answers, progress=progress, unsafe_local=unsafe_local)
-    with tempfile.TemporaryDirectory(prefix="coder-replay-") as folder:
-        journals = JournalStore(Path(folder) / "journal.sqlite")
+    answers = [e.completion for e in events if isinstance(e, Answered | Summarised)]
+    with tempfile.TemporaryDirectory(prefix="coder-replay-") as name:
+        folder = Path(name)
+        remote = unpacked(base, folder / "base.git", git=Git()) if base is not None else None
+        workspace = Workspace(folder / "mirrors") if remote is not None else app.workspace()
+        journals = JournalStore(folder / "journal.sqlite")
         try:
-            services = app.services(_RecordedForge(read), options)
-            services = replace(services, journals=journals, dry_run=Path(folder) / "pull-request")
-            again = task.model_copy(update={"run_id": f"{run_id}-replay"})
+            options = Options(recorded=answers, progress=progress, unsafe_local=unsafe_local)
+            services = app.services(_RecordedForge(read, remote), options)
+            services = replace(services, journals=journals, workspace=workspace, dry_run=folder / "pull-request")
+            again = task.model_copy(update={"run_id": f"{journal.run_id}-replay"})
             result = resolve(again, services)
             tree = _last_tree(journals.open(again.run_id).events)
         finally:
             journals.close()
-    return Replay(answers=len(answers), recorded_tree=recorded_tree, replayed_tree=tree, verdict=result.verdict.kind)
+    return Replay(
+        answers=len(answers),
+        recorded_tree=recorded_tree,
+        replayed_tree=tree,
+        verdict=result.verdict.kind,
+        digest=journal.digest,
+    )
+
+
+def packed_base(app: Application, run_id: str) -> TreePack:
+    """The commit that a run worked from with as much history as its sandbox had, for a bundle that needs no remote.
+
+    Raises:
+        InputError: There is no such run. WorkspaceError: The commit is not in the mirror and cannot be fetched.
+    """
+    events = app.journals.open(run_id).events
+    task = next((e.task for e in events if isinstance(e, RunStarted)), None)
+    read = next((e for e in events if isinstance(e, ProblemRead)), None)
+    if task is None or read is None:
+        raise InputError(f"there is no run {run_id!r} to export; `coder trace` lists the runs")
+    remote = Remote(url=read.remote_url, local=read.remote_is_local)
+    repository = app.workspace().fetch(remote, task.repo, read.base.sha)
+    return repository.pack(read.base.sha, depth=app.settings.policy.history)
 
 
 def _last_tree(events: tuple[Event, ...]) -> str:
