@@ -6,6 +6,7 @@ are ours (`retry`, `transport`, `answer`).
 
 import asyncio
 import importlib
+import json
 import os
 import random
 import sys
@@ -29,7 +30,7 @@ from coder.model.profile import ModelProfile
 from coder.model.protocol import CompletionRequest
 from coder.model.retry import MAX_TRIES, describe, pause_s
 from coder.model.routes import litellm_arguments
-from coder.model.transport import Exchange, Settled, TapTransport
+from coder.model.transport import PLACEHOLDER, Exchange, Settled, TapTransport
 from coder.model.wire import HistoryEncoder
 from coder.types import Completion, Usage
 
@@ -37,6 +38,8 @@ _STREAM_SILENCE_S = 180.0
 """Longest pause between two pieces of a stream; a provider's queue can be silent for two minutes."""
 _CLOSE_S = 5.0
 _NO_KEY = "none"
+_NO_TOKENIZER = object()
+"""In the place of tiktoken's tables (0.6 s and 30 MB), which litellm loads for answers that it would have to count itself."""
 _SDK_ROUTES = frozenset({"openai", "moonshot"})
 """Where litellm goes through the OpenAI SDK, which walks the whole history on each call."""
 
@@ -209,10 +212,13 @@ class LitellmClient:
         return exchange
 
     async def _ask(self, litellm: Any, question: _Question, exchange: Exchange, left_s: float) -> None:
+        encoded = self._encoder.encode(question.request.messages, question.request.cache_key)
+        if exchange.dialect == "openai":
+            exchange.messages = encoded
         arguments = litellm_arguments(
             self._profile,
             api_key=self._key.get_secret_value(),
-            messages=self._encoder.encode(question.request.messages, question.request.cache_key),
+            messages=json.loads(encoded) if exchange.messages is None else [dict(PLACEHOLDER)],
             tools=question.request.tools,
             max_tokens=question.max_tokens,
             cache_key=question.request.cache_key,
@@ -280,6 +286,7 @@ def _litellm() -> Any:
                 litellm: Any = importlib.import_module("litellm")
                 litellm.suppress_debug_info = True
                 litellm.telemetry = False
+                litellm.main.encoding = _NO_TOKENIZER
                 litellm.ModelResponse()  # builds its pydantic models now rather than in the first call, with warnings
         importlib.import_module("litellm.llms.custom_httpx.http_handler")
         return importlib.import_module("litellm")

@@ -22,6 +22,8 @@ from coder.types import JsonObject
 _OK = 200
 _CONNECT_TIMEOUT_S = 15.0
 _WRITE_TIMEOUT_S = 60.0
+PLACEHOLDER: JsonObject = {"role": "user", "content": "the conversation"}
+"""What litellm is given as the conversation. It walks whatever it gets some fifteen times; the real one takes its place here."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 
@@ -38,6 +40,8 @@ class Exchange:
     stream: bool
     read_timeout_s: float
     """Longest silence between two pieces of the answer."""
+    messages: bytes | None = None
+    """The conversation as JSON, to stand for `PLACEHOLDER` in the body; None when litellm was given it as it is."""
     max_body_bytes: int | None = None
     began: bool = False
     """The provider accepted the request and began to answer, so that it will be billed."""
@@ -84,7 +88,9 @@ class TapTransport(httpx.AsyncBaseTransport):
         headers = request.headers.copy()
         if exchange.stream and exchange.dialect == "anthropic":
             body = b'{"stream": true, ' + body[1:]
-            headers["content-length"] = str(len(body))
+        if exchange.messages is not None:
+            body = _with_messages(body, exchange.messages)
+        headers["content-length"] = str(len(body))
         exchange.request_bytes = len(body)
         timeout = httpx.Timeout(exchange.read_timeout_s, connect=_CONNECT_TIMEOUT_S, write=_WRITE_TIMEOUT_S)
         extensions = {**request.extensions, "timeout": timeout.as_dict()}
@@ -132,6 +138,14 @@ class TapTransport(httpx.AsyncBaseTransport):
         answer = assembly.finish()
         answer.done = answer.done or done
         exchange.answer = answer
+
+
+def _with_messages(body: bytes, messages: bytes) -> bytes:
+    """The request as litellm made it, with the real conversation in front."""
+    rest = json.loads(body)
+    if rest.pop("messages", None) != [PLACEHOLDER]:
+        raise ValueError("litellm changed the conversation on this route")
+    return b'{"messages": ' + messages + b", " + json.dumps(rest, ensure_ascii=False).encode()[1:]
 
 
 async def _read_bytes(response: httpx.Response, limit: int, exchange: Exchange) -> bytes:

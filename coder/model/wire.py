@@ -4,6 +4,7 @@ One message is encoded from itself and the profile alone, so the encoding of a l
 of the shorter one, and the provider's prefix cache holds.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -158,7 +159,7 @@ def _encode_assistant(message: Message, profile: ModelProfile) -> JsonObject:
 @dataclass(slots=True)
 class _Encoded:
     sources: list[Message] = field(default_factory=list)
-    wire: list[JsonObject] = field(default_factory=list)
+    texts: list[bytes] = field(default_factory=list)
 
 
 class HistoryEncoder:
@@ -169,8 +170,8 @@ class HistoryEncoder:
         self._runs: OrderedDict[str, _Encoded] = OrderedDict()
         self._lock = Lock()
 
-    def encode(self, messages: Sequence[Message], run: str) -> list[JsonObject]:
-        """`messages` encoded, as objects of the caller's own: litellm writes into what it is given."""
+    def encode(self, messages: Sequence[Message], run: str) -> bytes:
+        """`messages` as a JSON list. A longer conversation's text begins with the shorter one's, but for the bracket."""
         ordered = paired(messages)
         with self._lock:
             known = self._runs.pop(run, None) or _Encoded()
@@ -178,25 +179,14 @@ class HistoryEncoder:
             while len(self._runs) > _REMEMBERED_RUNS:
                 self._runs.popitem(last=False)
             shared = _shared(known.sources, ordered)
-            del known.sources[shared:], known.wire[shared:]
+            del known.sources[shared:], known.texts[shared:]
             for message in ordered[shared:]:
-                known.wire.append(encode_message(message, self._profile))
+                known.texts.append(json.dumps(encode_message(message, self._profile), ensure_ascii=False).encode())
                 known.sources.append(message)
-            return [_own(encoded) for encoded in known.wire]
+            return b"[" + b", ".join(known.texts) + b"]"
 
 
 def _shared(known: Sequence[Message], messages: Sequence[Message]) -> int:
     """How many messages at the start are the same; identity first, because comparing long texts costs."""
     pairs = zip(known, messages, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1] or pair[0] == pair[1], pairs))
-
-
-def _own(encoded: JsonObject) -> JsonObject:
-    """A copy down to the dictionaries; the texts are shared."""
-    copy = dict(encoded)
-    for key in ("tool_calls", "thinking_blocks"):
-        if key in copy:
-            copy[key] = [
-                {**part, "function": dict(part["function"])} if "function" in part else dict(part) for part in copy[key]
-            ]
-    return copy

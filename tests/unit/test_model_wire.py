@@ -113,10 +113,10 @@ def test_a_longer_conversation_begins_with_the_shorter_one(messages: list[Messag
     encoder = HistoryEncoder(profile)
     turns = [messages[:end] for end in range(len(messages) + 1) if not _is_open(messages, end)]
 
-    encoded = [json.dumps(encoder.encode(turn, "run"))[1:-1] for turn in turns]
+    encoded = [encoder.encode(turn, "run") for turn in turns]
 
-    assert encoded == [json.dumps(encode_messages(turn, profile))[1:-1] for turn in turns]
-    assert all(longer.startswith(shorter) for shorter, longer in pairwise(encoded))
+    assert [json.loads(text) for text in encoded] == [encode_messages(turn, profile) for turn in turns]
+    assert all(longer.startswith(shorter[:-1]) for shorter, longer in pairwise(encoded))
 
 
 def _is_open(messages: list[Message], end: int) -> bool:
@@ -124,24 +124,13 @@ def _is_open(messages: list[Message], end: int) -> bool:
     return end < len(messages) and messages[end].role == "tool"
 
 
-def test_what_a_library_does_to_its_copy_stays_there(kimi: ModelProfile) -> None:
-    encoder = HistoryEncoder(kimi)
-    messages = [USER, assistant("a"), tool("a")]
-
-    first = encoder.encode(messages, "run")
-    first[1]["tool_calls"][0]["function"]["arguments"] = "changed"
-    first[2].clear()
-
-    assert encoder.encode(messages, "run") == encode_messages(messages, kimi)
-
-
 def test_a_rewritten_history_is_encoded_anew(kimi: ModelProfile) -> None:
     encoder = HistoryEncoder(kimi)
     encoder.encode([USER, assistant("a"), tool("a"), USER], "run")
     reduced = [USER, Message(role="user", content="summary")]
 
-    assert encoder.encode(reduced, "run") == encode_messages(reduced, kimi)
-    assert encoder.encode([USER], "another run") == encode_messages([USER], kimi)
+    assert json.loads(encoder.encode(reduced, "run")) == encode_messages(reduced, kimi)
+    assert json.loads(encoder.encode([USER], "another run")) == encode_messages([USER], kimi)
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------
