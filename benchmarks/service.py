@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import uvicorn
 
-from coder.types import JsonObject, Task
+from coder.types import JsonObject
 from webhooks.config import ServiceConfig
 from webhooks.service import Service, build
 from webhooks.signature import sign
@@ -82,7 +82,7 @@ def measure(service: Service, web: httpx.Client, *, deliveries: int, jobs: int) 
     print(f"{'empty jobs of 8 repositories':<34} {finished / elapsed:6.1f} a second ({finished} in {elapsed:.1f} s)")
 
 
-def run(_task: Task) -> JsonObject:
+def run(*_given: object) -> JsonObject:
     return {"ok": True}
 
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from coder import logs
 from coder.codemap.map import CodeMap
-from coder.errors import CoderError, EngineUnavailableError, InputError, SandboxError
+from coder.errors import CoderError, EngineUnavailableError, InputError, PermissionDeniedError, SandboxError
 from coder.forge.github import GitHubForge
 from coder.forge.protocol import Forge
 from coder.model.fallback import FallbackModel
@@ -20,6 +20,8 @@ from coder.model.profile import ModelProfile
 from coder.model.profiles import load_profile, with_overrides
 from coder.model.protocol import ModelClient
 from coder.model.recorded import RecordedModel
+from coder.publish.status import status_body
+from coder.publish.texts import Texts
 from coder.redact import Redactor
 from coder.run import resolve
 from coder.sandbox.docker_backend import DockerSandboxProvider
@@ -29,7 +31,8 @@ from coder.services import Services
 from coder.settings import Settings, data_folder, load
 from coder.trace.events import Entry
 from coder.trace.journal import JournalStore
-from coder.types import Completion, JsonObject, Task
+from coder.trace.state import spent, state_of
+from coder.types import Completion, Followup, JsonObject, RunResult, Task
 from coder.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -114,9 +117,10 @@ class Application:
         """Import litellm beside the container's start; it costs seconds of CPU."""
         threading.Thread(target=self._client(name).warm_up, name="litellm-import", daemon=True).start()
 
-    def github(self) -> GitHubForge:
-        """GitHub as the settings name it."""
-        forge = GitHubForge(self.settings.github)
+    def github(self, *, trigger_labels: tuple[str, ...] = ()) -> GitHubForge:
+        """GitHub as the settings name it; `trigger_labels` are taken off with the settings' own."""
+        labels = tuple(dict.fromkeys([*self.settings.github.trigger_labels, *trigger_labels]))
+        forge = GitHubForge(self.settings.github.model_copy(update={"trigger_labels": labels}))
         self._closers.append(forge.close)
         return forge
 
@@ -162,16 +166,23 @@ class Application:
         )
 
 
+Heard = Callable[[str], tuple[Followup, ...]]
+"""What permitted people said to a run while it works, by the run's id."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
     """What the service is made of."""
 
     values: JsonObject
     """The settings that the service knows, by its own names."""
-    run: Callable[[Task], JsonObject]
-    """Carries out one task; failures are data."""
+    forge: GitHubForge
+    run: Callable[[Task, Followup | None, Heard], JsonObject]
+    """Carries out one task, or what is added to it; failures are data."""
     stop: Callable[[str], None]
     """Ends the run of an id that goes on in this process though it should not: takes its containers away."""
+    describe: Callable[[Task, str], str]
+    """A comment about a run: `status`, `explain`, or else how it was broken off."""
 
 
 def service_parts(config: Path | None) -> ServiceParts:
@@ -183,34 +194,76 @@ def service_parts(config: Path | None) -> ServiceParts:
     settings = load(config)
     app = Application(settings)  # a wrong model name is told here, not at the first issue
     logs.configure(settings.log_level, app.redactor.full)
-    if settings.service.webhook_secret is None:
+    service = settings.service
+    if service.webhook_secret is None:
         raise InputError("`coder serve` needs service.webhook_secret (CODER_SERVICE__WEBHOOK_SECRET), as set at GitHub")
-    services = app.services(app.github(), Options())
+    labels = (service.label, service.label_plan, service.label_auto, service.label_heavy)
+    forge = app.github(trigger_labels=labels)
+    services = app.services(forge, Options())
     sweep_orphans(services.sandboxes)
 
-    def run(task: Task) -> JsonObject:
+    def run(task: Task, followup: Followup | None, heard: Heard) -> JsonObject:
         try:
-            result = resolve(task, services)
+            result = resolve(task, replace(services, inbox=heard), followup)
+        except PermissionDeniedError as exc:
+            return {"ok": True, "verdict": "refused", "reasons": [app.redactor.full(str(exc))]}
         except CoderError as exc:
             return {"ok": False, "error": app.redactor.full(str(exc)), "code": exc.exit_code}
         except Exception as exc:
             logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
-            return {"ok": False, "error": app.redactor.full(f"internal error: {exc!r}"), "code": CoderError.exit_code}
-        url = result.pull_request.url if result.pull_request else None
-        return {"ok": True, "verdict": result.verdict.kind, "reasons": list(result.verdict.reasons[:5]), "url": url}
+            return {"ok": False, "error": app.redactor.full(f"internal error: {exc!r}")}
+        return _told(result)
 
     def stop(run_id: str) -> None:
         services.sandboxes.sweep(run_id=run_id)
 
+    def describe(task: Task, what: str) -> str:
+        return _described(services, task, what)
+
     values: JsonObject = {
-        **settings.service.model_dump(),
+        **service.model_dump(),
         "bot_login": settings.github.bot_login,
         "bot_id": settings.github.bot_id,
         "state_dir": settings.state_dir,
         "model": settings.model.profile,
         "limits": settings.limits.model_dump(),
     }
-    return ServiceParts(values, run, stop)
+    return ServiceParts(values, forge, run, stop, describe)
+
+
+def _told(result: RunResult) -> JsonObject:
+    """What the engine keeps of a run."""
+    pull = result.pull_request
+    return {
+        "ok": True,
+        "verdict": result.verdict.kind,
+        "outcome": result.outcome.kind,
+        "reasons": list(result.verdict.reasons[:5]),
+        "url": pull.url if pull else None,
+        "number": pull.number if pull else None,
+        "branch": pull.branch if pull else None,
+    }
+
+
+def _described(services: Services, task: Task, what: str) -> str:
+    """How a run stands, from its journal."""
+    journal = services.journals.open(task.run_id)
+    state, texts = state_of(journal.events), Texts(services.redact_fully)
+    ended = state.finished.result if state.finished is not None else None
+    broken = "" if what in {"status", "explain"} else f"stopped: {what}"
+    station = broken or ("at work" if journal.events else "waiting for its turn")
+    body = status_body(
+        task=task,
+        station=station,
+        spent=spent(journal.entries),
+        result=None if broken else ended,
+        redact=services.redact_fully,
+    )
+    submission = ended.outcome.submission if ended is not None else None
+    if what != "explain" or submission is None:
+        return body
+    files = [f"- {texts.code(one.path)}: {texts.line(one.reason)}" for one in submission.rationale[:20]]
+    return "\n\n".join([body, "In the model's words:", texts.quote(submission.summary, 4_000), "\n".join(files)])
 
 
 def sweep_orphans(sandboxes: SandboxProvider) -> int:

@@ -52,9 +52,35 @@ class ServiceSettings(Value):
     webhook_secret: SecretStr | None = None
     """As entered at GitHub; required by `coder serve`."""
     api_token: SecretStr | None = None
-    """Bearer token for `/runs`. Without one only this machine may ask."""
+    """Bearer token for `/runs` and `/api/v1/runs`. Without one only this machine may look, and nobody may post."""
     label: str = "coder"
     """Label on an issue that starts a run."""
+    label_plan: str = "coder:plan"
+    """Label that asks for a plan, which waits for a person's word."""
+    label_auto: str = "coder:auto"
+    """Label that asks for a fix without a plan, where `plan_first` is set."""
+    label_heavy: str = "coder:heavy"
+    """Label that asks for a fix with `ceiling_cost_usd` and `heavy_model`."""
+    plan_first: bool = False
+    """`label` and `fix` ask for a plan first."""
+    fix_default_branch: bool = False
+    """Failed checks of the default branch start a run."""
+    dispatch_event: str = "coder"
+    """Event type of `repository_dispatch` that is ours."""
+    ceiling_cost_usd: float | None = Field(default=None, gt=0)
+    """What a comment (`max=$9`, `continue +$5`) may raise a run's dollars to; without it, `limits.max_cost_usd`."""
+    models: tuple[str, ...] = ()
+    """Model profiles that a comment may name (`model=…`)."""
+    heavy_model: str | None = None
+    """Model profile of `label_heavy`."""
+    max_followups: int = Field(default=10, ge=1)
+    """How often one run may be added to."""
+    max_check_followups: int = Field(default=5, ge=0)
+    """How often failed checks may send one run back to work."""
+    schedule: tuple[dict[str, str], ...] = ()
+    """`[[service.schedule]]`: `cron` (five fields, UTC), `repo`, `title`, `prompt`, `requested_by`."""
+    sweep_minutes: float = Field(default=10.0, ge=0)
+    """How often labelled issues are looked for whose webhook was lost; 0 is never."""
     mention: str = "coder"
     """The handle of `@handle fix` and `/handle fix`."""
     allowed_repos: tuple[str, ...] = ()

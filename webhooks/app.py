@@ -14,10 +14,11 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from coder.errors import CoderError
+from webhooks.desk import Desk
 from webhooks.engine.port import Job, JobEngine
 from webhooks.intake import Answer, Intake
 from webhooks.store import Delivery, Store
-from webhooks.triggers import RUN_ID
+from webhooks.work import JOB_ID
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class WebParts:
     intake: Intake
     store: Store
     engine: JobEngine
+    desk: Desk | None = None
     api_token: str | None = None
     max_buffered_bytes: int = MAX_BUFFERED_BYTES
     retention_days: int = 30
@@ -73,12 +75,16 @@ def create_app(parts: WebParts) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         chores = [
-            asyncio.create_task(_keep_enqueuing(parts.intake)),
+            asyncio.create_task(_keep_enqueuing(parts.intake, parts.desk)),
             asyncio.create_task(_keep_forgetting(parts.intake, parts.retention_days)),
         ]
+        if parts.desk is not None:
+            parts.desk.start()
         try:
             yield
         finally:
+            if parts.desk is not None:
+                await run_in_threadpool(parts.desk.stop)
             for chore in chores:
                 chore.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -125,19 +131,21 @@ def _add_reading(app: FastAPI, parts: WebParts) -> None:
     async def run(run_id: str, request: Request) -> JSONResponse:
         if not _may_read(request, parts.api_token):
             return _forbidden()
-        job = await run_in_threadpool(parts.engine.status, run_id) if RUN_ID.fullmatch(run_id) else None
+        job = await run_in_threadpool(parts.engine.status, run_id) if JOB_ID.fullmatch(run_id) else None
         task = None if job is None else await run_in_threadpool(parts.store.task, run_id)
         if job is None:
             return JSONResponse({"error": "no such run"}, status_code=404)
         return JSONResponse({**_job(job), "task": None if task is None else task.model_dump(mode="json")})
 
 
-async def _keep_enqueuing(intake: Intake) -> None:
+async def _keep_enqueuing(intake: Intake, desk: Desk | None) -> None:
     while True:
         try:
             await run_in_threadpool(intake.enqueue_pending)
+            if desk is not None:
+                await run_in_threadpool(desk.watch)
         except CoderError as exc:
-            logger.error("cannot offer waiting tasks", extra={"error": str(exc)})  # noqa: TRY400 - the message says it
+            logger.error("cannot offer waiting jobs, or see which ended", extra={"error": str(exc)})  # noqa: TRY400 - the message says it
         await asyncio.sleep(RETRY_EVERY_S)
 
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from coder.types import Task
 from webhooks.engine.port import JobEngine
 from webhooks.errors import EngineError
-from webhooks.store import Store, thread_of
-from webhooks.triggers import Refusal
+from webhooks.rules import Refusal
+from webhooks.store import Store
+from webhooks.work import Work, thread_of
 
 DAY = timedelta(hours=24)
 
@@ -30,23 +30,21 @@ class Accounts:
         self._refused: dict[str, bool] = {}
         """Run id to whether it ended as a refusal; only of runs that are over."""
 
-    def refusal(self, task: Task, now: datetime) -> Refusal | None:
-        """Why `task` is too much, if it is; one that is known already is not counted again."""
-        if self._store.is_known(task.run_id):
+    def refusal(self, work: Work, now: datetime) -> Refusal | None:
+        """Why `work` is too much, if it is; one that is known already is not counted again."""
+        if self._store.is_known(work.job_id):
             return None
         since = (now - DAY).isoformat(timespec="milliseconds")
-        if len(self._store.runs_by(task.requested_by, since=since)) >= self._caps.per_sender:
-            return Refusal(
-                f"{task.requested_by} has asked for {self._caps.per_sender} runs within a day: that is the cap"
-            )
-        repository = thread_of(task).partition("-")[0]
-        runs = self._store.runs_in(repository, since=since)
+        if len(self._store.jobs_by(work.sender, since=since)) >= self._caps.per_sender:
+            return Refusal(f"{work.sender} has asked for {self._caps.per_sender} runs within a day: that is the cap")
+        repository = thread_of(work.task.run_id).partition("-")[0]
+        runs = self._store.jobs_in(repository, since=since)
         if len(runs) < self._caps.per_repo:
             return None
         self._refused = {run: known for run, known in self._refused.items() if run in runs}
         if sum(not self._was_refused(run) for run in runs) < self._caps.per_repo:
             return None
-        return Refusal(f"{task.repo.full_name} has had {self._caps.per_repo} runs within a day: that is the cap")
+        return Refusal(f"{work.task.repo.full_name} has had {self._caps.per_repo} runs within a day: that is the cap")
 
     def _was_refused(self, run_id: str) -> bool:
         if run_id not in self._refused:

@@ -9,8 +9,9 @@ import typer
 
 from coder.app import service_parts
 from webhooks.config import ServiceConfig
+from webhooks.desk import Outside
 from webhooks.engine.port import Drained
-from webhooks.service import build, open_engine, serve_until_stopped, work_until_stopped
+from webhooks.service import build, open_engine, open_store, serve_until_stopped, work_until_stopped
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Configuration file (TOML).")]
 WithWorker = Annotated[bool, typer.Option("--worker/--no-worker", help="Work on jobs in this process too.")]
@@ -19,7 +20,8 @@ WithWorker = Annotated[bool, typer.Option("--worker/--no-worker", help="Work on 
 def serve(config: ConfigPath = None, with_worker: WithWorker = True) -> None:  # noqa: FBT002 - typer's way
     """Take webhooks, and work on them."""
     parts = service_parts(config)
-    service = build(ServiceConfig.read(parts.values), parts.run, stop_run=parts.stop)
+    outside = Outside(forge=parts.forge, describe=parts.describe, stop_run=parts.stop)
+    service = build(ServiceConfig.read(parts.values), parts.run, stop_run=parts.stop, outside=outside)
     try:
         drained = serve_until_stopped(service, with_worker=with_worker)
     finally:
@@ -31,11 +33,15 @@ def worker(config: ConfigPath = None) -> None:
     """Work on jobs that another process takes in."""
     parts = service_parts(config)
     settings = ServiceConfig.read(parts.values)
-    engine = open_engine(settings, parts.run, stop_run=parts.stop)
+    store = open_store(settings)
     try:
-        drained = work_until_stopped(engine, drain_s=settings.drain_s)
+        engine = open_engine(settings, store, parts.run, stop_run=parts.stop)
+        try:
+            drained = work_until_stopped(engine, drain_s=settings.drain_s)
+        finally:
+            engine.close()
     finally:
-        engine.close()
+        store.close()
     _leave(drained)
 
 

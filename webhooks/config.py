@@ -8,7 +8,19 @@ from pydantic import Field, SecretStr, ValidationError
 from coder.errors import ConfigError
 from coder.types import JsonObject, Limits, Value
 from webhooks.caps import Caps
-from webhooks.triggers import Rules
+from webhooks.rules import Labels, Rules
+
+
+class Scheduled(Value):
+    """Work that is asked for by the clock."""
+
+    cron: str = Field(min_length=9, max_length=100)
+    """Minute, hour, day of month, month, day of week; UTC."""
+    repo: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")
+    title: str = Field(min_length=1, max_length=200)
+    prompt: str = Field(min_length=1, max_length=60_000)
+    requested_by: str = Field(pattern=r"^[A-Za-z0-9-]{1,60}(?:\[bot\])?$")
+    """On whose behalf; must have write permission when the time comes."""
 
 
 class ServiceConfig(Value):
@@ -22,12 +34,31 @@ class ServiceConfig(Value):
     api_token: SecretStr | None = Field(default=None, min_length=8)
     """Bearer token for `/runs`. Without one only this machine may ask."""
     label: str = Field(default="coder", min_length=1, max_length=50)
+    label_plan: str = Field(default="coder:plan", min_length=1, max_length=50)
+    label_auto: str = Field(default="coder:auto", min_length=1, max_length=50)
+    label_heavy: str = Field(default="coder:heavy", min_length=1, max_length=50)
     mention: str = Field(default="coder", pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}$")
     """The handle of `@handle fix` and `/handle fix`."""
     allowed_repos: tuple[str, ...] = ()
     """`owner/name`, `owner/*` or `*`; none allowed is none."""
     allowed_bots: tuple[int, ...] = ()
     """Account ids of bots that may ask."""
+    plan_first: bool = False
+    """The label and `fix` ask for a plan first."""
+    fix_default_branch: bool = False
+    """Failed checks of the default branch start a run."""
+    dispatch_event: str = Field(default="coder", min_length=1, max_length=100)
+    """Event type of `repository_dispatch` that is ours."""
+    ceiling_cost_usd: float | None = Field(default=None, gt=0)
+    """What a comment may raise a run's dollars to."""
+    models: tuple[str, ...] = ()
+    """Model profiles that a comment may name."""
+    heavy_model: str | None = None
+    max_followups: int = Field(default=10, ge=1)
+    max_check_followups: int = Field(default=5, ge=0)
+    schedule: tuple[Scheduled, ...] = ()
+    sweep_minutes: float = Field(default=10.0, ge=0)
+    """How often labelled issues are looked for whose webhook was lost; 0 is never."""
     bot_login: str | None = None
     """Our own account, whose events trigger nothing; its name is a handle too."""
     bot_id: int | None = None
@@ -73,11 +104,19 @@ class ServiceConfig(Value):
     def rules(self) -> Rules:
         """What the triggers need of this."""
         return Rules(
-            label=self.label,
+            labels=Labels(fix=self.label, plan=self.label_plan, auto=self.label_auto, heavy=self.label_heavy),
             mention=self.mention,
             allowed_repos=self.allowed_repos,
             model=self.model,
+            models=self.models,
+            heavy_model=self.heavy_model,
             limits=self.limits,
+            ceiling_cost_usd=self.ceiling_cost_usd,
+            plan_first=self.plan_first,
+            fix_default_branch=self.fix_default_branch,
+            dispatch=self.dispatch_event,
+            max_followups=self.max_followups,
+            max_check_followups=self.max_check_followups,
             own_id=self.bot_id,
             own_login=self.bot_login,
             allowed_bots=self.allowed_bots,

@@ -6,21 +6,30 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 from urllib.parse import parse_qs
 
-from coder.types import JsonObject, Task
+from coder.types import JsonObject
 from webhooks import signature
 from webhooks.caps import Accounts, Caps
-from webhooks.engine.port import JobEngine
+from webhooks.decisions import Decision, decide, refused
+from webhooks.engine.port import NORMAL_PRIORITY, JobEngine
 from webhooks.errors import EngineError
-from webhooks.events import Commented, Event, Labeled, Malformed, Ping, read
-from webhooks.store import Delivery, Store, thread_of
-from webhooks.triggers import Refusal, Rules, decide
+from webhooks.events import Malformed, Ping, Unsupported
+from webhooks.ledger import Ledger
+from webhooks.reading import read
+from webhooks.request import Request
+from webhooks.rules import Refusal, Rules
+from webhooks.store import Delivery, Store
+from webhooks.triggers import asked
+from webhooks.work import Work
 
 logger = logging.getLogger(__name__)
 
+FOLLOWUP_PRIORITY: Final = 50
+"""Before new runs: somebody waits for it, and what it goes on with is in their head now."""
 _EVENT_NAME = re.compile(r"[a-z_]{1,60}", re.ASCII)
 _GUID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
@@ -42,7 +51,7 @@ class _BadBodyError(Exception):
 
 
 class Intake:
-    """Deliveries in, jobs out. Thread-safe.
+    """Deliveries in, jobs and chores out. Thread-safe.
 
     A decision is stored before the engine is asked; what the engine did not confirm is offered again by
     `enqueue_pending`, so that neither a crash nor a locked database loses a delivery that GitHub believes we have.
@@ -57,13 +66,16 @@ class Intake:
         *,
         caps: Caps | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._secret = secret
         self._rules = rules
         self._store = store
         self._engine = engine
+        self._ledger = Ledger(store, engine)
         self._accounts = Accounts(caps or Caps(), store, engine)
         self._clock = clock
+        self._wake = wake
         self._guard = threading.Lock()
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -84,64 +96,70 @@ class Intake:
         event = read(name, payload)
         if isinstance(event, Ping):
             return Answer(200, {"ok": "pong"})
-        return self._settle(name, _guid(headers), hashlib.sha256(body).hexdigest(), event)
+        request = asked(event, self._rules)
+        repo = "" if isinstance(event, Unsupported | Malformed) else event.repository.full_name
+        status = 400 if isinstance(event, Malformed) else 202
+        source = _Source(name, _guid(headers), hashlib.sha256(body).hexdigest(), repo)
+        return replace(self._settle(source, request), status=status)
 
-    def _settle(self, name: str, guid: str, digest: str, event: Event) -> Answer:
+    def ask(self, request: Request, *, source: str, key: str) -> Answer:
+        """The answer to a request that is no delivery; the same `key` from the same `source` is the same request."""
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        return self._settle(_Source(source, "", digest, request.repository.full_name), request)
+
+    def _settle(self, source: "_Source", request: Request | Refusal) -> Answer:
         # One at a time: of two deliveries for one issue, the second must see the first.
         with self._guard:
-            task = None
-            known = self._store.delivery(digest, name)
+            decision = Decision()
+            known = self._store.delivery(source.digest, source.event)
             # What was refused is decided anew: an operator who has allowed the repository sends the delivery again.
             if known is None or known.decision == "refused":
-                known, task = self._decide(name, guid, digest, event)
-                self._store.add(known, task)
-        if task is not None:
-            self._enqueue(task)
-        status = 400 if isinstance(event, Malformed) else 202
+                decision = self._decide(request)
+                known = self._delivery(source, decision)
+                self._store.add(known, decision.work, decision.chores)
+        if decision.work is not None:
+            self._enqueue(decision.work)
+        if decision.chores:
+            self._wake()
         logger.info(
             "delivery settled",
-            extra={"event": name, "repo": known.repo, "decision": known.decision, "run_id": known.run_id},
+            extra={"event": source.event, "repo": known.repo, "decision": known.decision, "run_id": known.run_id},
         )
-        if known.decision == "run":
-            return Answer(status, {"run": known.run_id})
-        return Answer(status, {"refused": known.reason})
+        if known.decision == "refused":
+            return Answer(202, {"refused": known.reason})
+        if known.decision == "answered":
+            return Answer(202, {"answered": known.reason})
+        return Answer(202, {"run": known.run_id})
 
-    def _decide(self, name: str, guid: str, digest: str, event: Event) -> tuple[Delivery, Task | None]:
-        outcome = self._unless_too_much(self._unless_busy(decide(event, self._rules)))
-        common = {
-            "digest": digest,
-            "event": name,
-            "guid": guid,
-            "received_at": self._clock().isoformat(timespec="milliseconds"),
-            "repo": event.repository.full_name if isinstance(event, Labeled | Commented) else "",
-        }
-        if isinstance(outcome, Refusal):
-            return Delivery(**common, decision="refused", reason=outcome.reason[:500]), None
-        return Delivery(**common, decision="run", run_id=outcome.run_id), outcome
+    def _delivery(self, source: "_Source", decision: Decision) -> Delivery:
+        kind: Literal["run", "answered", "refused"] = "run" if decision.run_id is not None else "refused"
+        if kind == "refused" and decision.chores:
+            kind = "answered"
+        return Delivery(
+            digest=source.digest,
+            event=source.event,
+            guid=source.guid,
+            received_at=self._now(),
+            repo=source.repo,
+            decision=kind,
+            reason=decision.reason[:500],
+            run_id=decision.run_id,
+        )
 
-    def _unless_busy(self, outcome: Task | Refusal) -> Task | Refusal:
-        """One live run per issue: a storm of labels and comments costs one run, and the rest are told."""
-        if isinstance(outcome, Refusal):
-            return outcome
-        latest = self._store.latest_run(thread_of(outcome))
-        if latest is None or latest == outcome.run_id:
-            return outcome
-        try:
-            job = self._engine.status(latest)
-        except EngineError:
-            # Unknown is not a reason to lose a request; the engine runs one job per repository anyway.
-            logger.exception("cannot ask the engine for a run")
-            return outcome
-        if job is None or job.state in {"queued", "running"}:
-            return Refusal(f"run {latest} of this issue is not over yet")
-        return outcome
+    def _decide(self, request: Request | Refusal) -> Decision:
+        if isinstance(request, Refusal):
+            return refused(request)
+        decision = decide(request, self._ledger.situation(request, now=self._now()), self._rules)
+        work = decision.work
+        if work is None:
+            return decision
+        if self._store.is_known(work.job_id) and self._store.task(work.task.run_id) is None:
+            return Decision(reason=f"run {work.task.run_id} was over long ago")
+        too_much = self._accounts.refusal(work, self._clock())
+        return decision if too_much is None else refused(too_much)
 
-    def _unless_too_much(self, outcome: Task | Refusal) -> Task | Refusal:
-        if isinstance(outcome, Refusal):
-            return outcome
-        if self._store.is_known(outcome.run_id) and self._store.task(outcome.run_id) is None:
-            return Refusal(f"run {outcome.run_id} was over long ago")
-        return self._accounts.refusal(outcome, self._clock()) or outcome
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
 
     def forget(self, *, days: int) -> int:
         """Remove deliveries, tasks and finished jobs that are older than `days`; how many deliveries and jobs."""
@@ -150,19 +168,38 @@ class Intake:
         return removed + self._store.forget(before=before.isoformat(timespec="milliseconds"))
 
     def enqueue_pending(self) -> int:
-        """Offer the engine again what it has not confirmed; how many tasks that were."""
-        tasks = self._store.to_enqueue()
-        for task in tasks:
-            self._enqueue(task)
-        return len(tasks)
+        """Offer the engine again what it has not confirmed; how many jobs that were."""
+        works = self._store.to_enqueue()
+        for work in works:
+            self._enqueue(work)
+        return len(works)
 
-    def _enqueue(self, task: Task) -> None:
+    def _enqueue(self, work: Work) -> None:
         try:
-            self._engine.submit(task.run_id, task.model_dump(mode="json"), repo=task.repo.full_name)
+            offer(work, self._engine, self._store)
         except EngineError:
-            logger.exception("a task waits for the engine", extra={"run_id": task.run_id})
-            return
-        self._store.mark_enqueued(task.run_id)
+            logger.exception("a task waits for the engine", extra={"run_id": work.task.run_id})
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a request came from; digest and event together are its key."""
+
+    event: str
+    guid: str
+    digest: str
+    repo: str
+
+
+def offer(work: Work, engine: JobEngine, store: Store) -> None:
+    """Give the engine a job that is kept in the store.
+
+    Raises:
+        EngineError: It does not take it now; it stays kept.
+    """
+    priority = NORMAL_PRIORITY if work.followup is None else FOLLOWUP_PRIORITY
+    engine.submit(work.job_id, work.model_dump(mode="json"), repo=work.task.repo.full_name, priority=priority)
+    store.mark_enqueued(work.job_id)
 
 
 def _parse(headers: Mapping[str, str], body: bytes) -> object:

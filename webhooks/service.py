@@ -13,19 +13,25 @@ import uvicorn
 from fastapi import FastAPI
 
 from coder.errors import ConfigError
-from coder.types import JsonObject, Task
+from coder.types import Followup, JsonObject, Task
 from webhooks.app import WebParts, create_app
 from webhooks.config import ServiceConfig
 from webhooks.connections import ImpatientProtocol
+from webhooks.desk import Desk, Outside
 from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
 from webhooks.engine.port import Drained, JobEngine
 from webhooks.intake import Intake
+from webhooks.outbox import Inbox
 from webhooks.store import Store
+from webhooks.work import Work, run_of
 
 logger = logging.getLogger(__name__)
 
-TaskRunner = Callable[[Task], JsonObject]
-"""Does one task, from its journal if it was begun before. Plain JSON of at most 8 KB comes back."""
+TaskRunner = Callable[[Task, Followup | None, Callable[[str], tuple[Followup, ...]]], JsonObject]
+"""Does one task, or what is added to it, from its journal if it was begun before. Plain JSON of at most 8 KB comes back.
+
+The third argument gives what permitted people say to the run (by its id) while it works.
+"""
 
 MAX_CONNECTIONS = 1000
 """More than GitHub opens for a storm of events: what is turned away here, it does not send again by itself."""
@@ -41,62 +47,97 @@ class Service:
     app: FastAPI
     engine: JobEngine
     store: Store
+    desk: Desk | None = None
 
     def close(self) -> None:
         """Let go of databases and locks."""
+        if self.desk is not None:
+            self.desk.stop()
         self.engine.close()
         self.store.close()
 
 
 def build(
-    config: ServiceConfig, runner: TaskRunner | None, *, stop_run: Callable[[str], None] | None = None
+    config: ServiceConfig,
+    runner: TaskRunner | None,
+    *,
+    stop_run: Callable[[str], None] | None = None,
+    outside: Outside | None = None,
 ) -> Service:
     """The service that `config` describes. Nothing runs yet.
 
     Without a `runner` it can only take deliveries. `stop_run` ends the run of an id that goes on here though it was
-    cancelled or given to another worker: it removes the run's containers.
+    cancelled or given to another worker: it removes the run's containers. Without `outside` nothing is said at GitHub
+    but by runs.
     """
-    engine = open_engine(config, runner, stop_run=stop_run)
+    store = open_store(config)
     try:
-        store = Store(config.state_dir / "deliveries.db")
+        engine = open_engine(config, store, runner, stop_run=stop_run)
     except BaseException:
-        engine.close()
+        store.close()
         raise
+    desk = None if outside is None else Desk(outside, store, engine)
     intake = Intake(
-        config.webhook_secret.get_secret_value().encode(), config.rules(), store, engine, caps=config.caps()
+        config.webhook_secret.get_secret_value().encode(),
+        config.rules(),
+        store,
+        engine,
+        caps=config.caps(),
+        wake=desk.wake if desk is not None else lambda: None,
     )
     token = config.api_token.get_secret_value() if config.api_token is not None else None
-    app = create_app(
-        WebParts(intake=intake, store=store, engine=engine, api_token=token, retention_days=config.retention_days)
+    parts = WebParts(
+        intake=intake, store=store, engine=engine, desk=desk, api_token=token, retention_days=config.retention_days
     )
-    return Service(config=config, app=app, engine=engine, store=store)
+    return Service(config=config, app=create_app(parts), engine=engine, store=store, desk=desk)
 
 
-def open_engine(
-    config: ServiceConfig, runner: TaskRunner | None, *, stop_run: Callable[[str], None] | None = None
-) -> JobEngine:
-    """The job engine of `config`, its state folder made when it is missing.
+def open_store(config: ServiceConfig) -> Store:
+    """The file of deliveries, its state folder made when it is missing.
 
     Raises:
         ConfigError: The folder cannot be made.
-        EngineError: Its database cannot be opened.
+        StoreError: The file cannot be opened.
     """
     try:
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
         raise ConfigError(f"cannot make the state folder {config.state_dir}: {exc}") from exc
+    return Store(config.state_dir / "deliveries.db")
+
+
+def open_engine(
+    config: ServiceConfig,
+    store: Store,
+    runner: TaskRunner | None,
+    *,
+    stop_run: Callable[[str], None] | None = None,
+) -> JobEngine:
+    """The job engine of `config`; what is said to runs while they work is read from `store`.
+
+    Raises:
+        EngineError: Its database cannot be opened.
+    """
     options = EngineOptions(
         state_dir=config.state_dir,
         database_url=config.database_url,
         executor_id=config.executor_id,
         concurrency=config.concurrency,
     )
-    return DbosEngine(options, None if runner is None else _on_payload(runner), stop_job=stop_run)
+
+    def stop_job(job_id: str) -> None:
+        if stop_run is not None:
+            stop_run(run_of(job_id))
+
+    return DbosEngine(options, None if runner is None else _on_payload(runner, store), stop_job=stop_job)
 
 
-def _on_payload(runner: TaskRunner) -> Callable[[JsonObject], JsonObject]:
+def _on_payload(runner: TaskRunner, store: Store) -> Callable[[JsonObject], JsonObject]:
+    inbox = Inbox(store.database)
+
     def run(payload: JsonObject) -> JsonObject:
-        return runner(Task.model_validate(payload))
+        work = Work.model_validate(payload)
+        return runner(work.task, work.followup, inbox.of)
 
     return run
 

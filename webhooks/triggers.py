@@ -1,146 +1,296 @@
-"""Which events start a run: pure functions from an event and the rules to a task, or to a refusal with its reason."""
+"""Which events ask for something: pure functions from an event and the rules to a request, or to a refusal with its reason."""
 
-import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Final
 
-from coder.types import Limits, RepoRef, Task
 from webhooks import commands
-from webhooks.events import Actor, Commented, Event, IssueFacts, Labeled, Malformed, Repository, Unsupported
+from webhooks.events import (
+    Actor,
+    Assigned,
+    ChecksFailed,
+    Commented,
+    Dispatched,
+    Event,
+    Happening,
+    Head,
+    IssueFacts,
+    Labeled,
+    Malformed,
+    Opened,
+    Ping,
+    Repository,
+    Reviewed,
+    Unsupported,
+)
+from webhooks.fields import MAX_TEXT, OddFieldError, optional
+from webhooks.options import OptionError, Options, understood
+from webhooks.request import STARTS, Request, What
+from webhooks.rules import Refusal, Rules, handle, is_allowed, same_label
 
-RUN_ID = re.compile(r"gh\d{1,19}-\d{1,19}-[0-9a-f]{16}", re.ASCII)
-"""What a run id looks like: repository id, issue number, and a digest of the event; safe in paths and labels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Who and what may start a run. Permission on GitHub is asked later, by the run itself, before any work."""
-
-    label: str
-    mention: str
-    allowed_repos: tuple[str, ...]
-    """`owner/name`, `owner/*` or `*`, in any case. None allowed is none: a secret does not say whose money it is."""
-    model: str
-    limits: Limits
-    own_id: int | None = None
-    """Our own account; its events never trigger anything."""
-    own_login: str | None = None
-    allowed_bots: tuple[int, ...] = ()
-    """Account ids of bots that may ask."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why an event starts nothing."""
-
-    reason: str
+FORCE: Final = "--force"
+_MAX_TITLE: Final = 200
+_OURS = Refusal("our own event")
 
 
-def decide(event: Event, rules: Rules) -> Task | Refusal:
-    """The task that `event` asks for, or why there is none. The same event always gives the same run id."""
-    if isinstance(event, Labeled):
-        return _labeled(event, rules)
-    if isinstance(event, Commented):
-        return _commented(event, rules)
+def asked(event: Event, rules: Rules) -> Request | Refusal:
+    """What `event` asks for, or why that is nothing."""
     if isinstance(event, Unsupported):
         return Refusal(f"nothing reacts to {event.what}")
     if isinstance(event, Malformed):
         return Refusal(event.reason)
-    return Refusal("a ping")
+    return Refusal("a ping") if isinstance(event, Ping) else _asked(event, rules)
 
 
-def _labeled(event: Labeled, rules: Rules) -> Task | Refusal:
-    if not _same_label(event.label, rules.label):
-        return Refusal(f"label {event.label[:80]!r} is not {rules.label!r}")
-    refusal = _gate(event.repository, event.sender, event.issue, rules)
-    if refusal is not None:
+def _asked(event: Happening, rules: Rules) -> Request | Refusal:
+    match event:
+        case Labeled():
+            return _labeled(event, rules)
+        case Assigned():
+            return _assigned(event, rules)
+        case Opened() | Commented():
+            return _written(event, rules)
+        case Reviewed():
+            return _reviewed(event, rules)
+        case ChecksFailed():
+            return _checks(event, rules)
+        case Dispatched():
+            return _dispatched(event, rules)
+
+
+def _labeled(event: Labeled, rules: Rules) -> Request | Refusal:
+    labels = rules.labels
+    kind = next((one for one in ("fix", "plan", "auto", "heavy") if same_label(event.label, getattr(labels, one))), "")
+    if not kind:
+        return Refusal(f"label {event.label[:80]!r} is not {labels.fix!r}")
+    if (refusal := _gate(event.repository, event.sender, rules)) is not None:
         return refusal
     # A label event has no id. A redelivery carries the same issue to the last byte; whatever happens between two
     # labellings (our own status comment at the least) changes it.
-    identity = ("labeled", rules.label, str(event.sender.id), event.issue.snapshot)
-    return _task(event, identity, requested_at=event.issue.updated_at, rules=rules)
+    request = _of_issue(
+        event.repository,
+        event.issue,
+        event.sender,
+        "plan" if kind == "plan" else "fix",
+        identity=("labeled", getattr(labels, kind), str(event.sender.id), event.issue.snapshot),
+        at=event.issue.updated_at,
+    )
+    request = replace(request, heavy=kind == "heavy", straight=kind in {"auto", "heavy"})
+    return _unfit(request, event.issue, event.sender, rules) or request
 
 
-def _commented(event: Commented, rules: Rules) -> Task | Refusal:
-    handles = [rules.mention, *([_handle(rules.own_login)] if rules.own_login else [])]
+def _assigned(event: Assigned, rules: Rules) -> Request | Refusal:
+    if not _is_ours(event.assignee, rules):
+        return Refusal(f"assigned to {event.assignee.login[:80]!r}, not to us")
+    if (refusal := _gate(event.repository, event.sender, rules)) is not None:
+        return refusal
+    identity = ("assigned", str(event.sender.id), event.issue.snapshot)
+    request = _of_issue(
+        event.repository, event.issue, event.sender, "fix", identity=identity, at=event.issue.updated_at
+    )
+    return _unfit(request, event.issue, event.sender, rules) or request
+
+
+def _written(event: Opened | Commented, rules: Rules) -> Request | Refusal:
+    """What a comment, or a new issue's text, asks for."""
     # Ours first: our own status comment names commands, and must not even count as one that was misspelt.
     if _is_ours(event.sender, rules) or _is_ours(event.author, rules):
         return Refusal("our own comment")
-    asked = commands.parse(event.body, handles)
-    if asked is None:
+    said = commands.parse(event.body, rules.handles)
+    if said is None:
         return Refusal("no command in the comment")
-    if isinstance(asked, commands.UnknownVerb):
-        known = ", ".join(commands.VERBS)
-        return Refusal(f"unknown verb {asked.verb!r}; known: {known}" if asked.verb else f"no verb; known: {known}")
     if event.author.id != event.sender.id:
         return Refusal("the comment's author did not send the event")
-    refusal = _gate(event.repository, event.sender, event.issue, rules)
+    if isinstance(event, Opened):
+        identity: tuple[str, ...] = ("opened", str(event.issue.number))
+        request = _of_issue(
+            event.repository, event.issue, event.sender, "say", identity=identity, at=event.issue.updated_at
+        )
+        return _spoken(request, said, event.issue, event.sender, rules)
+    request = _of_issue(
+        event.repository,
+        event.issue,
+        event.sender,
+        "say",
+        identity=("comment", str(event.comment_id)),
+        at=event.created_at,
+    )
+    request = replace(request, comment_id=event.comment_id, followup=f"comment-{event.comment_id}")
+    if event.review_id is not None and isinstance(said, commands.Mention):
+        # A review and its comments on lines are one job, whichever delivery comes first.
+        request = replace(request, what="review", followup=f"review-{event.review_id}")
+    return _spoken(request, said, event.issue, event.sender, rules)
+
+
+def _spoken(
+    request: Request,
+    said: commands.Command | commands.Mention | commands.UnknownVerb,
+    issue: IssueFacts,
+    sender: Actor,
+    rules: Rules,
+) -> Request | Refusal:
+    refusal = _gate(request.repository, sender, rules)
     if refusal is not None:
         return refusal
-    identity = ("comment", str(event.comment_id))
-    return _task(event, identity, requested_at=event.created_at, rules=rules, comment_id=event.comment_id)
+    if isinstance(said, commands.UnknownVerb):
+        what = f"There is no verb `{_name(said.verb)}`." if said.verb else "A verb is missing."
+        return replace(request, what="help", problem=what)
+    if isinstance(said, commands.Mention):
+        return replace(request, words=said.text, leads=said.leads)
+    forced = FORCE in said.words.split()
+    if said.verb in STARTS and (unfit := _unfit(request, issue, sender, rules, forced=forced)):
+        return unfit
+    try:
+        options = understood(said.given, said.more)
+    except OptionError as exc:
+        return replace(request, what="help", problem=f"{str(exc)[:1].upper()}{str(exc)[1:]}.")
+    return replace(request, what=said.verb, words=said.words, options=options)
 
 
-def _gate(repository: Repository, sender: Actor, issue: IssueFacts, rules: Rules) -> Refusal | None:
+def _reviewed(event: Reviewed, rules: Rules) -> Request | Refusal:
+    if _is_ours(event.sender, rules) or _is_ours(event.author, rules):
+        return Refusal("our own review")
+    if event.author.id != event.sender.id:
+        return Refusal("the review's author did not send the event")
+    identity = ("review", str(event.review_id))
+    request = _of_issue(event.repository, event.issue, event.sender, "review", identity=identity, at=event.submitted_at)
+    request = replace(request, followup=f"review-{event.review_id}", words=event.body)
+    said = commands.parse(event.body, rules.handles)
+    if event.state == "changes_requested" and not isinstance(said, commands.Command):
+        return _gate(event.repository, event.sender, rules) or request
+    if said is None:
+        return Refusal(f"a review that is {event.state[:40]!r} and says nothing to us")
+    return _spoken(request, said, event.issue, event.sender, rules)
+
+
+def _checks(event: ChecksFailed, rules: Rules) -> Request | Refusal:
+    # Our own check says what our own tests say; acting on it would be talking to ourselves.
+    if rules.own_login is not None and handle(event.app) == handle(rules.own_login):
+        return Refusal("our own check")
+    if not is_allowed(event.repository.full_name, rules.allowed_repos):
+        return Refusal(f"repository {event.repository.full_name} is not allowed")
+    if not event.same_repo:
+        return Refusal("a check of a fork")
+    on_default = not event.pulls and event.head_branch == event.repository.default_branch != ""
+    if not event.pulls and not (on_default and rules.fix_default_branch):
+        return Refusal("a failed check that belongs to no pull request of ours")
+    what = f"`{event.name}` ended with {event.conclusion} on {event.head_sha[:12]}"
+    return Request(
+        what="checks",
+        repository=event.repository,
+        number=event.pulls[0] if event.pulls else 0,
+        sender=event.sender.login,
+        identity=("checks", event.head_sha),
+        # However many checks fail on a commit: what they say is looked at once.
+        followup=f"checks-{event.head_sha[:16]}",
+        requested_at=event.completed_at,
+        is_pull_request=bool(event.pulls),
+        head=Head(event.head_branch, event.head_sha, same_repo=True) if event.pulls else None,
+        words="\n\n".join(filter(None, (f"{what}. {event.url}", event.summary))),
+        title=f"{_name(event.name)} fails on {event.head_branch}",
+    )
+
+
+def _dispatched(event: Dispatched, rules: Rules) -> Request | Refusal:
+    if event.action != rules.dispatch:
+        return Refusal(f"nothing reacts to repository_dispatch.{event.action[:80]}")
+    if (refusal := _gate(event.repository, event.sender, rules)) is not None:
+        return refusal
+    try:
+        return _from_program(event)
+    except (OptionError, OddFieldError) as exc:
+        return Refusal(f"client_payload: {exc}")
+
+
+def _from_program(event: Dispatched) -> Request:
+    number = event.payload.get("issue", 0)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**63:
+        raise OddFieldError("`issue` is not the number of an issue")
+    title, prompt = optional(event.payload, "title", _MAX_TITLE), optional(event.payload, "prompt", MAX_TEXT)
+    if not number and not (title and prompt):
+        raise OddFieldError("neither `issue` nor `title` and `prompt` are given")
+    verb = optional(event.payload, "verb", 20) or "fix"
+    if verb not in {"fix", "plan"}:
+        raise OddFieldError(f"`verb` {verb!r} is neither `fix` nor `plan`")
+    return Request(
+        what="plan" if verb == "plan" else "fix",
+        repository=event.repository,
+        number=number,
+        sender=event.sender.login,
+        identity=("dispatch", str(event.sender.id), event.digest),
+        followup=f"dispatch-{event.digest[:16]}",
+        requested_at="",
+        title=" ".join(title.split()),
+        words=prompt,
+        options=program_options(event.payload.get("options", {})),
+    )
+
+
+def program_options(given: object) -> Options:
+    """The options of a program's request, whose names and values are those of comments.
+
+    Raises:
+        OptionError: One is not understood.
+    """
+    if not isinstance(given, dict) or not all(isinstance(v, str | int | float) for v in given.values()):
+        raise OptionError("`options` is not an object of texts and numbers")
+    return understood({str(name): str(value) for name, value in given.items()})
+
+
+def _of_issue(
+    repository: Repository,
+    issue: IssueFacts,
+    sender: Actor,
+    what: What,
+    *,
+    identity: tuple[str, ...],
+    at: str,
+) -> Request:
+    return Request(
+        what=what,
+        repository=repository,
+        number=issue.number,
+        sender=sender.login,
+        identity=identity,
+        followup=f"{identity[0]}-{issue.snapshot[:16]}",
+        requested_at=at,
+        is_pull_request=issue.is_pull_request,
+        head=issue.head,
+        is_open=issue.is_open,
+    )
+
+
+def _gate(repository: Repository, sender: Actor, rules: Rules) -> Refusal | None:
     if _is_ours(sender, rules):
-        return Refusal("our own event")
+        return _OURS
     if not is_allowed(repository.full_name, rules.allowed_repos):
         return Refusal(f"repository {repository.full_name} is not allowed")
     if sender.is_bot and sender.id not in rules.allowed_bots:
         return Refusal(f"{sender.login[:80]!r} is a bot that is not allowed (id {sender.id})")
-    return _unfit(issue)
-
-
-def _unfit(issue: IssueFacts) -> Refusal | None:
-    if issue.is_pull_request:
-        return Refusal(f"#{issue.number} is a pull request; only issues are worked on")
-    if not issue.is_open:
-        return Refusal(f"issue #{issue.number} is closed")
-    if issue.locked:
-        return Refusal(f"issue #{issue.number} is locked")
     return None
 
 
-def is_allowed(full_name: str, patterns: Sequence[str]) -> bool:
-    """Whether one of `patterns` (`owner/name`, `owner/*`, `*`) names the repository."""
-    name = full_name.lower()
-    owner = name.partition("/")[0]
-    return any(pattern.lower() in {"*", f"{owner}/*", name} for pattern in patterns)
+def _unfit(request: Request, issue: IssueFacts, sender: Actor, rules: Rules, *, forced: bool = False) -> Refusal | None:
+    """Why no work should begin there, if so."""
+    kind = "pull request" if issue.is_pull_request else "issue"
+    if issue.locked:
+        return Refusal(f"{kind} #{issue.number} is locked")
+    if forced:
+        return None
+    if not issue.is_open:
+        return Refusal(f"{kind} #{issue.number} is closed", to=request)
+    others = [one for one in issue.assignees if not one.is_bot and one.id != sender.id and not _is_ours(one, rules)]
+    if others:
+        return Refusal(f"{kind} #{issue.number} is assigned to {others[0].login}", to=request)
+    return None
 
 
 def _is_ours(actor: Actor, rules: Rules) -> bool:
     if rules.own_id is not None and actor.id == rules.own_id:
         return True
-    return rules.own_login is not None and _handle(actor.login) == _handle(rules.own_login)
+    return rules.own_login is not None and handle(actor.login) == handle(rules.own_login)
 
 
-def _handle(login: str) -> str:
-    return login.lower().removesuffix("[bot]")
-
-
-def _same_label(given: str, wanted: str) -> bool:
-    # GitHub's labels ignore case. Folding beyond ASCII would let look-alikes in.
-    return given == wanted or (given.isascii() and wanted.isascii() and given.lower() == wanted.lower())
-
-
-def _task(
-    event: Labeled | Commented,
-    identity: tuple[str, ...],
-    *,
-    requested_at: str,
-    rules: Rules,
-    comment_id: int | None = None,
-) -> Task:
-    digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
-    return Task(
-        run_id=f"gh{event.repository.id}-{event.issue.number}-{digest}",
-        repo=RepoRef(owner=event.repository.owner, name=event.repository.name),
-        kind="issue",
-        number=event.issue.number,
-        requested_by=event.sender.login,
-        requested_at=requested_at,
-        comment_id=comment_id,
-        model=rules.model,
-        limits=rules.limits,
-    )
+def _name(text: str) -> str:
+    """A stranger's word, fit to stand in a comment of ours."""
+    return re.sub(r"[^A-Za-z0-9 ._/()-]", "", text)[:80].strip() or "?"

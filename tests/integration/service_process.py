@@ -11,7 +11,8 @@ import sys
 import threading
 from pathlib import Path
 
-from coder.types import JsonObject, Task
+from coder.app import Heard
+from coder.types import Followup, JsonObject, Task
 from tests.integration.engine_process import note
 from tests.unit.webhooks_payloads import config
 from webhooks.service import build, serve_until_stopped
@@ -22,7 +23,7 @@ def main() -> int:
     logging.basicConfig(level="INFO")
     folder, port = Path(sys.argv[1]), int(sys.argv[2])
 
-    def run(task: Task) -> JsonObject:
+    def run(task: Task, followup: Followup | None, heard: Heard) -> JsonObject:
         note(folder, f"begin {task.repo.full_name}#{task.number}")
         while not (folder / "go").exists():
             threading.Event().wait(0.02)

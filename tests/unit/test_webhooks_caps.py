@@ -44,7 +44,7 @@ class Desk:
 
 
 def run(payload: JsonObject) -> JsonObject:
-    return {"ok": True, "verdict": "refused" if payload["requested_by"].startswith("sock") else "proven"}
+    return {"ok": True, "verdict": "refused" if payload["task"]["requested_by"].startswith("sock") else "proven"}
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhooks.commands import Command, UnknownVerb, parse, visible
+from webhooks.commands import VERBS, Command, Mention, UnknownVerb, parse, visible
+from webhooks.options import NAMES, OptionError, Options, split, understood
 
 HANDLES = ("coder",)
 
@@ -94,18 +95,113 @@ def test_what_is_not_said_to_us_is_no_command(body: str) -> None:
 @pytest.mark.parametrize(
     ("body", "verb"),
     [
-        ("@coder", ""),
-        ("@coder.", ""),
-        ("thanks @coder!", ""),
-        ("@coder deploy now", "deploy"),
+        ("/coder", ""),
+        ("/coder.", ""),
+        ("/coder deploy now", "deploy"),
         ("/coder fixes", "fixes"),
-        ("@coder prefix", "prefix"),
-        ("@coder " + "x" * 500, "x" * 40),
-        ("@coder\nfix", ""),
+        ("/coder " + "x" * 500, "x" * 40),
+        ("/coder\nfix", ""),
     ],
 )
 def test_an_unknown_verb_is_named(body: str, verb: str) -> None:
     assert parse(body, HANDLES) == UnknownVerb(verb)
+
+
+@pytest.mark.parametrize(
+    ("body", "leads"),
+    [
+        ("@coder", True),
+        ("thanks @coder!", False),
+        ("@coder deploy now", True),
+        ("@coder prefix", True),
+        ("- @coder: use bcrypt", True),
+        ("I think @coder is right", False),
+        ("@coder stop using globals", True),
+        ("@coder help me with the parser", True),
+        ("@coder status codes are wrong", True),
+        ("Hm.\n@coder\nuse the other one", True),
+    ],
+)
+def test_without_a_verb_it_is_text(body: str, *, leads: bool) -> None:
+    assert parse(body, HANDLES) == Mention(body, leads=leads)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("form", ["/coder {}", "@coder {}", "@Coder, {}", "Hello @coder {} please!", "/coder {}."])
+def test_every_verb_is_a_verb(verb: str, form: str) -> None:
+    found = parse(form.format(verb), HANDLES)
+
+    assert isinstance(found, Command)
+    assert found.verb == verb
+
+
+def test_what_follows_a_verb_is_taken_apart() -> None:
+    assert parse("/coder fix max=$2 the parser model=kimi", HANDLES) == Command(
+        "fix", "the parser", {"max": "$2", "model": "kimi"}
+    )
+    assert parse("@coder continue +$5", HANDLES) == Command("continue", more="$5")
+    assert parse("/coder autofix on", HANDLES) == Command("autofix", "on")
+    assert parse("/coder revise set max=2\nand also this\n\n`code`", HANDLES) == Command(
+        "revise", "set max=2\nand also this"
+    )
+    assert parse("/coder fix where x=1 is lost", HANDLES) == Command("fix", "where x=1 is lost")
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({"max": "$2"}, Options(max_cost_usd=2)),
+        ({"max": "2.50"}, Options(max_cost_usd=2.5)),
+        ({"steps": "10", "minutes": "5"}, Options(max_steps=10, max_minutes=5)),
+        ({"model": "kimi-k2.6", "base": "release/1.2"}, Options(model="kimi-k2.6", base="release/1.2")),
+        ({}, Options()),
+    ],
+)
+def test_options_are_understood(given: dict[str, str], options: Options) -> None:
+    assert understood(given) == options
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max", "0"),
+        ("max", "$-1"),
+        ("max", "nan"),
+        ("max", "1e9"),
+        ("max", "9999999"),
+        ("steps", "0"),
+        ("steps", "1.5"),
+        ("steps", "\u0661"),
+        ("minutes", "-3"),
+        ("model", "../../etc"),
+        ("model", "a b"),
+        ("base", "../x"),
+        ("base", "-x"),
+        ("base", "a..b"),
+        ("base", "x@{1}"),
+        ("base", "x/"),
+        ("attempts", "3"),
+        ("colour", "red"),
+    ],
+)
+def test_an_option_that_is_none_is_told(name: str, value: str) -> None:
+    with pytest.raises(OptionError, match=name):
+        understood({name: value})
+
+
+@given(st.text(max_size=200))
+def test_any_argument_is_taken_apart(argument: str) -> None:
+    parts = split(argument)
+
+    assert set(parts.given) <= {*NAMES, "attempts"}
+    assert len(parts.words) <= len(argument)
+
+
+@given(st.lists(st.sampled_from(["max=$1", "steps=3", "word", "a=b", "+$4", "model=m"]), max_size=8))
+def test_words_between_options_keep_their_order(tokens: list[str]) -> None:
+    words = [token for token in tokens if token in {"word", "a=b"}]
+
+    assert [token for token in split(" ".join(tokens)).words.split() if token in {"word", "a=b"}] == words
 
 
 def test_every_handle_counts_and_is_taken_literally() -> None:
@@ -118,7 +214,7 @@ def test_every_handle_counts_and_is_taken_literally() -> None:
 def test_any_text_gives_an_answer(body: str) -> None:
     result = parse(body, HANDLES)
 
-    assert result is None or isinstance(result, Command | UnknownVerb)
+    assert result is None or isinstance(result, Command | Mention | UnknownVerb)
 
 
 @given(st.text(max_size=100))

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from coder.errors import ConfigError
-from coder.types import JsonObject, Task
+from coder.types import JsonObject
 from tests.unit.webhooks_payloads import config
 from webhooks.config import ServiceConfig
 from webhooks.errors import EngineError, StoreError
@@ -58,7 +58,7 @@ def test_a_built_service_queues_without_any_runner(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
-    def never(_task: Task) -> JsonObject:
+    def never(*_given: object) -> JsonObject:
         raise AssertionError
 
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,0 +1,334 @@
+"""From a request and what is going on already to what is done about it. Pure: event, rules and situation in, decision out.
+
+The table in docs/events.md says the same in words.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, Literal
+
+from coder.types import Followup, Note, RepoRef, Task
+from webhooks.answers import config_text, help_text, mentioned
+from webhooks.request import STARTS, Request, What
+from webhooks.rules import Refusal, Rules
+from webhooks.work import Chore, Work
+
+RunState = Literal["none", "live", "waiting", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of the run that a request is about: the latest of its issue, or the one that opened its pull request."""
+
+    now: str
+    """RFC 3339, for requests that carry no time of their own."""
+    state: RunState = "none"
+    """`waiting`: for a person's answer, or word on its plan."""
+    task: Task | None = None
+    """The run's task; None with `none`."""
+    own_pull: bool = False
+    """The request stands on a pull request that the run opened."""
+    has_pull: bool = False
+    followups: int = 0
+    check_followups: int = 0
+    added_cost_usd: float = 0.0
+    autofix: bool | None = None
+    """What people said of automatic fixes; None is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done: a job, chores, both; or nothing, for a reason."""
+
+    work: Work | None = None
+    chores: tuple[Chore, ...] = ()
+    run_id: str | None = None
+    reason: str = ""
+
+
+def decide(request: Request, situation: Situation, rules: Rules) -> Decision:
+    """What `request` leads to."""
+    if request.problem:
+        return _answer(request, help_text(rules, request.problem), "asked for what there is not", once="help")
+    if request.what in STARTS:
+        return _started(request, situation, rules)
+    return _HANDLERS[request.what](request, situation, rules)
+
+
+def refused(refusal: Refusal) -> Decision:
+    """Nothing, for a reason that a permitted person is told when it is polite to."""
+    if refusal.to is None:
+        return Decision(reason=refusal.reason)
+    return _answer(refusal.to, f"Nothing was started: {refusal.reason}.", refusal.reason)
+
+
+# --- a new run ------------------------------------------------------------------------------------------------------------
+
+
+def _started(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if situation.state == "live" and situation.task is not None:
+        return Decision(reason=f"run {situation.task.run_id} of this issue is not over yet")
+    if situation.own_pull:
+        return _followed(request, situation, rules, "continue")
+    if request.what == "rebase" and situation.task is None:
+        return _no_run(request)
+    if _approves(request, situation):
+        return _followed(request, situation, rules, "approve")
+    if request.is_pull_request and (request.head is None or not request.head.same_repo):
+        return _answer(request, _FOREIGN.format(label=rules.labels.fix), "a pull request whose branch is not known")
+    return _new_run(request, situation, rules)
+
+
+def _approves(request: Request, situation: Situation) -> bool:
+    """`fix` while a plan waits is a word on the plan."""
+    task = situation.task
+    return request.what == "fix" and situation.state == "waiting" and task is not None and task.mode == "plan"
+
+
+def _new_run(request: Request, situation: Situation, rules: Rules) -> Decision:
+    options = request.options
+    model = options.model or (rules.heavy_model if request.heavy else None) or rules.model
+    if model not in {rules.model, rules.heavy_model, *rules.models}:
+        return _answer(request, help_text(rules, "That model may not be named here."), "a model that is not allowed")
+    work = Work(task=_task(request, situation, rules, model))
+    return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
+
+
+def _task(request: Request, situation: Situation, rules: Rules, model: str) -> Task:
+    options, limits = request.options, rules.limits
+    cost = options.max_cost_usd or (rules.highest_cost_usd if request.heavy else limits.max_cost_usd)
+    limits = limits.model_copy(
+        update={
+            "max_cost_usd": min(cost, rules.highest_cost_usd),
+            "max_steps": min(options.max_steps or limits.max_steps, limits.max_steps),
+            "max_minutes": min(options.max_minutes or limits.max_minutes, limits.max_minutes),
+        }
+    )
+    plans = request.what == "plan" or (rules.plan_first and not request.straight and request.what != "checks")
+    return Task(
+        run_id=run_id_of(request),
+        repo=RepoRef(owner=request.repository.owner, name=request.repository.name),
+        kind="issue" if request.number else "prompt",
+        number=request.number or None,
+        prompt_title=request.title if not request.number else "",
+        prompt=request.words if not request.number else "",
+        requested_by=request.sender,
+        requested_at=request.requested_at or situation.now,
+        comment_id=request.comment_id,
+        base_ref=options.base or (request.head.branch if request.head is not None else None),
+        mode="plan" if plans else "fix",
+        model=model,
+        limits=limits,
+    )
+
+
+def run_id_of(request: Request) -> str:
+    """The id of the run that `request` would start: the same for redeliveries."""
+    digest = hashlib.sha256("\n".join(request.identity).encode()).hexdigest()[:16]
+    return f"gh{request.repository.id}-{request.number}-{digest}"
+
+
+# --- what is added to a run -----------------------------------------------------------------------------------------------
+
+
+def _followed(request: Request, situation: Situation, rules: Rules, kind: "_Kind", text: str | None = None) -> Decision:
+    """The run goes on with what was said; once it has ended, or at once."""
+    if situation.task is None:
+        return _no_run(request)
+    if situation.followups >= rules.max_followups:
+        return _too_often(request, situation, rules, rules.max_followups)
+    followup = _followup(request, kind, text)
+    work = Work(task=situation.task, followup=followup)
+    return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
+
+
+_Kind = Literal["answer", "approve", "revise", "review", "check_failure", "continue", "steer", "stop"]
+
+
+def _followup(request: Request, kind: _Kind, text: str | None = None, add_cost_usd: float = 0.0) -> Followup:
+    note = Note(author=request.sender, body=request.words if text is None else text, created_at=request.requested_at)
+    return Followup(id=request.followup, kind=kind, note=note, add_cost_usd=add_cost_usd, comment_id=request.comment_id)
+
+
+def _approved(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if situation.state != "waiting":
+        return _answer(request, "Nothing waits for an approval here.", "nothing waits")
+    return _followed(request, situation, rules, "approve")
+
+
+def _revised(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if not request.words:
+        return _answer(request, help_text(rules, "Say what to revise: `revise TEXT`."), "nothing to revise")
+    if situation.state == "live":
+        return _steered(request, situation)
+    return _followed(request, situation, rules, "revise")
+
+
+def _continued(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if situation.task is None:
+        return _no_run(request)
+    if situation.state == "live":
+        return _answer(request, "The run is still at work.", "the run is not over")
+    had = situation.task.limits.max_cost_usd + situation.added_cost_usd
+    left = max(0.0, rules.highest_cost_usd - had)
+    if request.options.add_cost_usd > left:
+        text = f"This run has ${had:.2f}; the operator allows ${left:.2f} more."
+        return _answer(request, text, "more dollars than the operator allows")
+    if situation.followups >= rules.max_followups:
+        return _too_often(request, situation, rules, rules.max_followups)
+    followup = _followup(request, "continue", add_cost_usd=request.options.add_cost_usd)
+    work = Work(task=situation.task, followup=followup)
+    return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
+
+
+def _said(request: Request, situation: Situation, rules: Rules) -> Decision:
+    """Free text: to the run that works, to the one that waits, to the one whose pull request it stands on."""
+    if situation.state == "live":
+        return _steered(request, situation)
+    if situation.state == "waiting":
+        return _followed(request, situation, rules, "answer")
+    if situation.own_pull and request.is_open:
+        return _followed(request, situation, rules, "revise")
+    if not request.leads:
+        return Decision(reason="we are mentioned, not asked")
+    if not request.is_open:
+        return refused(Refusal(f"#{request.number} is closed", to=request))
+    return _started(request, situation, rules)
+
+
+def _reviewed(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if not situation.own_pull:
+        return Decision(reason="a review of a pull request that no run of ours opened")
+    if not request.is_open:
+        return Decision(reason="a review of a pull request that is closed")
+    return _followed(request, situation, rules, "review")
+
+
+def _steered(request: Request, situation: Situation) -> Decision:
+    if situation.task is None:
+        return _no_run(request)
+    return _chore(request, situation.task, "steer", "steer")
+
+
+def _checked(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if situation.own_pull:
+        return _own_checks(request, situation, rules)
+    if request.number and not situation.autofix:
+        return Decision(reason="failed checks of a pull request that is not ours, and nobody asked for fixes")
+    if situation.state == "live":
+        return Decision(reason="a run is at work there already")
+    if request.number and request.head is None:
+        return Decision(reason="failed checks of a pull request whose branch is not known")
+    return _new_run(request, situation, rules)
+
+
+def _own_checks(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if situation.autofix is False:
+        return Decision(reason="automatic fixes are off here")
+    if situation.state == "live":
+        return Decision(reason="the run is at work: its next commit is checked anew")
+    if situation.check_followups >= rules.max_check_followups:
+        return _too_often(request, situation, rules, rules.max_check_followups)
+    return _followed(request, situation, rules, "check_failure")
+
+
+# --- what the service does by itself ----------------------------------------------------------------------------------------
+
+
+def _stopped(request: Request, situation: Situation, _rules: Rules) -> Decision:
+    if situation.task is None or situation.state not in {"live", "waiting"}:
+        return _answer(request, "Nothing is at work here.", "nothing to stop")
+    return _chore(request, situation.task, "stop", "stop")
+
+
+def _described(request: Request, situation: Situation, _rules: Rules) -> Decision:
+    if situation.task is None:
+        return _no_run(request)
+    return _chore(request, situation.task, "describe", "answer", text=request.what)
+
+
+def _switched(request: Request, situation: Situation, rules: Rules) -> Decision:
+    word = request.words.strip(" .!`").lower()
+    if word not in {"on", "off"}:
+        return _answer(request, help_text(rules, "Say `autofix on` or `autofix off`."), "neither on nor off")
+    task = situation.task or _task(request, situation, rules, rules.model)
+    return _chore(request, task, "switch", "answer", text=word)
+
+
+def _configured(request: Request, situation: Situation, rules: Rules) -> Decision:
+    text = config_text(rules, request.repository.full_name, autofix=situation.autofix)
+    return _answer(request, text, "asked for what is set")
+
+
+def _helped(request: Request, _situation: Situation, rules: Rules) -> Decision:
+    return _answer(request, help_text(rules), "asked for help")
+
+
+def _no_run(request: Request) -> Decision:
+    return _answer(request, "No run belongs to this yet.", "there is no run")
+
+
+def _too_often(request: Request, situation: Situation, rules: Rules, limit: int) -> Decision:
+    text = f"{limit} rounds are enough for one run: a person should look. {mentioned(rules, ['retry'])} begins anew."
+    if request.what == "checks" and situation.task is not None:
+        # A program asked; told is whoever asked for the run.
+        request = replace(request, sender=situation.task.requested_by)
+    return _answer(request, text, f"{limit} follow-ups are the limit", once="enough")
+
+
+def _answer(request: Request, text: str, reason: str, *, once: str = "") -> Decision:
+    """A comment; `once` names one that is said once an issue, however often there is reason to."""
+    at = f"gh{request.repository.id}-{request.number}"
+    marker = f"{once}-{at}" if once else f"answer-{at}-{request.followup}"
+    place = Task(
+        run_id=marker,
+        repo=RepoRef(owner=request.repository.owner, name=request.repository.name),
+        kind="issue",
+        number=request.number or None,
+        requested_by=request.sender,
+        requested_at=request.requested_at,
+        comment_id=request.comment_id,
+        model=_NO_MODEL,
+    )
+    chore = Chore(id=f"answer:{marker}", kind="answer", work=Work(task=place), text=text, marker=marker)
+    return Decision(chores=(chore,), reason=reason)
+
+
+def _chore(
+    request: Request, task: Task, kind: Literal["steer", "stop", "describe", "switch"], prefix: str, *, text: str = ""
+) -> Decision:
+    as_followup: _Kind = "stop" if kind == "stop" else "steer"
+    # It is said where it was asked, which may be the pull request and not the issue.
+    work = Work(task=task, followup=_followup(request, as_followup))
+    marker = f"{prefix}-gh{request.repository.id}-{request.number}-{request.followup}"
+    chore = Chore(id=f"{kind}:{work.job_id}", kind=kind, work=work, text=text, marker=marker, number=request.number)
+    return Decision(chores=(chore,), run_id=task.run_id)
+
+
+def _seen(work: Work) -> Chore:
+    return Chore(id=f"react:{work.job_id}", kind="react", work=work)
+
+
+_NO_MODEL: Final = "-"
+_FOREIGN: Final = (
+    "I can work on pull requests whose branch is in this repository, when the label `{label}` is put on them; "
+    "a comment on a pull request of somebody else does not say which branch it is."
+)
+_HANDLERS: Final[Mapping[What, Callable[[Request, Situation, Rules], Decision]]] = MappingProxyType(
+    {
+        "approve": _approved,
+        "revise": _revised,
+        "continue": _continued,
+        "say": _said,
+        "review": _reviewed,
+        "checks": _checked,
+        "stop": _stopped,
+        "status": _described,
+        "explain": _described,
+        "autofix": _switched,
+        "config": _configured,
+        "help": _helped,
+    }
+)

@@ -1,0 +1,155 @@
+"""What is going on: which run a request is about, and how it stands, from what was kept and from the engine."""
+
+import logging
+from collections.abc import Sequence
+
+from coder.types import JsonObject
+from webhooks.decisions import RunState, Situation
+from webhooks.engine.port import Job, JobEngine
+from webhooks.errors import EngineError
+from webhooks.outbox import Switches
+from webhooks.request import Request
+from webhooks.store import Store
+from webhooks.work import Work, thread_of
+
+logger = logging.getLogger(__name__)
+
+_MAX_OPEN = 500
+WAITING = "asked"
+"""The outcome of a run that waits for a person."""
+
+
+class Ledger:
+    """Jobs by run, runs by issue and by the pull request that they opened."""
+
+    def __init__(self, store: Store, engine: JobEngine) -> None:
+        self._store, self._engine = store, engine
+        self._rows = store.database.rows
+        self._switches = Switches(store.database)
+
+    def situation(self, request: Request, *, now: str) -> Situation:
+        """How things stand for `request`."""
+        thread = f"gh{request.repository.id}-{request.number}"
+        by_pull = self.run_of_pull(thread) if request.is_pull_request else None
+        run_id = by_pull or (self.latest_run(thread) if request.number else None)
+        autofix = self._switches.autofix([thread, *([thread_of(run_id)] if run_id else [])])
+        task = self._store.task(run_id) if run_id else None
+        if run_id is None or task is None:
+            return Situation(now=now, autofix=autofix)
+        works = self._works(run_id)
+        followups = [work.followup for work in works if work.followup is not None]
+        return Situation(
+            now=now,
+            state=self.state(run_id),
+            task=task,
+            own_pull=by_pull is not None,
+            has_pull=by_pull is not None or self._has_pull(run_id),
+            followups=len(followups),
+            check_followups=len([one for one in followups if one.kind == "check_failure"]),
+            added_cost_usd=sum(one.add_cost_usd for one in followups),
+            autofix=autofix,
+        )
+
+    def latest_run(self, thread: str) -> str | None:
+        """The newest run of an issue (`gh<repository>-<number>`)."""
+        rows = self._rows(
+            "SELECT run_id FROM jobs WHERE thread = ? AND job_id = run_id ORDER BY rowid DESC LIMIT 1", (thread,)
+        )
+        return str(rows[0]["run_id"]) if rows else None
+
+    def run_of_pull(self, thread: str) -> str | None:
+        """The run that opened a pull request, also when it has ended a moment ago."""
+        if (known := self._pull(thread)) is not None:
+            return known
+        repository = thread.rpartition("-")[0]
+        try:
+            self.close_ended([job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")])
+        except EngineError:
+            logger.exception("cannot ask the engine which run opened a pull request")
+        return self._pull(thread)
+
+    def live_jobs(self, run_id: str) -> tuple[str, ...]:
+        """Jobs of a run that are not over."""
+        return tuple(job_id for job_id, ended in self._jobs(run_id) if ended is None and not self._ended(job_id))
+
+    def state(self, run_id: str) -> RunState:
+        """How a run stands. What the engine does not know any more is over; while it cannot be asked, too."""
+        jobs = self._jobs(run_id)
+        if not jobs:
+            return "none"
+        try:
+            results = [ended or self._ended(job_id) for job_id, ended in jobs]
+        except EngineError:
+            # Unknown is not a reason to lose a request; the engine runs one job per repository anyway.
+            logger.exception("cannot ask the engine for a run")
+            return "over"
+        if None in results:
+            return "live"
+        return "waiting" if results[-1] == WAITING else "over"
+
+    def close_ended(self, job_ids: Sequence[str] | None = None) -> tuple[Job, ...]:
+        """Write down how jobs ended since the last time, and which pull requests they opened; those jobs.
+
+        Raises:
+            EngineError: The engine cannot be asked.
+        """
+        ended = []
+        for job_id in self._open_jobs() if job_ids is None else job_ids:
+            job = self._engine.status(job_id)
+            if job is None:  # ended so long ago that the engine has forgotten it
+                self._rows("UPDATE jobs SET ended = 'forgotten' WHERE job_id = ?", (job_id,))
+            elif job.state not in {"queued", "running"}:
+                self._close(job)
+                ended.append(job)
+        return tuple(ended)
+
+    def withdraw(self, job_id: str) -> None:
+        """Never offer the engine a job that it has not got yet."""
+        self._rows("UPDATE jobs SET enqueued = 1, ended = 'cancelled' WHERE job_id = ? AND enqueued = 0", (job_id,))
+
+    def _close(self, job: Job) -> None:
+        result = job.result or {}
+        run_id = job.id.partition(".")[0]
+        number = result.get("number")
+        with self._store.database.together():
+            if isinstance(number, int):
+                repository = thread_of(run_id).rpartition("-")[0]
+                self._rows(
+                    "INSERT OR REPLACE INTO pulls (thread, run_id) VALUES (?, ?)", (f"{repository}-{number}", run_id)
+                )
+            self._rows("UPDATE jobs SET ended = ? WHERE job_id = ?", (_ending(job.state, result), job.id))
+
+    def _ended(self, job_id: str) -> str | None:
+        """How a job ended, asked of the engine; None while it is not over, or not yet offered."""
+        job = self._engine.status(job_id)
+        if job is None:
+            rows = self._rows("SELECT enqueued FROM jobs WHERE job_id = ?", (job_id,))
+            return "forgotten" if rows and rows[0]["enqueued"] else None
+        return None if job.state in {"queued", "running"} else _ending(job.state, job.result or {})
+
+    def _jobs(self, run_id: str) -> list[tuple[str, str | None]]:
+        rows = self._rows("SELECT job_id, ended FROM jobs WHERE run_id = ? ORDER BY rowid", (run_id,))
+        return [(row["job_id"], row["ended"]) for row in rows]
+
+    def _works(self, run_id: str) -> tuple[Work, ...]:
+        rows = self._rows("SELECT work FROM jobs WHERE run_id = ? AND work <> '' ORDER BY rowid", (run_id,))
+        return tuple(Work.model_validate_json(row["work"]) for row in rows)
+
+    def _open_jobs(self) -> list[str]:
+        rows = self._rows(
+            "SELECT job_id FROM jobs WHERE ended IS NULL AND enqueued = 1 ORDER BY rowid LIMIT ?", (_MAX_OPEN,)
+        )
+        return [row["job_id"] for row in rows]
+
+    def _pull(self, thread: str) -> str | None:
+        rows = self._rows("SELECT run_id FROM pulls WHERE thread = ?", (thread,))
+        return str(rows[0]["run_id"]) if rows else None
+
+    def _has_pull(self, run_id: str) -> bool:
+        return bool(self._rows("SELECT 1 AS one FROM pulls WHERE run_id = ?", (run_id,)))
+
+
+def _ending(state: str, result: JsonObject) -> str:
+    """One word for how a job ended: the run's outcome, or the engine's state."""
+    outcome = result.get("outcome")
+    return outcome if state == "done" and isinstance(outcome, str) and outcome else state

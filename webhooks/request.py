@@ -1,0 +1,47 @@
+"""What an event asks for, before anybody has looked at what is going on already."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from coder.types import ReviewThread
+from webhooks.commands import Verb
+from webhooks.events import Head, Repository
+from webhooks.options import Options
+
+What = Verb | Literal["say", "review", "checks"]
+"""A verb; or free text to a run, a review that asks for changes, a failed check."""
+
+STARTS: Final[frozenset[What]] = frozenset({"fix", "plan", "retry", "rebase"})
+"""What gives a new run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, from one event. Equal events give equal requests."""
+
+    what: What
+    repository: Repository
+    number: int
+    """The issue or pull request; 0 for none."""
+    sender: str
+    identity: tuple[str, ...]
+    """What makes a new run's id; redeliveries have the same."""
+    followup: str
+    """Id of what is added to a run that exists."""
+    requested_at: str
+    is_pull_request: bool = False
+    head: Head | None = None
+    comment_id: int | None = None
+    words: str = ""
+    options: Options = field(default_factory=Options)
+    heavy: bool = False
+    straight: bool = False
+    """Fix without a plan, even where plans come first."""
+    leads: bool = False
+    """Free text that is said to us, and not about us."""
+    is_open: bool = True
+    thread: ReviewThread | None = None
+    title: str = ""
+    """Of work that belongs to no issue."""
+    problem: str = ""
+    """What was not understood; the person is told, and nothing else happens."""
