@@ -4,7 +4,9 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import Any
 
+from coder.agent.followup import followup_message
 from coder.agent.loop import Agent
 from coder.agent.opening import guide_paths, opening
 from coder.codemap.map import CodeMap
@@ -12,18 +14,20 @@ from coder.codemap.tree import Tree
 from coder.errors import CodeMapError, JournalError, PatchRefusedError
 from coder.prompts import render
 from coder.sandbox.protocol import Sandbox
+from coder.segment import may_edit
 from coder.services import Ground, Services
-from coder.tools.base import Toolbox
+from coder.tools.base import Tool, Toolbox
 from coder.tools.codemap import CodeMapTool
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
+from coder.tools.planning import planning
 from coder.tools.recall import RecallTool
 from coder.tools.run import Processes, Run, RunTests
 from coder.trace.events import Opened, PatchTaken, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
-from coder.trace.state import RunState, spent, state_of
+from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
 from coder.types import Base, Cell, Evidence, Message, Task, Verdict
 from coder.verify.cells import run_cell
 from coder.verify.verifier import CellVerifier
@@ -69,7 +73,8 @@ class Rounds:
                 if len(state.rounds) == state.objections:  # this round has no verdict yet
                     if state.patch is None:
                         sandbox = sandbox or stack.enter_context(self._open())
-                        self._solve(sandbox)
+                        if not self._solve(sandbox):
+                            return
                     self._verify()
                 if not self._send_back():
                     return
@@ -85,24 +90,41 @@ class Rounds:
             sandbox.restore(diff)
         return sandbox
 
-    def _solve(self, sandbox: Sandbox) -> None:
-        """Let the agent work; take its change out of the sandbox and check it."""
+    def _solve(self, sandbox: Sandbox) -> bool:
+        """Let the agent work; take its change out of the sandbox and check it. False when it waits or was stopped."""
         model = self._services.model(self._task.model)
         toolbox = self._toolbox(sandbox)
         if self._state.opened is None:
             self._show("working")
             self._journal.append(Opened(messages=self._opening(), tools=toolbox.specs))
-        if self._state.solved is None:
-            limits = self._task.limits
-            Agent(model=model, toolbox=toolbox, sandbox=sandbox, journal=self._journal, limits=limits).solve()
+        self._tell()
+        if (solved := self._state.solved) is not None:
+            outcome = solved.outcome
+        else:
+            limits = limits_now(self._task, self._journal.entries)
+            agent = Agent(model=model, toolbox=toolbox, sandbox=sandbox, journal=self._journal, limits=limits)
+            outcome = agent.solve()
+        if outcome.kind in {"asked", "stopped"}:
+            return False
         diff = sandbox.diff()
         try:
             patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
         except PatchRefusedError as exc:
             self._refuse(str(exc))
-            return
+            return True
         blob = self._journal.put_blob(diff.encode("utf-8", "surrogateescape"))
         self._journal.append(PatchTaken(patch=patch.model_copy(update={"diff": ""}), diff_blob=blob))
+        return True
+
+    def _tell(self) -> None:
+        """Pass on the follow-up that opened the run again, once from each place where it goes on."""
+        state = self._state
+        if state.followup is None or state.opened is None or state.told:
+            return
+        editable = may_edit(self._task, state.segments)
+        message = followup_message(state.followup, state.opened, state.reopened, may_edit=editable)
+        step = last_turn(self._journal.events).step
+        self._journal.append(Told(step=step, reason="followup", followup=state.followup.id, message=message))
 
     def _toolbox(self, sandbox: Sandbox) -> Toolbox:
         """The tools of the run. A new one is one line here."""
@@ -115,21 +137,20 @@ class Rounds:
             )
 
         maps = _BaseMaps(self._services.codemap, self._ground.repository.tree(self._base.sha))
-        return Toolbox(
-            [
-                CodeMapTool(maps),
-                EditTool(sandbox, self._services.codemap.syntax),
-                List(sandbox),
-                Plan(),
-                Processes(sandbox),
-                Read(sandbox),
-                RecallTool(self._recall),
-                Run(sandbox),
-                RunTests(sandbox, suite),
-                Search(sandbox),
-                Submit(sandbox),
-            ]
-        )
+        tools: list[Tool[Any]] = [
+            CodeMapTool(maps),
+            EditTool(sandbox, self._services.codemap.syntax),
+            List(sandbox),
+            Plan(),
+            Processes(sandbox),
+            Read(sandbox),
+            RecallTool(self._recall),
+            Run(sandbox),
+            RunTests(sandbox, suite),
+            Search(sandbox),
+            Submit(sandbox),
+        ]
+        return Toolbox(tools if may_edit(self._task, self._state.segments) else planning(tools))
 
     def _opening(self) -> tuple[Message, ...]:
         state, base = self._state, self._base
@@ -145,7 +166,12 @@ class Rounds:
             code_map = ""
         guides = guide_paths(tuple(self._ground.repository.files(base.sha)))
         texts = {path: self._ground.repository.read(base.sha, path).decode("utf-8", "replace") for path in guides}
-        return opening(problem, base, state.prepared, code_map=code_map, guides=texts, nonce=secrets.token_hex(8))
+        messages = opening(problem, base, state.prepared, code_map=code_map, guides=texts, nonce=secrets.token_hex(8))
+        if self._task.mode == "fix":
+            return messages
+        *before, last = messages
+        plan = last.model_copy(update={"content": f"{last.content}\n\n{render('plan_mode')}"})
+        return (*before, plan)
 
     def _verify(self) -> None:
         """Judge the patch by tests in fresh containers."""

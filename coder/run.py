@@ -1,33 +1,28 @@
 """One task, from what somebody asked for to a published, proven change. Read this file first.
 
 Each station begins by looking at the journal: what is written there was done, and is not done again. So a run that
-died at any instant is continued by calling `resolve` again with the same task.
+died at any instant is continued by calling `resolve` again with the same task. What people add later (a `Followup`)
+opens the same journal again: one conversation, one branch (docs/decisions/0008).
 """
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 
 from coder import __version__
-from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError
-from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
-from coder.publish.evidence import statement
+from coder.delivery import Delivery, Moved, on_behalf
+from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError, WorkspaceError
 from coder.publish.status import status_body
-from coder.publish.texts import Texts
 from coder.repo_config import RepoConfig, repo_config
 from coder.rounds import Rounds
 from coder.sandbox.protocol import Image
+from coder.segment import Segment
 from coder.services import Ground, Services
-from coder.trace.events import Answered, Entry, Finished, Prepared, ProblemRead, Published, Resumed, RunStarted
-from coder.trace.state import Round, RunState, spent, state_of
-from coder.types import Base, JsonObject, Outcome, Patch, Proposal, PullRequest, RunResult, Task, Verdict
+from coder.trace.events import Answered, Continued, Entry, Finished, Prepared, ProblemRead, Resumed, RunStarted
+from coder.trace.state import RunState, limits_now, spent, state_of
+from coder.types import Base, Followup, Outcome, PullRequest, RunResult, Task, Verdict
 from coder.verify.commands import test_command
-from coder.workspace.branch import branch_name
 from coder.workspace.contents import Contents
 from coder.workspace.repository import Repository
 
@@ -35,17 +30,24 @@ logger = logging.getLogger(__name__)
 
 STEPS_BETWEEN_REPORTS = 15
 """Model calls from one edit of the status comment to the next; GitHub asks for a second between writes."""
+MAX_MEETINGS = 3
+"""How often a change is put on what others pushed meanwhile."""
 
 
-def resolve(task: Task, services: Services) -> RunResult:
+def resolve(task: Task, services: Services, followup: Followup | None = None) -> RunResult:
     """Carry the task out, or go on with it; a finished one gives its result again.
 
+    A `followup` that the run has not taken yet opens it again: the same conversation goes on, and the same branch gets
+    another commit. It is taken once, whatever dies on the way.
+
     Raises:
+        PermissionDeniedError: Who said it may not write to the repository; nothing was done.
         CoderError: Our own machinery failed. The journal is kept, and calling again goes on from it.
     """
     run = _Run(task, services)
+    heard = None if followup is None else run.heard(followup)
     try:
-        return run.resolve()
+        return run.resolve(heard)
     except CoderError as exc:
         run.report_failure(exc)
         raise
@@ -63,21 +65,80 @@ class _Run:
     def _state(self) -> RunState:
         return state_of(self._journal.events)
 
-    def resolve(self) -> RunResult:
-        if (done := self._state.finished) is not None:
+    def heard(self, followup: Followup) -> Followup | None:
+        """The follow-up as it may be taken; None when the run has taken it already.
+
+        Raises:
+            PermissionDeniedError: A person without write permission said it.
+        """
+        if followup.id in self._state.heard:
+            return None
+        forge, task = self._services.forge, self._task
+        published = self._state.pull_request
+        heard = forge.heard(task, followup, published.number if published else None)
+        allowed = forge.may_write(task) if heard.kind == "check_failure" else heard.note.trusted
+        if not allowed:
+            raise PermissionDeniedError(
+                f"{heard.note.author} has no write permission to {task.repo.full_name}: the run is not continued"
+            )
+        return heard
+
+    def resolve(self, followup: Followup | None) -> RunResult:
+        if followup is None and (done := self._state.finished) is not None:
             return done.result
         if self._journal.events:
             self._journal.append(Resumed(version=__version__))
             self._services.sandboxes.sweep(run_id=self._task.run_id)
         else:
             self._journal.append(RunStarted(task=self._task, version=__version__))
+        if followup is not None:
+            self._journal.append(Continued(followup=followup))
         refusal = self._read()
         if refusal is not None:
             return self._finish(refusal, Outcome(kind="failed", reason=refusal.reasons[0]), None)
-        ground = self._prepare()
-        Rounds(self._task, self._services, self._journal, ground, show=self._show).prove()
-        best = self._state.best
-        return self._finish(best.verified.verdict, best.outcome, self._publish(ground, best))
+        with self._politely():
+            self._services.forge.acknowledge(self._asked)
+        if (ended := self._ended()) is not None:
+            return self._pause(ended)
+        return self._work(self._prepare())
+
+    def _work(self, ground: Ground) -> RunResult:
+        """Rounds of work and proof, and the way out; once more when others pushed to the branch meanwhile."""
+        task, services, journal = self._task, self._services, self._journal
+        segment = Segment(task, services, journal, ground, policy=self._policy)
+        segment.begin()
+        for _ in range(MAX_MEETINGS):
+            Rounds(task, services, journal, ground, show=self._show).prove()
+            if (ended := self._ended()) is not None:
+                return self._pause(ended)
+            best = self._state.best
+            delivery = Delivery(task, services, journal, ground, policy=self._policy, show=self._show)
+            published = delivery.publish(best)
+            if not isinstance(published, Moved):
+                return self._finish(best.verified.verdict, best.outcome, published or self._state.pull_request)
+            self._show("others pushed to the branch: putting the change on theirs")
+            segment.meet(published.commit_sha, published.theirs_sha)
+        raise WorkspaceError("others keep pushing to the branch while the change is tested; ask again when it is quiet")
+
+    def _ended(self) -> Outcome | None:
+        """How the segment ended before there was anything to prove: it waits for a person, or was stopped by one."""
+        state = self._state
+        if state.followup is not None and state.followup.kind == "stop":
+            return Outcome(kind="stopped", reason=f"stopped by {state.followup.note.author}")
+        if state.solved is not None and state.solved.outcome.kind in {"asked", "stopped"}:
+            return state.solved.outcome
+        return None
+
+    def _pause(self, outcome: Outcome) -> RunResult:
+        """End the segment without a verdict on the work; it is kept, and a follow-up goes on from it."""
+        words = {"asked": "it waits for a person's word", "stopped": "it was stopped; the work so far is kept"}
+        verdict = Verdict(kind="no_change", reasons=(words[outcome.kind],))
+        return self._finish(verdict, outcome, self._state.pull_request)
+
+    @property
+    def _asked(self) -> Task:
+        """The task as it was asked for last."""
+        return on_behalf(self._task, self._state.followup)
 
     def report_failure(self, exc: CoderError) -> None:
         """Tell the people who wait that our own machinery failed; the journal stays for a continuation."""
@@ -100,8 +161,6 @@ class _Run:
         if not forge.may_write(task):
             reason = f"{task.requested_by} has no write permission to {task.repo.full_name}"
             return Verdict(kind="refused", reasons=(reason,))
-        with self._politely():
-            forge.acknowledge(task)
         remote = forge.remote(task)
         read = ProblemRead(
             problem=forge.problem(task), base=self._named_base(), remote_url=remote.url, remote_is_local=remote.local
@@ -172,93 +231,6 @@ class _Run:
             "(`coder doctor` helps), or have the operator set policy.without_setup"
         )
 
-    # --- publish ----------------------------------------------------------------------------------------------------
-
-    def _publish(self, ground: Ground, best: Round) -> PullRequest | None:
-        """Commit, push, open the pull request; None when the verdict is not one to publish."""
-        services, task, published = self._services, self._task, self._state.published
-        if published is not None:
-            return published.pull_request
-        if best.patch is None or best.verified.verdict.kind not in self._policy.publish:
-            return None
-        if not services.forge.may_write(task):
-            raise PermissionDeniedError(
-                f"{task.requested_by} lost write permission to {task.repo.full_name}: nothing is pushed"
-            )
-        self._show("publishing")
-        proposal = self._proposal(best.patch.patch, best)
-        commit = self._commit(ground.repository, best.patch.patch, best)
-        if services.dry_run is not None:
-            texts, proof = Texts(services.redact_fully), best.verified
-            evidence = statement(
-                texts, proof.verdict, proof.evidence, journal_digest=self._journal.digest, commit=commit
-            )
-            diff = self._journal.blob(best.patch.diff_blob)
-            pull_request = _written(services.dry_run, proposal, commit, diff, evidence)
-        else:
-            pull_request = self._push(ground.repository, proposal, commit)
-        self._journal.append(Published(pull_request=pull_request))
-        return pull_request
-
-    def _proposal(self, patch: Patch, best: Round) -> Proposal:
-        """The pull request's words, made by us from the journal; the model's own words are marked as its own."""
-        problem = self._journalled_problem()
-        profile = self._services.model(self._task.model).profile
-        body = pull_request_body(
-            task=self._task,
-            problem=problem.problem,
-            base=problem.base,
-            outcome=best.outcome,
-            patch=patch,
-            verdict=best.verified.verdict,
-            evidence=best.verified.evidence,
-            spent=spent(self._journal.entries),
-            model=profile.model,
-            recorded=self._policy.recorded,
-            events=self._journal.events,
-            journal_digest=self._journal.digest,
-            redact=self._services.redact_fully,
-        )
-        title = pull_request_title(
-            problem=problem.problem, submission=best.outcome.submission, redact=self._services.redact_fully
-        )
-        return Proposal(
-            branch=branch_name(self._task, problem.problem.title),
-            base_ref=problem.base.ref,
-            title=title,
-            body=body,
-            draft=is_draft(verdict=best.verified.verdict, patch=patch),
-        )
-
-    def _commit(self, repository: Repository, patch: Patch, best: Round) -> str:
-        """The commit: equal for equal journals, so that a continued run pushes what the first one may have pushed."""
-        problem = self._journalled_problem()
-        message = commit_message(
-            task=self._task,
-            problem=problem.problem,
-            submission=best.outcome.submission,
-            verdict=best.verified.verdict,
-            redact=self._services.redact_fully,
-        )
-        written = next(e.ts for e in reversed(self._journal.entries) if e.event == best.verified)
-        return repository.commit_tree(
-            patch.tree_sha,
-            parents=[problem.base.sha],
-            message=message,
-            author_name=self._policy.author_name,
-            author_email=self._policy.author_email,
-            timestamp=int(datetime.fromisoformat(written).timestamp()),
-        )
-
-    def _push(self, repository: Repository, proposal: Proposal, commit: str) -> PullRequest:
-        services, task = self._services, self._task
-        remote = services.forge.remote(task)
-        if repository.branch_sha(remote, proposal.branch) not in {None, commit}:
-            # An earlier run of the same issue left its branch; it is never overwritten.
-            proposal = proposal.model_copy(update={"branch": f"{proposal.branch}-{run_mark(task.run_id)}"})
-        repository.push(remote, commit, proposal.branch)
-        return services.forge.publish(task, proposal, commit)
-
     # --- finish -----------------------------------------------------------------------------------------------------
 
     def _finish(self, verdict: Verdict, outcome: Outcome, pull_request: PullRequest | None) -> RunResult:
@@ -274,15 +246,16 @@ class _Run:
         if self._state.problem is not None:  # a stranger's request is answered by nothing
             self._show("done", result)
             with self._politely():
-                self._services.forge.finish(self._task, result)
+                self._services.forge.finish(self._asked, result)
         self._journal.append(Finished(result=result))
         return result
 
     def _show(self, station: str, result: RunResult | None = None) -> None:
         """Say where the run stands, on the status comment and to whoever watches."""
         self._services.progress(station)
+        limits = limits_now(self._task, self._journal.entries)
         body = status_body(
-            task=self._task,
+            task=self._asked.model_copy(update={"limits": limits}),
             station=station,
             spent=spent(self._journal.entries),
             result=result,
@@ -308,23 +281,3 @@ class _Run:
         if (problem := self._state.problem) is None:
             raise JournalError(f"run {self._task.run_id} goes on without having read its problem")
         return problem
-
-
-def run_mark(run_id: str) -> str:
-    """A short mark of a run for names: eight characters of the hash of its id."""
-    return hashlib.sha256(run_id.encode()).hexdigest()[:8]
-
-
-def _written(folder: Path, proposal: Proposal, commit: str, diff: bytes, evidence: JsonObject) -> PullRequest:
-    """The pull request as files instead of on the forge: `title.txt`, `body.md`, `change.patch`, `evidence.json`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "title.txt").write_text(proposal.title + "\n", encoding="utf-8")
-        (folder / "body.md").write_text(proposal.body + "\n", encoding="utf-8")
-        (folder / "change.patch").write_bytes(diff)
-        (folder / "evidence.json").write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise InputError(
-            f"cannot write the pull request to {folder}: {exc}; name a folder that can be written"
-        ) from exc
-    return PullRequest(branch=proposal.branch, commit_sha=commit, draft=proposal.draft, url=folder.resolve().as_uri())

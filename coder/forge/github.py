@@ -1,50 +1,30 @@
 """GitHub: problems from issues, status comments, pull requests."""
 
 import re
-import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self, TypeVar
 
-import github
 from typing_extensions import override
 
 from coder.forge.config import GitHubSettings
-from coder.forge.github_app import AppTokens, PersonalToken, Tokens
-from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, basic, connect, translated
+from coder.forge.github_app import Tokens
+from coder.forge.github_client import basic
+from coder.forge.github_connection import GitHubConnection
 from coder.forge.github_problem import prompted, read_problem
-from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked, renamed
+from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
 from coder.forge.protocol import Forge
-from coder.types import Base, Problem, Proposal, PullRequest, Remote, RepoRef, RunResult, Task
-
-T = TypeVar("T")
+from coder.types import Base, Followup, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
-class GitHubForge(Forge):
-    """GitHub as one of its users or as a GitHub App. Safe for threads; `close` when done.
-
-    `sleep` waits between attempts of a failed write; `tokens` replaces what the settings say.
-    """
+class GitHubForge(GitHubConnection, Forge):
+    """GitHub as one of its users or as a GitHub App. Safe for threads; `close` when done."""
 
     def __init__(
         self, settings: GitHubSettings, *, tokens: Tokens | None = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._settings = settings
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._clients: dict[str, github.Github] = {}
+        super().__init__(settings, tokens=tokens, sleep=sleep)
         self._comments: dict[str, int] = {}
         """Run id to the id of its status comment, as far as this process has seen it."""
-        self._renamed: dict[str, RepoRef] = {}
-        """Names as they stand in tasks to what the repositories are called now."""
-        if tokens is None:
-            tokens = (
-                AppTokens(settings, sleep=sleep)
-                if settings.app_id is not None
-                else PersonalToken(settings, self._client)
-            )
-        self._tokens = tokens
 
     @override
     def may_write(self, task: Task) -> bool:
@@ -116,64 +96,14 @@ class GitHubForge(Forge):
 
         self._do(task, f"finish {task.repo.full_name}#{number}", tell)
 
-    def login(self) -> str:
-        """Who we are at GitHub."""
-        with translated("ask GitHub who we are"):
-            return self._tokens.identity().login
+    @override
+    def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
+        what = f"read what {followup.note.author} said to {task.repo.full_name}"
+        return self._do(task, what, lambda access: access.said().heard(followup, pull))
 
-    def close(self) -> None:
-        """Close all connections."""
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-        if isinstance(self._tokens, AppTokens):
-            self._tokens.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _do(self, task: Task, what: str, action: Callable[[RepositoryAccess], T]) -> T:
-        """`action`, and once more after a token that GitHub has withdrawn or a new name of the repository."""
-        with translated(what):
-            try:
-                return action(self._open(task))
-            except github.GithubException as exc:
-                if exc.status == UNAUTHORIZED and isinstance(self._tokens, AppTokens):
-                    self._tokens.forget(task.repo)
-                elif exc.status in MOVED:
-                    self._follow(task)
-                else:
-                    raise
-            return action(self._open(task))
-
-    def _open(self, task: Task) -> RepositoryAccess:
-        client = self._client(self._tokens.token(checked(task.repo)))
-        return RepositoryAccess(client, self._ref(task), self._settings, pause=self._sleep)
-
-    def _ref(self, task: Task) -> RepoRef:
-        return self._renamed.get(task.repo.full_name, task.repo)
-
-    def _follow(self, task: Task) -> None:
-        """Learn the new name of a repository that was renamed while we worked.
-
-        Raises:
-            ForgeError: It was not: what moved is the issue, or the name belongs to another repository now.
-        """
-        client = self._client(self._tokens.token(checked(task.repo)))
-        wanted = re.match(r"gh(\d+)-", task.run_id)
-        self._renamed[task.repo.full_name] = renamed(
-            client, self._ref(task), self._settings.api_url, repository_id=int(wanted[1]) if wanted else None
-        )
-
-    def _client(self, token: str) -> github.Github:
-        """The client of a token: connections are kept, and GitHub's pace is kept, as long as the token is."""
-        with self._lock:
-            if token not in self._clients:
-                self._clients[token] = connect(self._settings, TokenAuth(token))
-            return self._clients[token]
+    @override
+    def co_author(self, task: Task) -> str:
+        if task.number is None:
+            return ""
+        what = f"find out who {task.requested_by} is"
+        return self._do(task, what, lambda access: access.co_author(task.requested_by))

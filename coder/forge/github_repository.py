@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import github
 from github.Issue import Issue
@@ -13,6 +14,7 @@ from github.PullRequest import PullRequest
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_client import FAILURES, MOVED, NOT_FOUND, author, once, reason, status_of
+from coder.forge.github_reviews import Said
 from coder.types import Base, Proposal, RepoRef, Task
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,21 @@ class RepositoryAccess:
             return self._repo.get_collaborator_permission(login) in MAY_WRITE
         except github.UnknownObjectException:
             return False
+
+    def said(self) -> Said:
+        """Reads what people said to a run."""
+        return Said(self._repo, self._settings, writes=self.writes)
+
+    def co_author(self, login: str) -> str:
+        """`NAME <ADDRESS>` as GitHub knows commits of `login` by; empty for an account that is gone."""
+        if not _LOGIN.match(login):
+            return ""
+        try:
+            number = self._client.get_user(login).id
+        except github.UnknownObjectException:
+            return ""
+        host = urlsplit(self._settings.git_url).hostname or "github.com"
+        return f"{login} <{number}+{login}@users.noreply.{host}>"
 
     def base(self, ref: str | None) -> Base:
         """The branch `ref`, or the default branch; a full commit id stands for itself, on the default branch."""

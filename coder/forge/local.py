@@ -7,7 +7,7 @@ from typing_extensions import override
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_line
 from coder.forge.protocol import Forge
-from coder.types import Base, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
+from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
 class LocalForge(Forge):
@@ -62,3 +62,11 @@ class LocalForge(Forge):
     @override
     def finish(self, task: Task, result: RunResult) -> None:
         """Nothing to tidy up."""
+
+    @override
+    def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
+        return followup.model_copy(update={"note": followup.note.model_copy(update={"trusted": True})})
+
+    @override
+    def co_author(self, task: Task) -> str:
+        return ""

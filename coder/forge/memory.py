@@ -7,7 +7,7 @@ from typing_extensions import override
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.forge.protocol import Forge
-from coder.types import Base, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
+from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
 @dataclass
@@ -155,6 +155,20 @@ class InMemoryForge(Forge):
             issue.reactions.add("hooray" if good else "confused")
             issue.labels.discard("coder")
             issue.labels.add("coder:pr-open" if result.pull_request is not None else "coder:failed")
+
+    @override
+    def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
+        self._fail()
+        threads = tuple(t.model_copy(update={"note": self._heard(t.note)}) for t in followup.threads)
+        return followup.model_copy(update={"note": self._heard(followup.note), "threads": threads})
+
+    @override
+    def co_author(self, task: Task) -> str:
+        self._fail()
+        return f"{task.requested_by} <{task.requested_by}@users.forge.invalid>" if task.number is not None else ""
+
+    def _heard(self, note: Note) -> Note:
+        return note.model_copy(update={"body": strip_hidden(note.body).text, "trusted": note.author in self.writers})
 
     def _issue(self, task: Task) -> MemoryIssue:
         if task.number not in self.issues:

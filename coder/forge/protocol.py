@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from coder.types import Base, Problem, Proposal, PullRequest, RunResult, Task
+from coder.types import Base, Followup, Problem, Proposal, PullRequest, RunResult, Task
 from coder.types import Remote as Remote
 
 
@@ -42,4 +42,15 @@ class Forge(Protocol):
 
     def finish(self, task: Task, result: RunResult) -> None:
         """Final reactions and labels, also after failure."""
+        ...
+
+    def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
+        """What was said, as the model may be shown it: `trusted` as of now, hidden text taken out.
+
+        A review, whose follow-up's id is `review-NUMBER`, is read with its comments on lines of the pull request `pull`.
+        """
+        ...
+
+    def co_author(self, task: Task) -> str:
+        """`NAME <ADDRESS>` of the person who asked, for a commit's trailer; empty when the forge knows of none."""
         ...

@@ -174,7 +174,9 @@ class Repository:
         there = self.branch_sha(remote, branch)
         if there in {None, replaces} and there != commit_sha:
             if there is not None and not self.history.is_ancestor(there, commit_sha):
-                raise WorkspaceError(f"{commit_sha[:12]} does not follow {there[:12]}: {branch!r} is not moved by force")
+                raise WorkspaceError(
+                    f"{commit_sha[:12]} does not follow {there[:12]}: {branch!r} is not moved by force"
+                )
             # Git refuses to move a branch to what does not follow it. The lease says that a new one must not exist:
             # two runs that race cannot move each other's work.
             lease = [f"--force-with-lease=refs/heads/{branch}:"] if there is None else []

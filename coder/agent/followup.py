@@ -1,0 +1,94 @@
+"""What the model is told when somebody adds to a run that had ended or waits."""
+
+import re
+from dataclasses import dataclass
+
+from coder.prompts import render
+from coder.trace.events import Opened, Reopened
+from coder.types import Followup, Message, Note
+
+_NOTE_CHARS = 40_000
+_FENCE = re.compile(r"<data-([0-9a-f]{8,64})>")
+_HEADINGS = {
+    "answer": "Your question is answered by",
+    "approve": "The plan is approved by",
+    "revise": "Something else is asked for by",
+    "review": "The change is reviewed by",
+    "check_failure": "A check of the change failed; the end of its log, as told by",
+    "continue": "You are to go on, says",
+    "steer": "While you worked, this was said by",
+    "stop": "You were stopped by",
+}
+_FIX = "Do what is asked, run the tests that matter for it, and `submit` again. The change is judged against the base commit as before."
+_TASKS = {
+    "answer": "Go on with this answer.",
+    "approve": "Carry the plan out now: `edit` works, and the work tree is the base commit. Then `submit`.",
+    "review": "Answer every comment by a change, or say in the summary of `submit` why not; name the file and line that you mean. "
+    + _FIX,
+    "check_failure": "Find out why it failed, mend it, and `submit` again.",
+    "continue": "Go on where you stopped.",
+}
+_PLAN = "Revise the plan and hand it in again by `submit`; nothing may be changed yet."
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    heading: str
+    text: str
+
+
+def followup_message(followup: Followup, opened: Opened, reopened: Reopened | None, *, may_edit: bool) -> Message:
+    """Who said what, fenced as in the opening, what others did to the branch meanwhile, and what to do now.
+
+    Text of people who may not write to the repository is left out and listed; a check's log has no author and is shown.
+    """
+    nonce = _nonce(opened)
+    shown, withheld = _parts(followup)
+    text = render(
+        "followup",
+        nonce=nonce,
+        parts=[_Part(part.heading, _fenced(part.text, nonce)) for part in shown],
+        withheld=", ".join(withheld),
+        foreign=_fenced("\n".join(reopened.foreign), nonce) if reopened else "",
+        conflicts=_fenced("\n".join(reopened.conflicts), nonce) if reopened else "",
+        task=_TASKS.get(followup.kind, _FIX) if may_edit else _PLAN,
+    )
+    return Message(role="user", content=text)
+
+
+def _parts(followup: Followup) -> tuple[list[_Part], list[str]]:
+    """What is shown, and what is not, a phrase each."""
+    note = followup.note
+    shown, withheld = [], []
+    if note.trusted or followup.kind == "check_failure":
+        shown.append(_Part(f"{_HEADINGS[followup.kind]} {_who(note)}:", note.body))
+    else:
+        withheld.append(f"what {_line(note.author)} wrote")
+    for thread in followup.threads:
+        place = _line(f"{thread.path}:{thread.line}" if thread.line else thread.path)
+        if thread.note.trusted:
+            shown.append(_Part(f"On {place}, {_who(thread.note)}:", thread.note.body))
+        else:
+            withheld.append(f"a comment of {_line(thread.note.author)} on {place}")
+    return shown, withheld
+
+
+def _who(note: Note) -> str:
+    return f"{_line(note.author)} ({'may write to the repository' if note.trusted else 'not a person with write permission'})"
+
+
+def _line(text: str) -> str:
+    """A name on one line: it stands outside of the fences."""
+    return " ".join(text.split())[:200]
+
+
+def _nonce(opened: Opened) -> str:
+    """The one that the system prompt names: text in its fences is data."""
+    system = opened.messages[0].content if opened.messages else ""
+    found = _FENCE.search(system or "")
+    return found[1] if found else "followup"
+
+
+def _fenced(text: str, nonce: str) -> str:
+    """Text that cannot end its fence early, however it came to know the nonce."""
+    return text.replace(nonce, "")[:_NOTE_CHARS].strip() or "(no words)"
