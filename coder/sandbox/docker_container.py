@@ -5,6 +5,7 @@ from typing import Literal
 import docker
 from docker.types import LogConfig, Ulimit
 
+from coder.sandbox import seccomp
 from coder.sandbox.config import SandboxSettings
 from coder.types import JsonObject
 
@@ -92,15 +93,12 @@ def tmpfs(settings: SandboxSettings) -> dict[str, str]:
 
 
 def host_config(api: docker.APIClient, phase: Phase, settings: SandboxSettings) -> JsonObject:
-    """Limits and isolation. The setup phase differs in two things: it has the network and a writable root.
-
-    Seccomp is the engine's own default profile.
-    """
+    """Limits and isolation. The setup phase differs in two things: it has the network and a writable root."""
     memory = settings.memory_mb * MIB
     config: JsonObject = api.create_host_config(
         auto_remove=True,
         cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
+        security_opt=["no-new-privileges:true", f"seccomp={seccomp.profile()}"],
         read_only=phase == "agent",
         tmpfs=tmpfs(settings),
         mem_limit=memory,

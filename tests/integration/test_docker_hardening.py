@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from coder.sandbox.docker_backend import DockerSandbox
+from coder.errors import SandboxError
+from coder.sandbox import seccomp
+from coder.sandbox.docker_backend import DockerSandbox, DockerSandboxProvider
+from coder.sandbox.docker_container import host_config
 from tests.contract.sandbox_support import committed, docker_backend, settings
 
 pytestmark = pytest.mark.docker
@@ -35,7 +39,7 @@ def test_the_engine_was_asked_for_isolation(seen: dict[str, Any]) -> None:
 
     assert host["CapDrop"] == ["ALL"]
     assert not host["CapAdd"]
-    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true", f"seccomp={seccomp.profile()}"]
     assert host["ReadonlyRootfs"] is True
     assert host["Privileged"] is False
     assert host["NetworkMode"] == "none"
@@ -114,3 +118,73 @@ def test_from_inside(sandbox: DockerSandbox, name: str) -> None:
     result = sandbox.exec(command, timeout_s=20)
 
     assert (result.output, result.exit_code) == (expected, 1 if expected == "0\n" and "grep -vc" in command else 0)
+
+
+CALLS = {
+    # Number on x86-64 and arguments that a kernel which lets the call through answers with something else, if only an error.
+    "io_uring_setup": (425, 1, 0),
+    "bpf": (321, 0, 0, 0),
+    "userfaultfd": (323, 1),
+    "perf_event_open": (298, 0, 0, -1, -1, 0),
+    "add_key": (248, 0, 0, 0, 0, 0),
+    "keyctl": (250, 0, -3, 0),
+    "unshare": (272, 0x10000000),
+    "unshare of files": (272, 0x400),
+    "clone of a user namespace": (56, 0x10000011, 0, 0, 0, 0),
+    "setns": (308, -1, 0),
+    "mount": (165, 0, 0, 0, 0, 0),
+    "open_tree": (428, -1, 0, 0),
+    "fsopen": (430, 0, 0),
+    "chroot": (161, 0),
+    "pidfd_getfd": (438, -1, 0, 0),
+    "process_vm_readv of itself": (310, 2, 0, 0, 0, 0, 0),
+    "process_vm_writev": (311, 1, 0, 0, 0, 0, 0),
+    "kcmp": (312, 1, 1, 0, 0, 0),
+    "personality": (135, 0x40000),
+    "modify_ldt": (154, 0, 0, 0),
+    "open_by_handle_at": (304, -1, 0, 0),
+    "ptrace: attach to the runner": (101, 16, 1, 0, 0),
+    "ptrace: seize the runner": (101, 0x4206, 1, 0, 0),
+    "socket of a virtual machine's host": (41, 40, 1, 0),
+    "socket of the kernel's ciphers": (41, 38, 5, 0),
+    "raw packets": (41, 17, 3, 0),
+}
+
+
+def test_system_calls_that_nobody_needs_are_refused(sandbox: DockerSandbox) -> None:
+    program = f"""
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+for name, call in {CALLS!r}.items():
+    done = libc.syscall(*map(ctypes.c_long, call))
+    if done == 0 and call[0] == 56:
+        os._exit(0)
+    print(name, "passes" if done >= 0 else errno.errorcode[ctypes.get_errno()])
+libc.syscall(ctypes.c_long(435), ctypes.c_long(0), ctypes.c_long(0))
+print("clone3", errno.errorcode[ctypes.get_errno()])
+"""
+    sandbox.write("calls.py", program.encode())
+
+    result = sandbox.exec("python3 calls.py", timeout_s=20)
+
+    assert result.output.splitlines() == [*(f"{name} EPERM" for name in CALLS), "clone3 ENOSYS"]
+
+
+def test_a_runtime_of_choice_is_asked_for() -> None:
+    api = docker.APIClient(version="auto")
+    try:
+        config = host_config(api, "agent", settings(runtime="runsc"))
+    finally:
+        api.close()
+
+    assert config["Runtime"] == "runsc"
+    assert not config.get("Binds")
+
+
+def test_a_runtime_that_the_engine_lacks_is_named(sandbox: DockerSandbox, tmp_path: Path) -> None:
+    pack = committed(tmp_path)
+    with (
+        DockerSandboxProvider(settings(runtime="no-such-runtime")) as provider,
+        pytest.raises(SandboxError, match="no-such-runtime"),
+    ):
+        provider.open(sandbox.image, pack, labels={"run": "runtime"})
