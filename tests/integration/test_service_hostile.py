@@ -140,7 +140,7 @@ def wrong_people_and_places() -> dict[str, Case]:
         "label: full width": signed("issues", labeled(label="\uff43oder")),
         "label: trailing space": signed("issues", labeled(label="coder ")),
         "label: zero width": signed("issues", labeled(label="coder\u200b")),
-        "label: longer": signed("issues", labeled(label="coder:plan")),
+        "label: longer": signed("issues", labeled(label="coder:plans")),
         "label: by a bot": signed("issues", labeled(sender=bot)),
         "label: by ourselves": signed("issues", labeled(sender=ours)),
         "label: by our name": signed("issues", labeled(sender=user("Coder-App", 5))),

@@ -11,6 +11,7 @@ from webhooks.signature import sign
 
 SECRET = "correct horse battery"
 BOT_ID = 990
+SHA = "5" * 40
 
 
 def user(login: str = "mona", ident: int = 7, kind: str = "User") -> JsonObject:
@@ -72,6 +73,135 @@ def commented(
         },
         "repository": repo or repository(),
         "sender": author,
+    }
+
+
+def pull(
+    number: int = 30, *, branch: str = "coder/issue-12-it-breaks", fork: bool = False, **changes: Any
+) -> JsonObject:
+    facts = {
+        "id": 6000 + number,
+        "number": number,
+        "state": "open",
+        "locked": False,
+        "draft": False,
+        "title": "Mend it",
+        "body": "Fixes #12",
+        "updated_at": "2026-01-02T05:00:00Z",
+        "user": user("coder-app[bot]", BOT_ID, "Bot"),
+        "head": {"ref": branch, "sha": SHA, "repo": {"id": 77 if fork else 42, "name": "tools"}},
+        "base": {"ref": "main", "sha": "b" * 40, "repo": {"id": 42, "name": "tools"}},
+    }
+    return facts | changes
+
+
+def assigned(to: JsonObject | None = None, *, sender: JsonObject | None = None, **changes: Any) -> JsonObject:
+    return {
+        "action": "assigned",
+        "assignee": to or user("coder-app[bot]", BOT_ID, "Bot"),
+        "issue": issue(**changes),
+        "repository": repository(),
+        "sender": sender or user(),
+    }
+
+
+def opened(body: str | None = "@coder please look", *, sender: JsonObject | None = None, **changes: Any) -> JsonObject:
+    author = sender or user()
+    return {
+        "action": "opened",
+        "issue": issue(body=body, user=author, **changes),
+        "repository": repository(),
+        "sender": author,
+    }
+
+
+def pull_labeled(label: str = "coder", *, sender: JsonObject | None = None, **changes: Any) -> JsonObject:
+    return {
+        "action": "labeled",
+        "label": {"id": 3, "name": label},
+        "number": 30,
+        "pull_request": pull(**changes),
+        "repository": repository(),
+        "sender": sender or user(),
+    }
+
+
+def reviewed(
+    body: str | None = "Not yet", *, state: str = "changes_requested", review_id: int = 900, **changes: Any
+) -> JsonObject:
+    return {
+        "action": "submitted",
+        "review": {
+            "id": review_id,
+            "user": user(),
+            "body": body,
+            "state": state,
+            "submitted_at": "2026-01-02T06:00:00Z",
+            "commit_id": SHA,
+        },
+        "pull_request": pull(**changes),
+        "repository": repository(),
+        "sender": user(),
+    }
+
+
+def review_commented(body: str = "@coder rename it", *, review_id: int = 900, comment_id: int = 91) -> JsonObject:
+    return {
+        "action": "created",
+        "comment": {
+            "id": comment_id,
+            "pull_request_review_id": review_id,
+            "user": user(),
+            "body": body,
+            "path": "bills/money.py",
+            "line": 3,
+            "created_at": "2026-01-02T06:00:00Z",
+            "pull_request_url": "https://api.github.com/repos/octo/tools/pulls/30",
+        },
+        "pull_request": pull(),
+        "repository": repository(),
+        "sender": user(),
+    }
+
+
+def check(
+    event: str = "check_suite", *, conclusion: str | None = "failure", pulls: tuple[int, ...] = (30,), **changes: Any
+) -> JsonObject:
+    """A completed `check_run`, `check_suite` or `workflow_run`."""
+    sides = {side: {"ref": "x", "sha": SHA, "repo": {"id": 42}} for side in ("head", "base")}
+    facts: JsonObject = {
+        "id": 7000,
+        "name": "tests",
+        "head_sha": SHA,
+        "head_branch": "coder/issue-12-it-breaks",
+        "status": "completed",
+        "conclusion": conclusion,
+        "html_url": "https://github.com/octo/tools/actions/runs/1",
+        "pull_requests": [{"id": 1, "number": number, **sides} for number in pulls],
+        "app": {"id": 15368, "slug": "github-actions", "name": "GitHub Actions"},
+        "updated_at": "2026-01-02T07:00:00Z",
+    }
+    if event == "check_run":
+        facts["check_suite"] = {"head_branch": facts.pop("head_branch")}
+        facts["output"] = {"title": "1 failed", "summary": "test_money", "text": None}
+    if event == "workflow_run":
+        del facts["app"]
+        facts["head_repository"] = {"id": 42}
+    return {
+        "action": "completed",
+        event: facts | changes,
+        "repository": repository() | {"default_branch": "main"},
+        "sender": user("github-actions[bot]", 41, "Bot"),
+    }
+
+
+def dispatched(payload: object = None, *, action: str = "coder") -> JsonObject:
+    return {
+        "action": action,
+        "branch": "main",
+        "client_payload": {"issue": 12} if payload is None else payload,
+        "repository": repository(),
+        "sender": user(),
     }
 
 
