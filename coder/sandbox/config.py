@@ -29,8 +29,8 @@ class SandboxSettings(Value):
     """Address of the engine (`unix://…`, `tcp://…`, `ssh://…`); None is the local socket."""
     runtime: str | None = None
     """Container runtime, for instance `runsc` (gVisor); None is the engine's default."""
-    base_image: str = "debian:bookworm-slim"
-    """What all sandbox images are built on; made with debootstrap under this name where it cannot be pulled."""
+    base_image: str | None = None
+    """A Debian image that all sandbox images are built on; None chooses among those of `images.toml` by what a repository asks for."""
     memory_mb: int = Field(default=4096, ge=256)
     cpus: float = Field(default=2.0, gt=0)
     pids: int = Field(default=512, ge=32)

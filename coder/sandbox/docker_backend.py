@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,8 +22,9 @@ from coder.sandbox.docker_stream import AttachedStream
 from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
 from coder.sandbox.runner_sandbox import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox
 from coder.sandbox.session import RunnerSession
-from coder.sandbox.setup_commands import detected, given
+from coder.sandbox.setup_commands import detected, folders, given
 from coder.sandbox.setup_phase import Setup
+from coder.sandbox.setup_versions import asks
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class DockerSandboxProvider(SandboxProvider):
 
     def __init__(self, settings: SandboxSettings, *, images_folder: Path | None = None) -> None:
         self._settings = settings
-        self._catalogue = images.catalogue(images_folder or images.default_folder())
+        self._catalogue = images.catalogue(images_folder or images.default_folder(), settings.base_image)
         self._lock = threading.Lock()
         # Two builds of one image at once would do the same work twice.
         self._building = threading.Lock()
@@ -84,12 +85,32 @@ class DockerSandboxProvider(SandboxProvider):
         main = self._catalogue.wanted(wants.images[0]) if wants.images else self._catalogue.choice(files)
         wanted = detected(files, main.name) if setup is None else given(files, setup, main.name)
         others = tuple(self._catalogue.wanted(name).name for name in wants.images[1:]) or wanted.languages
+        asked = asks(folders(files), dict.fromkeys((main.name, *others)))
         with self._building:
-            base = builder.built(self._catalogue.stack(main, others))
+            base = self._built(
+                builder, self._catalogue.stack(main, others), self._catalogue.base(asked, main.name), progress
+            )
         if not wanted.steps:
             return base
         key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
         return builder.kept(key) or self._set_up(builder, base, pack, Setup(key, wanted.steps), progress)
+
+    def _built(
+        self,
+        builder: ImageBuilder,
+        specs: Sequence[images.ImageSpec],
+        base: images.BaseSpec,
+        progress: Callable[[str], None],
+    ) -> Image:
+        """The image on `base`; where that cannot be had, on the usual one: better than none, and its checks tell."""
+        try:
+            return builder.built(specs, base)
+        except SandboxError as exc:
+            usual = self._catalogue.bases[0]
+            if base == usual:
+                raise
+            progress(f"no image on {base.name} ({str(exc).splitlines()[0][:300]}); taking {usual.name}")
+            return builder.built(specs, usual)
 
     def _set_up(
         self, builder: ImageBuilder, base: Image, pack: TreePack, setup: Setup, progress: Callable[[str], None]

@@ -16,20 +16,22 @@ import requests.exceptions
 from coder.errors import SandboxError
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_engine import engine_errors
+from coder.sandbox.images import BaseSpec
 
-SUITE = "bookworm"
 APT_FOLDER = Path("/etc/apt")
 DEBOOTSTRAP_TIMEOUT_S = 1200
 TAR_TIMEOUT_S = 300
 
 
-def ensure_base(api: docker.APIClient, settings: SandboxSettings, progress: Callable[[str], None]) -> str:
-    """The content id of the base image, which is got if it is not there.
+def ensure_base(
+    api: docker.APIClient, settings: SandboxSettings, base: BaseSpec, progress: Callable[[str], None]
+) -> str:
+    """The content id of a base image, which is got if it is not there.
 
     Raises:
         SandboxError: There is no way to get it here; the message says what to do.
     """
-    name = settings.base_image
+    name = base.image
     found = _identity(api, name)
     if found is not None:
         return found
@@ -38,7 +40,7 @@ def ensure_base(api: docker.APIClient, settings: SandboxSettings, progress: Call
     if refusal is not None:
         progress(f"{name} cannot be pulled: {refusal}")
         _check_debootstrap(name, refusal)
-        import_debootstrapped(api, name, progress)
+        import_debootstrapped(api, base, progress)
     found = _identity(api, name)
     if found is None:
         raise SandboxError(f"the engine has no image {name} although it was just made")
@@ -83,14 +85,16 @@ def _check_debootstrap(name: str, refusal: str) -> None:
     )
 
 
-def import_debootstrapped(api: docker.APIClient, name: str, progress: Callable[[str], None]) -> None:
-    """Make a minimal Debian with the host's own mirror and import it as `name`. Needs root."""
+def import_debootstrapped(api: docker.APIClient, base: BaseSpec, progress: Callable[[str], None]) -> None:
+    """Make a minimal Debian with the host's own mirror and import it under the base's name. Needs root."""
+    name = base.image
     with tempfile.TemporaryDirectory(prefix="coder-base-") as folder:
         root, archive = Path(folder) / "root", Path(folder) / "root.tar"
         progress(f"making {name} with debootstrap (a minute or two)")
         mirror = _mirror(_apt_sources(APT_FOLDER))
         _run(
-            ["debootstrap", "--variant=minbase", SUITE, str(root), *([mirror] if mirror else [])], DEBOOTSTRAP_TIMEOUT_S
+            ["debootstrap", "--variant=minbase", base.suite, str(root), *([mirror] if mirror else [])],
+            DEBOOTSTRAP_TIMEOUT_S,
         )
         left_out = [f"--exclude=./var/{path}/*" for path in ("cache/apt/archives", "lib/apt/lists", "log")]
         _run(["tar", "-C", str(root), "--numeric-owner", *left_out, "-cf", str(archive), "."], TAR_TIMEOUT_S)
@@ -123,15 +127,18 @@ def _apt_sources(folder: Path) -> str:
 
 
 def _mirror(sources: str) -> str | None:
-    """The Debian archive named in apt's sources, in either format; None leaves the choice to debootstrap."""
+    """The Debian archive named in apt's sources, in either format; None leaves the choice to debootstrap.
+
+    An archive has all suites, so which of them the host itself uses does not matter.
+    """
     lines = [line for line in sources.splitlines() if not line.lstrip().startswith("#")]
-    single = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+/debian/?)\s+" + SUITE + r"\s")
+    single = re.compile(r"deb\s+(?:\[[^\]]*\]\s+)?(https?://\S+/debian/?)\s+[a-z]+\s")
     for line in lines:
         match = single.match(line)
         if match:
             return match[1]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
         uri = re.search(r"^URIs:\s*(https?://\S+/debian/?)(?:\s|$)", stanza, re.MULTILINE)
-        if uri and re.search(rf"^Suites:.*\b{SUITE}(?:\s|$)", stanza, re.MULTILINE):
+        if uri:
             return uri[1]
     return None

@@ -15,7 +15,7 @@ from coder.errors import ConfigError, SandboxError
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_base import ensure_base, inspected
 from coder.sandbox.docker_engine import engine_errors
-from coder.sandbox.images import HASH_CHARACTERS, ImageSpec, content_hash
+from coder.sandbox.images import HASH_CHARACTERS, BaseSpec, ImageSpec, content_hash
 from coder.sandbox.protocol import Image
 
 CONTENT = "coder.content"
@@ -47,10 +47,10 @@ class ImageBuilder:
         self._progress = progress
         self._now = now
 
-    def built(self, specs: Sequence[ImageSpec]) -> Image:
-        """The image of the last of `specs`, each made on the one before where it is not there yet."""
-        reference = self._settings.base_image
-        digest = ensure_base(self._api, self._settings, self._progress)
+    def built(self, specs: Sequence[ImageSpec], base: BaseSpec) -> Image:
+        """The image of the last of `specs` on `base`, each made on the one before where it is not there yet."""
+        reference = base.image
+        digest = ensure_base(self._api, self._settings, base, self._progress)
         for part in specs:
             content = content_hash(part, digest)
             below, reference = reference, f"coder-sandbox-{part.name}:{content[:HASH_CHARACTERS]}"

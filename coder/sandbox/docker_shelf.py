@@ -53,7 +53,7 @@ class ImageShelf:
 
     def __init__(self, settings: SandboxSettings, folder: Path) -> None:
         self._settings = settings
-        self._catalogue = images.catalogue(folder)
+        self._catalogue = images.catalogue(folder, settings.base_image)
         self._api = connected(settings.docker_host)
 
     def __enter__(self) -> Self:
@@ -75,17 +75,21 @@ class ImageShelf:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What can be built."""
-        return tuple(spec.name for spec in self._catalogue.specs)
+        """What can be built: every image, on every base but the first as `image@base`."""
+        _usual, *others = self._catalogue.bases
+        specs = self._catalogue.specs
+        return (*(spec.name for spec in specs), *(f"{spec.name}@{base.name}" for base in others for spec in specs))
 
     def build(self, name: str, progress: Callable[[str], None]) -> Image:
-        """Build an image, and what it stands on, where it is not there yet.
+        """Build an image (`python`, or `python@trixie` on another base) and what it stands on, where it is not there yet.
 
         Raises:
             ConfigError: There is none of that name. SandboxError: It cannot be built.
         """
-        specs = self._catalogue.stack(self._catalogue.named(name), ())
-        return ImageBuilder(self._api, self._settings, progress).built(specs)
+        image, _, on = name.partition("@")
+        base = self._catalogue.base_named(on) if on else self._catalogue.bases[0]
+        specs = self._catalogue.stack(self._catalogue.named(image), ())
+        return ImageBuilder(self._api, self._settings, progress).built(specs, base)
 
     def stored(self) -> tuple[StoredImage, ...]:
         """Every image of ours, the newest first."""

@@ -1,12 +1,13 @@
-"""Which image a repository needs and what its setup phase runs: pure decisions over file names and contents."""
+"""Which image a repository needs, and on which base: pure decisions over file names and contents."""
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coder.errors import ConfigError, InputError
+from coder.sandbox.setup_versions import Ask, Version
 
 BASE = "base"
 HASH_CHARACTERS = 12
@@ -24,10 +25,44 @@ class ImageSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BaseSpec:
+    """A release of the distribution that images are built on."""
+
+    name: str
+    image: str
+    """Reference of its image."""
+    suite: str
+    """Name of its archive, for debootstrap."""
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    """What it has of each language, as major and minor."""
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """All images, in the order of choice."""
 
     specs: tuple[ImageSpec, ...]
+    bases: tuple[BaseSpec, ...]
+    """The usual one first, the newest last."""
+
+    def base(self, asks: Sequence[Ask], main: str) -> BaseSpec:
+        """The base that meets most of what is asked for, the main language first; the usual one when it is as good."""
+
+        def fitness(base: BaseSpec) -> tuple[bool, int]:
+            met = [ask for ask in asks if ask.met(base.versions)]
+            return all(ask in met for ask in asks if ask.language == main), len(met)
+
+        best = max(self.bases, key=fitness)
+        unmet = [ask for ask in asks if not ask.met(best.versions)]
+        # Where nothing is new enough, the newest is the nearest.
+        return self.bases[-1] if any(ask.language == main and ask.too_old(best.versions) for ask in unmet) else best
+
+    def base_named(self, name: str) -> BaseSpec:
+        """The base of that name."""
+        for base in self.bases:
+            if base.name == name:
+                return base
+        raise ConfigError(f"images.toml knows no base {name!r}; there are {', '.join(b.name for b in self.bases)}")
 
     def choice(self, paths: Iterable[str]) -> ImageSpec:
         """The image for a repository with these files."""
@@ -80,8 +115,8 @@ class Catalogue:
         return tuple(reversed(found))
 
 
-def catalogue(folder: Path) -> Catalogue:
-    """The images described in `folder`.
+def catalogue(folder: Path, base_image: str | None = None) -> Catalogue:
+    """The images described in `folder`; all on `base_image` when one is given.
 
     Raises:
         ConfigError: A file is missing or malformed.
@@ -98,9 +133,25 @@ def catalogue(folder: Path) -> Catalogue:
             )
             for entry in table["image"]
         )
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, UnicodeDecodeError) as exc:
+        bases = tuple(
+            BaseSpec(
+                name=entry["name"],
+                image=entry["image"],
+                suite=entry["suite"],
+                versions={k: tuple(int(part) for part in v.split(".")) for k, v in entry["versions"].items()},
+            )
+            for entry in table["base"]
+        )
+        if base_image is not None:
+            named = [base for base in bases if base.image == base_image]
+            bases = (*named, BaseSpec(name="own", image=base_image, suite=bases[0].suite))[:1]
+        return Catalogue(specs, bases or _none())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ConfigError(f"cannot read the sandbox images in {folder}: {exc}") from exc
-    return Catalogue(specs)
+
+
+def _none() -> tuple[BaseSpec, ...]:
+    raise ValueError("there is no base")
 
 
 def default_folder() -> Path:

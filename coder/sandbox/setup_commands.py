@@ -75,12 +75,12 @@ class Detected:
 
 def detected(files: Mapping[str, bytes], main: str = "python") -> Detected:
     """What makes the repository's tests runnable. Failures in other languages than `main` do not stop the setup."""
-    folders = _folders(files)
+    places = folders(files)
     steps: list[Step] = []
     languages: list[str] = []
     inputs: set[str] = set()
     for name in sorted(_LANGUAGES, key=lambda name: name != main):
-        found = _of_language(_LANGUAGES[name], folders)
+        found = _of_language(_LANGUAGES[name], places)
         if found and len(languages) < MAX_LANGUAGES:
             languages.append(name)
             steps += [step if name == main else step.softened() for one in found for step in one[1]]
@@ -90,12 +90,12 @@ def detected(files: Mapping[str, bytes], main: str = "python") -> Detected:
 
 def given(files: Mapping[str, bytes], commands: tuple[str, ...], main: str = "python") -> Detected:
     """Commands that somebody gave: each must succeed, and whichever manifest there is may bear on them."""
-    inputs = {path for folder in _folders(files) for one in _LANGUAGES.values() for path in _inputs(folder, one)}
+    inputs = {path for folder in folders(files) for one in _LANGUAGES.values() for path in _inputs(folder, one)}
     steps = tuple(Step(command) for command in commands)
     return Detected(steps, detected(files, main).languages if commands else (), tuple(sorted(inputs)))
 
 
-def _folders(files: Mapping[str, bytes]) -> list[Folder]:
+def folders(files: Mapping[str, bytes]) -> list[Folder]:
     """Folders that may hold a project, the outermost first, each with the names in it."""
     names: dict[str, set[str]] = {}
     for path in files:
@@ -108,11 +108,11 @@ def _folders(files: Mapping[str, bytes]) -> list[Folder]:
     return [Folder(path, files, frozenset(names[path])) for path in order]
 
 
-def _of_language(language: _Language, folders: list[Folder]) -> list[tuple[Folder, tuple[Step, ...]]]:
+def _of_language(language: _Language, places: list[Folder]) -> list[tuple[Folder, tuple[Step, ...]]]:
     """The outermost projects and their steps: what lies below a project belongs to it."""
     found: list[tuple[Folder, tuple[Step, ...]]] = []
     covered: list[str] = []
-    for folder in folders:
+    for folder in places:
         known = not folder.names.isdisjoint(_names(folder, language))
         inside = any(folder.path.startswith(f"{root}/") or not root for root in covered)
         if not known or inside or len(found) >= MAX_ROOTS:

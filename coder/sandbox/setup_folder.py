@@ -12,6 +12,9 @@ from coder.errors import CoderError
 MAX_MANIFEST_BYTES = 4_000_000
 """A larger manifest is taken as empty; lock files are only looked for, not read."""
 
+TOOLS = "/opt/coder"
+"""Programs that a setup phase gets go to its `bin`, which is first on every sandbox's PATH and stays in the image."""
+
 OnFailure = Literal["stop", "flag", "note"]
 """stop: the environment would not build · flag: go on, but it is not what the project asks for · note: go on, say so."""
 

@@ -2,10 +2,8 @@
 
 import re
 
-from coder.sandbox.setup_folder import Folder, Step, strings, table
+from coder.sandbox.setup_folder import TOOLS, Folder, Step, strings, table
 
-TOOLS = "/opt/coder"
-"""Package managers go to its `bin`, which is on every sandbox's PATH and stays in the image."""
 NPM_OPTIONS = "--no-audit --no-fund"
 _DEFAULT = {"npm": "", "pnpm": "9", "yarn": "1"}
 
@@ -18,7 +16,7 @@ def node_steps(folder: Folder) -> tuple[Step, ...]:
     locked = folder.has("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml")
     wanted = any(table(package, key) for key in ("dependencies", "devDependencies", "optionalDependencies"))
     if not locked and not wanted and not has_workspaces(folder):
-        return ()
+        return tuple(checks)
     loose = f"npm install {NPM_OPTIONS} --no-package-lock"
     if manager == "pnpm":
         get = f"npm install -g --prefix {TOOLS} {NPM_OPTIONS} pnpm@{version}"
@@ -59,7 +57,7 @@ def _manager(folder: Folder, package: dict[str, object]) -> tuple[str, str]:
 
 
 def _version_checks(folder: Folder, package: dict[str, object]) -> list[Step]:
-    """Says it when the image's Node is older than `engines` or `.nvmrc` ask for."""
+    """Gets a newer Node when the image's is older than `engines` or `.nvmrc` ask for; says it when there is none."""
     wishes = [str(table(package, "engines").get("node") or ""), folder.text(".nvmrc"), folder.text(".node-version")]
     found: list[int] = []
     for wish in wishes:
@@ -73,4 +71,7 @@ def _version_checks(folder: Folder, package: dict[str, object]) -> list[Step]:
         f"const have = parseInt(process.versions.node); if (have < {least}) "
         f"{{ console.log('THE PROJECT ASKS FOR NODE {least}, THE IMAGE HAS ' + have); process.exit(1) }}"
     )
-    return [folder.step(f'node -e "{program}"', on_failure="flag")]
+    check = f'node -e "{program}"'
+    # Elsewhere than in the package, whose own settings are about its dependencies.
+    get = f"(cd /tmp && npm install -g --prefix {TOOLS} {NPM_OPTIONS} node@{least}) && hash -r && {check}"
+    return [folder.step(f"{check} || {{ {get}; }}", on_failure="flag")]

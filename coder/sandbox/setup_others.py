@@ -2,7 +2,7 @@
 
 import re
 
-from coder.sandbox.setup_folder import Folder, Step, table
+from coder.sandbox.setup_folder import TOOLS, Folder, Step, table
 
 _OLDEST_GO_MINOR = 19
 """Go of Debian 12, the oldest that an image may have: what asks for no more needs no look."""
@@ -23,13 +23,18 @@ def _go_check(content: str, folder: Folder) -> tuple[Step, ...]:
     if wish is None or int(wish[1]) <= _OLDEST_GO_MINOR:
         return ()
     minor = int(wish[1])
-    command = (
+    check = (
         # Elsewhere than in the module: an old Go refuses to answer beside a newer module's file.
-        f"have=$(cd / && go env GOVERSION); "
+        f"check() {{ have=$(cd / && go env GOVERSION); "
         f'have=${{have#go1.}}; have=${{have%%[!0-9]*}}; [ "${{have:-0}}" -ge {minor} ] || '
-        f'{{ echo "THE PROJECT ASKS FOR GO 1.{minor}, THE IMAGE HAS GO 1.$have"; exit 1; }}'
+        f'{{ echo "THE PROJECT ASKS FOR GO 1.{minor}, THE IMAGE HAS GO 1.$have"; return 1; }}; }}'
     )
-    return (folder.step(command, on_failure="flag"),)
+    # From 1.21 on Go gets the one that a module names from the module proxy: https://go.dev/doc/toolchain
+    get = (
+        f"root=$(GOTOOLCHAIN=auto go env GOROOT) && mkdir -p {TOOLS}/bin && "
+        f'ln -sf "$root/bin/go" "$root/bin/gofmt" {TOOLS}/bin/ && hash -r && check'
+    )
+    return (folder.step(f"{check}; check || {{ {get}; }}", on_failure="flag"),)
 
 
 def rust_steps(folder: Folder) -> tuple[Step, ...]:

@@ -10,6 +10,7 @@ import pytest
 from coder.errors import EngineUnavailableError
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.docker_base import import_debootstrapped
+from coder.sandbox.images import BaseSpec
 from coder.sandbox.protocol import TreePack
 from tests.contract.sandbox_support import committed, settings
 
@@ -192,7 +193,7 @@ def test_no_engine_says_what_to_do(tmp_path: Path) -> None:
 def test_the_base_image_can_be_made_without_a_registry(engine: docker.APIClient) -> None:
     name = "coder-tests-base:made"
     try:
-        import_debootstrapped(engine, name, lambda _: None)
+        import_debootstrapped(engine, BaseSpec(name="made", image=name, suite="bookworm"), lambda _: None)
 
         shown = subprocess.run(
             ["docker", "run", "--rm", "--network=none", name, "cat", "/etc/os-release"], check=True, capture_output=True

@@ -91,6 +91,7 @@ def test_the_setup_key_follows_inputs_and_commands_but_not_code() -> None:
             ),
             "http://m.invalid/debian",
         ),
+        ("deb http://mirror.invalid/debian trixie main\n", "http://mirror.invalid/debian"),
         ("deb http://mirror.invalid/ubuntu jammy main\n", None),
         ("", None),
     ],
