@@ -28,6 +28,8 @@ class Policy(Value):
     history: int = Field(default=50, ge=1)
     """Commits of history that the sandbox gets."""
     patch: PatchRules = PatchRules()
+    reviewer: str = ""
+    """Profile of a model that reviews each change which the tests accept; `same`: the run's own, in a fresh conversation."""
     author_name: str = "coder[bot]"
     author_email: str = "coder[bot]@users.noreply.github.com"
     recorded: bool = False

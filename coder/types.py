@@ -282,6 +282,30 @@ class Verdict(Value):
     """What the model is told when it may try again; empty when there is nothing to improve."""
 
 
+class Remark(Value):
+    """One thing that a reviewer says of a change. It is a model's word: an objection, never a proof."""
+
+    path: str = ""
+    """Empty when it is about the whole."""
+    line: int | None = None
+    what: str
+    must_fix: bool
+
+    @property
+    def place(self) -> str:
+        """`path:line`, `path`, or nothing."""
+        return f"{self.path}:{self.line}" if self.path and self.line else self.path
+
+
+class Review(Value):
+    """What a second model says of a change that it did not write."""
+
+    summary: str = ""
+    remarks: tuple[Remark, ...] = ()
+    partial: bool = False
+    """The change was too long to be shown whole."""
+
+
 # --- the result -------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from coder.types import (
     Patch,
     Problem,
     PullRequest,
+    Review,
     RunResult,
     Task,
     ToolOutput,
@@ -174,6 +175,18 @@ class Verified(Value):
     evidence: Evidence
 
 
+class Reviewed(Value):
+    """A second model looked at the change of this round, and was paid for it. Without `review` it gave none: `problem`."""
+
+    type: Literal["reviewed"] = "reviewed"
+    round: int
+    model: str
+    """Name of the model's profile."""
+    completion: Completion | None = None
+    review: Review | None = None
+    problem: str = ""
+
+
 class Published(Value):
     """The change is out: a pull request, or a branch in a local checkout."""
 
@@ -204,6 +217,7 @@ Event = Annotated[
     | Solved
     | PatchTaken
     | Verified
+    | Reviewed
     | Published
     | Finished,
     Field(discriminator="type"),

@@ -19,6 +19,7 @@ from coder.trace.events import (
     Reduced,
     Reopened,
     Resumed,
+    Reviewed,
     RunStarted,
     Solved,
     Summarised,
@@ -69,6 +70,8 @@ class Round:
     outcome: Outcome
     patch: PatchTaken | None
     verified: Verified
+    reviewed: Reviewed | None = None
+    """What a second model said of it, where one was asked."""
 
 
 @dataclass(slots=True)
@@ -114,9 +117,8 @@ class RunState:
 
     def take(self, event: Event) -> None:
         """Move on by one event."""
-        if isinstance(event, Verified):
-            outcome = self.solved.outcome if self.solved else Outcome(kind="failed")
-            self.rounds.append(Round(outcome, self.patch, event))
+        if isinstance(event, Verified | Reviewed):
+            self._judge(event)
         elif isinstance(event, ToolFinished):
             self.checkpoint = event.checkpoint or self.checkpoint
         elif isinstance(event, Told) and event.reason == "objection":
@@ -131,6 +133,13 @@ class RunState:
             self.told = self.told or (self.followup is not None and event.followup == self.followup.id)
         if isinstance(event, Published):
             self.pull_request = event.pull_request
+
+    def _judge(self, event: Verified | Reviewed) -> None:
+        if isinstance(event, Reviewed):
+            self.rounds[-1] = replace(self.rounds[-1], reviewed=event)
+        else:
+            outcome = self.solved.outcome if self.solved else Outcome(kind="failed")
+            self.rounds.append(Round(outcome, self.patch, event))
 
     def _reopen(self, event: Continued | Reopened) -> None:
         """Begin a segment, or begin it again from somewhere else; its rounds are counted by themselves."""
@@ -249,6 +258,9 @@ def last_turn(events: Iterable[Event]) -> Turn:
 def spent(entries: Sequence[Entry]) -> Spent:
     """Steps, tokens, dollars and wall clock so far; time in which no process ran the journal is not counted."""
     answers = [e.event.completion for e in entries if isinstance(e.event, Answered | Summarised)]
+    steps = len(answers)
+    # A review is paid for and is no step of the agent.
+    answers += [e.event.completion for e in entries if isinstance(e.event, Reviewed) and e.event.completion]
     elapsed, started, last = 0.0, "", ""
     for entry in entries:
         if isinstance(entry.event, Resumed) or not started:
@@ -257,7 +269,7 @@ def spent(entries: Sequence[Entry]) -> Spent:
         last = entry.ts
     usages = [answer.usage for answer in answers]
     return Spent(
-        steps=len(answers),
+        steps=steps,
         cost_usd=sum(answer.cost_usd for answer in answers),
         prompt_tokens=sum(usage.prompt_tokens for usage in usages),
         cached_tokens=sum(usage.cached_tokens for usage in usages),
