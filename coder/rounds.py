@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
 
-from coder.agent.followup import followup_message
+from coder.agent.followup import followup_message, nonce_of
 from coder.agent.loop import Agent
 from coder.agent.opening import guide_paths, opening
 from coder.codemap.map import CodeMap
 from coder.codemap.tree import Tree
 from coder.errors import CodeMapError, JournalError, PatchRefusedError
 from coder.prompts import render
+from coder.review import objection_text, objections, review, worth_a_review
 from coder.sandbox.protocol import Sandbox
 from coder.segment import may_edit
 from coder.services import Ground, Services
@@ -24,7 +25,7 @@ from coder.tools.plan import Plan, Submit
 from coder.tools.planning import planning
 from coder.tools.recall import RecallTool
 from coder.tools.run import Processes, Run, RunTests
-from coder.trace.events import Opened, PatchTaken, Solved, Told, Verified
+from coder.trace.events import Opened, PatchTaken, ProblemRead, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
 from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
@@ -53,6 +54,7 @@ class Rounds:
             tests=ground.tests,
             timeout_s=services.policy.test_timeout_s,
             labels={"coder.run": task.run_id},
+            rules=services.policy.proof,
             progress=services.progress,
         )
 
@@ -76,6 +78,7 @@ class Rounds:
                         if not self._solve(sandbox):
                             return
                     self._verify()
+                self._review()
                 if not self._send_back():
                     return
 
@@ -181,9 +184,30 @@ class Rounds:
         diff = self._journal.blob(state.patch.diff_blob).decode("utf-8", "surrogateescape")
         patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
         self._show("testing the change in clean containers")
-        result = self._verifier.verify(patch, image=self._ground.image, round=state.objections + 1)
+        # Parts that no test needs are held out to the model once: a proven change has no other objections.
+        offered = any(r.verified.verdict.kind == "proven" and r.verified.verdict.objections for r in state.rounds)
+        result = self._verifier.verify(patch, image=self._ground.image, round=state.objections + 1, offer=not offered)
         verdict = result.verdict if patch.files else _no_change(state.solved)
         self._journal.append(Verified(round=state.objections + 1, verdict=verdict, evidence=result.evidence))
+
+    def _review(self) -> None:
+        """Let a second model look at what the tests accept, once a round."""
+        last, name = self._state.rounds[-1], self._policy.reviewer
+        kind = last.verified.verdict.kind
+        if not name or last.reviewed is not None or last.patch is None or not worth_a_review(kind):
+            return
+        self._show("having the change reviewed")
+        review(
+            self._services.model(self._task.model if name == "same" else name),
+            self._journal,
+            limits_now(self._task, self._journal.entries),
+            number=last.verified.round,
+            problem=problem_of(self._state).problem,
+            diff=self._journal.blob(last.patch.diff_blob).decode("utf-8", "replace"),
+            paths={change.path for change in last.patch.patch.files},
+            verdict=kind,
+            cells=last.verified.evidence.cells,
+        )
 
     def _refuse(self, reason: str) -> None:
         verdict = Verdict(
@@ -198,16 +222,23 @@ class Rounds:
         self._journal.append(Verified(round=self._state.objections + 1, verdict=verdict, evidence=evidence))
 
     def _send_back(self) -> bool:
-        """Tell the model what the tests object to; False when the verdict stands."""
+        """Tell the model what the tests and the reviewer object to; False when the verdict stands."""
         state = self._state
-        verdict = state.rounds[-1].verified.verdict
+        last, verdict = state.rounds[-1], state.rounds[-1].verified.verdict
         left = self._policy.max_rounds - len(state.rounds)
         handed_in = state.solved is not None and state.solved.outcome.kind == "submitted"
-        if not verdict.objections or not handed_in or left < 1:
+        objected = bool(objections(last.reviewed))
+        if not (verdict.objections or objected) or not handed_in or left < 1:
             return False
-        text = render("objection", verdict=verdict.kind, objections=verdict.objections, rounds_left=left)
+        parts = []
+        if verdict.objections:
+            parts.append(render("objection", verdict=verdict.kind, objections=verdict.objections, rounds_left=left))
+        if last.reviewed is not None and objected and state.opened is not None:
+            nonce = nonce_of(state.opened)
+            parts.append(objection_text(last.reviewed, verdict=verdict.kind, rounds_left=left, nonce=nonce))
         step = spent(self._journal.entries).steps
-        self._journal.append(Told(step=step, reason="objection", message=Message(role="user", content=text)))
+        message = Message(role="user", content="\n\n".join(parts))
+        self._journal.append(Told(step=step, reason="objection", message=message))
         return True
 
 
@@ -236,6 +267,11 @@ class _BaseMaps:
 
 def base_of(state: RunState) -> Base:
     """The commit that the run works from; read before anything else is done."""
+    return problem_of(state).base
+
+
+def problem_of(state: RunState) -> ProblemRead:
+    """What the run is about; read before anything else is done."""
     if state.problem is None:
         raise JournalError("the journal goes on without having read its problem")
-    return state.problem.base
+    return state.problem
