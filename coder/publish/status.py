@@ -13,7 +13,9 @@ _ENDINGS = {
     "limit": "The run stopped at a limit before the work was handed in.",
     "stuck": "The run stopped because it went in circles.",
     "failed": "The run could not do its work.",
+    "stopped": "The work so far is kept.",
 }
+_QUESTION_CHARS = 20_000
 
 
 def status_body(
@@ -39,8 +41,9 @@ def status_body(
         headline=_headline(result),
         facts=" · ".join(facts),
         station="" if result is not None else texts.line(station, 500),
+        question=_question(texts, result),
         reasons=_reasons(texts, result),
-        next=_next_step(result),
+        next=_next_step(task, result),
         link=_link(texts, result.pull_request) if result is not None and result.pull_request is not None else "",
     )
 
@@ -48,12 +51,23 @@ def status_body(
 def _headline(result: RunResult | None) -> str:
     if result is None:
         return "Working on it"
+    if result.outcome.kind == "asked":
+        return "Waiting for a person's word"
+    if result.outcome.kind == "stopped":
+        return "Stopped"
     return VERDICT_WORDS[result.verdict.kind]
+
+
+def _question(texts: Texts, result: RunResult | None) -> str:
+    """The plan or the question that waits for a person, as a quote."""
+    if result is None or result.outcome.kind != "asked":
+        return ""
+    return texts.quote(result.outcome.reason, _QUESTION_CHARS)
 
 
 def _reasons(texts: Texts, result: RunResult | None) -> str:
     """How it ended, and why the verdict is what it is."""
-    if result is None:
+    if result is None or result.outcome.kind == "asked":
         return ""
     lines = []
     if result.outcome.kind != "submitted":
@@ -63,9 +77,17 @@ def _reasons(texts: Texts, result: RunResult | None) -> str:
     return "\n".join(fitting(lines, 4_000, more="- … and {} more"))
 
 
-def _next_step(result: RunResult | None) -> str:
+def _next_step(task: Task, result: RunResult | None) -> str:
     """What a person can do when nothing was published."""
-    if result is None or result.pull_request is not None:
+    if result is None:
+        return ""
+    if result.outcome.kind == "asked" and task.mode == "plan":
+        return "`/coder approve` carries this out, `/coder revise` with what should be different asks for another plan."
+    if result.outcome.kind == "asked":
+        return "Answer in a comment that begins with `/coder`, and the work goes on."
+    if result.outcome.kind == "stopped":
+        return "`/coder continue` goes on from there."
+    if result.pull_request is not None:
         return ""
     return "No pull request was opened."
 
