@@ -56,7 +56,7 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        keys = [settings.api_key(self.profile(name)) for name in (settings.model.profile, *settings.model.fallbacks)]
+        keys = [settings.api_key(self.profile(name)) for name in (settings.model.profile, *settings.other_models)]
         self.redactor = Redactor([*secrets_of(settings), *(key.get_secret_value() for key in keys if key)])
         self._models: dict[str, LitellmClient] = {}
         self._lock = threading.Lock()
@@ -92,7 +92,9 @@ class Application:
         folders = [*([model.profiles] if model.profiles else []), data_folder("configs") / "models"]
         profile = load_profile(name, folders)
         return (
-            profile if name in model.fallbacks else with_overrides(profile, api_base=model.api_base, model=model.model)
+            profile
+            if name in self.settings.other_models
+            else with_overrides(profile, api_base=model.api_base, model=model.model)
         )
 
     def model(self, name: str) -> ModelClient:

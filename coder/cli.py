@@ -51,6 +51,9 @@ def run(
     dry_run: Annotated[Path | None, typer.Option(help="Write the pull request into this folder only.")] = None,
     pr: Annotated[bool, typer.Option("--pr", help="Push to GitHub and open the pull request.")] = False,
     resume: Annotated[str, typer.Option(help="Go on with this run.")] = "",
+    say: Annotated[
+        str, typer.Option(help="With --resume: approve the plan, answer, ask for more; `+$2` adds dollars.")
+    ] = "",
     recorded: Annotated[Path | None, typer.Option(help="Play these recorded answers; no model is called.")] = None,
     allow_dirty: Annotated[
         bool, typer.Option("--allow-dirty", help="Work from HEAD, without uncommitted edits.")
@@ -70,6 +73,7 @@ def run(
         dry_run=dry_run,
         pull_request=pr,
         resume=resume,
+        say=say,
         recorded=recorded,
         allow_dirty=allow_dirty,
         unsafe=unsafe,
@@ -226,6 +230,8 @@ def replay(
     typer.echo(f"journal digest {outcome.digest}")
     typer.echo(f"recorded tree {outcome.recorded_tree}")
     typer.echo(f"replayed tree {outcome.replayed_tree}: {'the same' if outcome.same else 'NOT the same'}")
+    if outcome.segments_left_out:
+        typer.echo(f"played up to its first end; people added to the run {outcome.segments_left_out} times after that")
     raise typer.Exit(0 if outcome.same else 1)
 
 

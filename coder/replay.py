@@ -1,5 +1,6 @@
 """Running a journal again with its recorded answers: does it reach the same tree? No model, no forge, no credential."""
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,23 +11,20 @@ from typing_extensions import override
 from coder.app import Application, Options
 from coder.bundle import opened
 from coder.errors import InputError, JournalError
-from coder.forge.protocol import Forge
+from coder.forge.local import LocalForge
 from coder.run import resolve
-from coder.trace.events import Answered, Event, PatchTaken, ProblemRead, RunStarted, Summarised
-from coder.trace.journal import Journal, JournalStore
-from coder.types import (
-    Base,
-    Followup,
-    Problem,
-    Proposal,
-    PullRequest,
-    Remote,
-    RunResult,
-    Task,
-    TreePack,
-    Value,
-    VerdictKind,
+from coder.trace.events import (
+    Answered,
+    Continued,
+    Event,
+    PatchTaken,
+    ProblemRead,
+    Reviewed,
+    RunStarted,
+    Summarised,
 )
+from coder.trace.journal import Journal, JournalStore
+from coder.types import Base, Completion, Message, Problem, Remote, Task, TreePack, Usage, Value, VerdictKind
 from coder.workspace.git import Git
 from coder.workspace.unpack import unpacked
 from coder.workspace.workspace import Workspace
@@ -42,6 +40,8 @@ class Replay(Value):
     verdict: VerdictKind
     digest: str
     """Hash of the last line of the journal that was played."""
+    segments_left_out: int = 0
+    """How often people added to the run after its first end; that is not played."""
 
     @property
     def same(self) -> bool:
@@ -49,16 +49,13 @@ class Replay(Value):
         return self.recorded_tree == self.replayed_tree
 
 
-class _RecordedForge(Forge):
+class _RecordedForge(LocalForge):
     """The forge as the journal remembers it; writes go nowhere."""
 
     def __init__(self, read: ProblemRead, remote: Remote | None) -> None:
+        super().__init__(Path(), head=read.base.sha, branch=read.base.ref, title="", body="")
         self._read = read
-        self._remote = remote or Remote(url=read.remote_url, local=read.remote_is_local)
-
-    @override
-    def may_write(self, task: Task) -> bool:
-        return True
+        self._recorded_remote = remote or Remote(url=read.remote_url, local=read.remote_is_local)
 
     @override
     def problem(self, task: Task) -> Problem:
@@ -70,31 +67,7 @@ class _RecordedForge(Forge):
 
     @override
     def remote(self, task: Task) -> Remote:
-        return self._remote
-
-    @override
-    def acknowledge(self, task: Task) -> None:
-        return
-
-    @override
-    def status(self, task: Task, body: str) -> None:
-        return
-
-    @override
-    def publish(self, task: Task, proposal: Proposal, commit_sha: str) -> PullRequest:
-        return PullRequest(branch=proposal.branch, commit_sha=commit_sha, draft=proposal.draft)
-
-    @override
-    def heard(self, task: Task, followup: Followup) -> Followup:
-        return followup
-
-    @override
-    def co_author(self, task: Task) -> str:
-        return ""
-
-    @override
-    def finish(self, task: Task, result: RunResult) -> None:
-        return
+        return self._recorded_remote
 
 
 def replay(
@@ -130,7 +103,8 @@ def _replayed(
     unsafe_local: bool,
     digest: str,
 ) -> Replay:
-    events = journal.events
+    # What people added later is not played: it depends on what they did to the branch meanwhile.
+    events = tuple(itertools.takewhile(lambda event: not isinstance(event, Continued), journal.events))
     task = next((e.task for e in events if isinstance(e, RunStarted)), None)
     read = next((e for e in events if isinstance(e, ProblemRead)), None)
     if task is None or read is None:
@@ -140,7 +114,7 @@ def _replayed(
             f"no line of the journal has the digest {digest[:12]}: it is not the journal that was published"
         )
     recorded_tree = _last_tree(events)
-    answers = [e.completion for e in events if isinstance(e, Answered | Summarised)]
+    answers, reviewer = _answers(events)
     with tempfile.TemporaryDirectory(prefix="coder-replay-") as name:
         folder = Path(name)
         remote = unpacked(base, folder / "base.git", git=Git()) if base is not None else None
@@ -149,7 +123,13 @@ def _replayed(
         try:
             options = Options(recorded=answers, progress=progress, unsafe_local=unsafe_local)
             services = app.services(_RecordedForge(read, remote), options)
-            services = replace(services, journals=journals, workspace=workspace, dry_run=folder / "pull-request")
+            services = replace(
+                services,
+                journals=journals,
+                workspace=workspace,
+                dry_run=folder / "pull-request",
+                policy=services.policy.model_copy(update={"reviewer": reviewer}),
+            )
             again = task.model_copy(update={"run_id": f"{journal.run_id}-replay"})
             result = resolve(again, services)
             tree = _last_tree(journals.open(again.run_id).events)
@@ -161,7 +141,26 @@ def _replayed(
         replayed_tree=tree,
         verdict=result.verdict.kind,
         digest=journal.digest,
+        segments_left_out=sum(isinstance(event, Continued) for event in journal.events),
     )
+
+
+def _answers(events: tuple[Event, ...]) -> tuple[list[Completion], str]:
+    """Every answer that was paid for, in order; and who reviewed, for `Policy.reviewer`.
+
+    Where a reviewer could not be asked, an answer that is no review stands for it.
+    """
+    asked = [e for e in events if isinstance(e, Answered | Summarised | Reviewed)]
+    silent = Completion(
+        message=Message(role="assistant"), finish_reason="stop", usage=Usage(), cost_usd=0.0, model="none"
+    )
+    # A review that no money was left for is not asked for in the replay either.
+    answers = [
+        e.completion or silent
+        for e in asked
+        if not isinstance(e, Reviewed) or e.completion or "could not be asked" in e.problem
+    ]
+    return answers, "same" if any(isinstance(e, Reviewed) for e in asked) else ""
 
 
 def packed_base(app: Application, run_id: str) -> TreePack:

@@ -121,9 +121,15 @@ class Settings(BaseSettings):
     """Journals, mirrors of repositories, code map index, jobs."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @property
+    def other_models(self) -> frozenset[str]:
+        """Profiles that are asked beside the chosen one: the section's overrides and its key are not theirs."""
+        reviewer = {self.policy.reviewer} - {"", "same", self.model.profile}
+        return frozenset({*self.model.fallbacks, *reviewer})
+
     def api_key(self, profile: ModelProfile) -> SecretStr | None:
         """The key for a profile: as set, else from the variable that the profile names. A fallback never gets another's key."""
-        if self.model.api_key is not None and profile.name not in self.model.fallbacks:
+        if self.model.api_key is not None and profile.name not in self.other_models:
             return self.model.api_key
         value = os.environ.get(profile.api_key_env, "").strip()
         return SecretStr(value) if value else None

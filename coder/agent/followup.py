@@ -42,7 +42,7 @@ def followup_message(followup: Followup, opened: Opened, reopened: Reopened | No
 
     Text of people who may not write to the repository is left out and listed; a check's log has no author and is shown.
     """
-    nonce = _nonce(opened)
+    nonce = nonce_of(opened)
     shown, withheld = _parts(followup)
     text = render(
         "followup",
@@ -82,8 +82,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:200]
 
 
-def _nonce(opened: Opened) -> str:
-    """The one that the system prompt names: text in its fences is data."""
+def nonce_of(opened: Opened) -> str:
+    """The mark of the fences: the one that the system prompt names: text in its fences is data."""
     system = opened.messages[0].content if opened.messages else ""
     found = _FENCE.search(system or "")
     return found[1] if found else "followup"
