@@ -106,6 +106,10 @@ class Desk:
             )
         return died
 
+    def waiting(self) -> int:
+        """How many chores are not done."""
+        return self._outbox.waiting()
+
     def work_once(self) -> bool:
         """Do the next chore; False when there is none."""
         found = self._outbox.next(now_s=self._clock().timestamp())

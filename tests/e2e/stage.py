@@ -1,0 +1,174 @@
+"""The whole service but for the run itself: GitHub over HTTP, signed deliveries, real store, desk and forge.
+
+The runner notes what it is given and ends as a test says; runs themselves are in `tests/e2e/test_service.py`.
+"""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from coder.forge.config import GitHubSettings
+from coder.forge.github import GitHubForge
+from coder.types import JsonObject
+from tests.servers.github import GitHubServer, signed_webhook
+from tests.servers.github_state import Comment, Issue, repo_json, user_json
+from tests.unit.webhooks_payloads import config
+from webhooks.app import WebParts, create_app
+from webhooks.desk import Desk, Outside
+from webhooks.engine.memory import MemoryEngine
+from webhooks.intake import Intake
+from webhooks.outbox import Inbox
+from webhooks.store import Store
+from webhooks.work import Work
+
+SECRET = "it-is-a-secret-of-the-hook"
+TOKEN = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB"
+DEADLINE_S = 60.0
+BOT = "coder-bot"
+PROVEN: JsonObject = {"ok": True, "verdict": "proven", "outcome": "submitted", "number": 2}
+ASKED: JsonObject = {"ok": True, "verdict": "no_change", "outcome": "asked"}
+
+
+def until(condition: Callable[[], object], *, what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long for {what}"
+        threading.Event().wait(0.005)
+
+
+class Stage:
+    """One repository `octo/bills` with issue 1 and pull request 2, and the service that listens to it."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        (folder / "github").mkdir()
+        self.github = GitHubServer(folder / "github")
+        self.repo = self.github.add_repository("octo/bills", {"a.py": "x = 1\n"})
+        for login, role in (("ann", "write"), ("tom", "triage"), (BOT, "write")):
+            self.github.add_user(login, repo=self.repo, permission=role)
+        self.github.add_user("eve")
+        self.github.add_user("ci[bot]", kind="Bot")
+        self.github.add_token(TOKEN, BOT)
+        self.issue: Issue = self.github.add_issue(self.repo, title="It breaks", body="Badly", author="ann")
+        # At GitHub every pull request is an issue too; this is its side that takes comments.
+        self.pull: Issue = self.github.add_issue(self.repo, title="Mend it", body="Fixes #1", author=BOT)
+        bot = self.github.state.user(BOT)
+        self.forge = GitHubForge(
+            GitHubSettings(
+                api_url=self.github.url,
+                git_url=self.github.url,
+                http_hosts=frozenset({self.github.host}),
+                token=SecretStr(TOKEN),
+                seconds_between_requests=0,
+                seconds_between_writes=0,
+                retry_backoff_s=0,
+            )
+        )
+        self.given: list[Work] = []
+        self.stopped: list[str] = []
+        self.endings: deque[JsonObject] = deque()
+        self.free = threading.Event()
+        self.free.set()
+        self.engine = MemoryEngine(self._run)
+        self.store = Store(folder / "deliveries.db")
+        self.inbox = Inbox(self.store.database)
+        outside = Outside(self.forge, lambda task, what: f"{what} of the run on #{task.number}", self._stop)
+        self.desk = Desk(outside, self.store, self.engine)
+        values = config(folder, webhook_secret=SECRET, bot_login=BOT, bot_id=bot.id, ceiling_cost_usd=20.0, **settings)
+        self.intake = Intake(SECRET.encode(), values.rules(), self.store, self.engine, wake=self.desk.wake)
+        self.web = TestClient(
+            create_app(WebParts(intake=self.intake, store=self.store, engine=self.engine, desk=self.desk))
+        )
+
+    def __enter__(self) -> Self:
+        self.github.__enter__()
+        self.web.__enter__()
+        self.engine.run_worker()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.free.set()
+        self.web.__exit__(None, None, None)
+        self.engine.drain(timeout_s=10)
+        self.engine.close()
+        self.store.close()
+        self.forge.close()
+        self.github.__exit__(kind, exc, trace)
+
+    # --- what happens at GitHub ---
+
+    def comment(self, body: str, *, by: str = "ann", on: Issue | None = None) -> Comment:
+        """Somebody writes a comment, and GitHub tells us."""
+        place = on or self.issue
+        comment = self.github.add_comment(place, author=by, body=body)
+        headers, data = self.github.commented(self.repo, place, comment, secret=SECRET)
+        if place is self.pull:
+            payload = json.loads(data)
+            payload["issue"]["pull_request"] = {"url": "x"}
+            headers, data = signed_webhook("issue_comment", payload, SECRET)
+        self._post(headers, data)
+        return comment
+
+    def label(self, name: str = "coder", *, by: str = "ann") -> JsonObject:
+        """Somebody labels the issue."""
+        return self._post(*self.github.labeled(self.repo, self.issue, label=name, sender=by, secret=SECRET))
+
+    def event(self, name: str, payload: JsonObject, *, by: str = "ann") -> JsonObject:
+        """Something else happens: `payload` without what all events have."""
+        with self.github.state.lock:
+            common = {
+                "repository": repo_json(self.github.state, self.repo),
+                "sender": user_json(self.github.state, self.github.state.user(by)),
+            }
+        return self._post(*signed_webhook(name, payload | common, SECRET))
+
+    def person(self, login: str) -> JsonObject:
+        """An account, as payloads name it."""
+        return user_json(self.github.state, self.github.state.user(login))
+
+    def _post(self, headers: dict[str, str], body: bytes) -> JsonObject:
+        answer = self.web.post("/webhooks/github", content=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+        shown: JsonObject = answer.json()
+        return shown
+
+    # --- what came of it ---
+
+    def settle(self) -> None:
+        """Until nothing is left to do."""
+        until(self._quiet, what="the service to be done")
+
+    def ran(self) -> list[str]:
+        """What the runner was given: the kind of each job."""
+        return ["run" if work.followup is None else work.followup.kind for work in self.given]
+
+    def eyes(self, place: Issue | Comment) -> bool:
+        """Whether the bot's 👀 is there."""
+        return (BOT, "eyes") in place.reactions
+
+    def answers(self, place: Issue | None = None) -> list[str]:
+        """What the bot wrote."""
+        return [c.body for c in (place or self.issue).comments if c.user.login == BOT]
+
+    def _quiet(self) -> bool:
+        busy = [job for job in self.engine.list(limit=1000) if job.state in {"queued", "running"}]
+        return not busy and not self.store.to_enqueue() and not self.desk.waiting()
+
+    def _run(self, payload: JsonObject) -> JsonObject:
+        work = Work.model_validate(payload)
+        self.given.append(work)
+        self.free.wait(DEADLINE_S)
+        return self.endings.popleft() if self.endings else PROVEN
+
+    def _stop(self, run_id: str) -> None:
+        self.stopped.append(run_id)
+        self.free.set()
