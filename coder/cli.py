@@ -28,6 +28,8 @@ ENDED_EARLY = 15
 """Exit code when a limit or a circle ended the agent before it handed in, whatever the tests then said."""
 EVIDENCE_BROKEN = 16
 """Exit code of `coder verify` when published evidence does not hold, whatever the verdict."""
+WAITS = 17
+"""Exit code when the run waits for a person's word: on its plan, or as an answer."""
 
 cli = typer.Typer(
     name="coder", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split(".")[0]
@@ -50,6 +52,9 @@ def run(
     apply: Annotated[bool, typer.Option("--apply", help="Also apply the change to the working files.")] = False,
     dry_run: Annotated[Path | None, typer.Option(help="Write the pull request into this folder only.")] = None,
     pr: Annotated[bool, typer.Option("--pr", help="Push to GitHub and open the pull request.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only a plan first; `--resume RUN --say approve` goes on.")
+    ] = False,
     resume: Annotated[str, typer.Option(help="Go on with this run.")] = "",
     say: Annotated[
         str, typer.Option(help="With --resume: approve the plan, answer, ask for more; `+$2` adds dollars.")
@@ -73,13 +78,16 @@ def run(
         dry_run=dry_run,
         pull_request=pr,
         resume=resume,
-        say=say,
         recorded=recorded,
         allow_dirty=allow_dirty,
         unsafe=unsafe,
+        say=say,
+        plan=plan,
     )
     settings = _settings(config, model=model, max_cost=max_cost, max_steps=max_steps, max_minutes=max_minutes)
     result = execute(command, settings)
+    if result.outcome.kind == "asked":
+        raise typer.Exit(WAITS)
     early = result.outcome.kind in {"limit", "stuck"}
     raise typer.Exit(ENDED_EARLY if early else VERDICT_EXIT_CODES[result.verdict.kind])
 

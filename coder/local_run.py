@@ -4,8 +4,10 @@ import getpass
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
@@ -14,16 +16,19 @@ from typing_extensions import override
 from coder.app import Application, Options, sweep_orphans
 from coder.display import Watcher, show_result
 from coder.errors import InputError
+from coder.forge.github import GitHubForge
 from coder.forge.local import LocalForge
 from coder.forge.protocol import Forge
 from coder.run import resolve
 from coder.settings import Settings
-from coder.trace.events import Answered, PatchTaken, RunStarted, Verified
+from coder.trace.events import Answered, Event, PatchTaken, RunStarted, Verified
 from coder.trace.journal import Journal, utc_now
-from coder.types import Completion, Problem, RepoRef, RunResult, Task
+from coder.trace.state import state_of
+from coder.types import Completion, Followup, Note, Problem, RepoRef, RunResult, Task
 from coder.workspace.checkout import Checkout
 
 _ISSUE = re.compile(r"(?:https?://[^/\s]+/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(?:#|/issues/)([0-9]{1,9})/?")
+_DOLLARS = re.compile(r"\+\s?\$?(\d{1,4}(?:\.\d{1,2})?)(?=\s|$)")
 _MAX_ISSUE_BYTES = 1_000_000
 _COMPLETIONS = TypeAdapter(tuple[Completion, ...])
 
@@ -43,6 +48,10 @@ class RunCommand:
     recorded: Path | None
     allow_dirty: bool
     unsafe: bool
+    say: str = ""
+    """What is added to the run that is resumed; `+$N` in front adds dollars."""
+    plan: bool = False
+    """Only a plan, until it is approved."""
 
 
 def execute(command: RunCommand, settings: Settings) -> RunResult:
@@ -56,6 +65,7 @@ def execute(command: RunCommand, settings: Settings) -> RunResult:
     recorded = None if command.recorded is None else _recording(command.recorded)
     with Application(settings) as app:
         task, forge = _task(command, settings, app, checkout)
+        followup = said(app.journals.open(task.run_id).events, command.say, by=_speaker(task, forge))
         done = len([e for e in app.journals.open(task.run_id).events if isinstance(e, Answered)])
         watcher = Watcher(console, max_cost_usd=task.limits.max_cost_usd, clock=time.monotonic)
         if recorded is None:
@@ -74,16 +84,50 @@ def execute(command: RunCommand, settings: Settings) -> RunResult:
             with watcher:
                 services = app.services(forge, options)
                 sweep_orphans(services.sandboxes)
-                result = resolve(task, services)
+                result = resolve(task, services, followup)
         except KeyboardInterrupt:
             console.print(f"interrupted; to go on: coder run --resume {task.run_id}", highlight=False)
             raise
         journal = app.journals.open(task.run_id)
         verified = [e for e in journal.events if isinstance(e, Verified)]
         show_result(console, result, verified[-1].evidence if verified else None)
+        if result.outcome.kind == "asked":
+            answer = "approve" if task.mode == "plan" else "YOUR ANSWER"
+            console.print(f"to go on: coder run --resume {task.run_id} --say '{answer}'", highlight=False)
         if command.apply:
             _apply(journal, result, checkout, console)
     return result
+
+
+def said(events: Sequence[Event], text: str, *, by: str) -> Followup | None:
+    """What the words after `--say` are to the run whose journal is `events`; None when there are none.
+
+    `approve` approves a plan that waits; anything else answers what was asked, or asks for something more.
+
+    Raises:
+        InputError: There is no run to say it to, or the dollars are no number.
+    """
+    if not text.strip():
+        return None
+    state = state_of(events)
+    if state.started is None:
+        raise InputError("--say adds to a run that exists: name it with --resume RUN")
+    found = _DOLLARS.match(text.strip())
+    words = text.strip()[found.end() :].strip() if found else text.strip()
+    waits = state.finished is not None and state.finished.result.outcome.kind == "asked"
+    kind: Literal["answer", "approve", "revise", "continue"] = "answer" if waits else "revise"
+    if waits and state.started.task.mode == "plan":
+        kind = "approve" if words.lower().strip(" .!") == "approve" else "revise"
+    if not words or words.lower() == "continue":
+        kind = "continue"
+    note = Note(author=by, body=words, created_at=utc_now(), trusted=True)
+    dollars = float(found[1]) if found else 0.0
+    return Followup(id=f"cli-{secrets.token_hex(8)}", kind=kind, note=note, add_cost_usd=dollars)
+
+
+def _speaker(task: Task, forge: Forge) -> str:
+    """Who sits in front of this: at GitHub the account of the token, whose permission is asked there."""
+    return forge.login() if isinstance(forge, GitHubForge) else task.requested_by
 
 
 def _task(command: RunCommand, settings: Settings, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
@@ -114,6 +158,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         requested_by=getpass.getuser(),
         requested_at=utc_now(),
         base_ref=checkout.head,
+        mode="plan" if command.plan else "fix",
         model=settings.model.profile,
         limits=settings.limits,
     )
@@ -134,6 +179,7 @@ def _github_task(command: RunCommand, settings: Settings, app: Application, chec
         requested_by=github.login(),
         requested_at=utc_now(),
         base_ref=None if command.pull_request else checkout.head,
+        mode="plan" if command.plan else "fix",
         model=settings.model.profile,
         limits=settings.limits,
     )
