@@ -41,7 +41,7 @@ def run(*, mode: str = "fix", ended: str = "submitted") -> list[Event]:
     ],
 )
 def test_words_are_what_the_run_waits_for(
-    mode: str, ended: str, text: str, kind: str, words: str, dollars: float
+    *, mode: str, ended: str, text: str, kind: str, words: str, dollars: float
 ) -> None:
     followup = said(run(mode=mode, ended=ended), text, by="ann")
 
