@@ -5,7 +5,8 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +20,11 @@ from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_engine import connected, engine_errors
 from coder.sandbox.docker_images import ImageBuilder
 from coder.sandbox.docker_stream import AttachedStream
+from coder.sandbox.environment import Plan, known_services, plan
 from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
 from coder.sandbox.runner_sandbox import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox
 from coder.sandbox.session import RunnerSession
-from coder.sandbox.setup_commands import detected, folders, given
 from coder.sandbox.setup_phase import Setup
-from coder.sandbox.setup_versions import asks
 
 logger = logging.getLogger(__name__)
 
@@ -82,35 +82,26 @@ class DockerSandboxProvider(SandboxProvider):
         wants: Wants = NOTHING,
     ) -> Image:
         builder = ImageBuilder(self._engine(), self._settings, progress)
-        main = self._catalogue.wanted(wants.images[0]) if wants.images else self._catalogue.choice(files)
-        wanted = detected(files, main.name) if setup is None else given(files, setup, main.name)
-        others = tuple(self._catalogue.wanted(name).name for name in wants.images[1:]) or wanted.languages
-        asked = asks(folders(files), dict.fromkeys((main.name, *others)))
+        services = known_services(self._catalogue, wants.services)
+        wanted = plan(self._catalogue, files, setup=setup, wants=wants)
         with self._building:
-            base = self._built(
-                builder, self._catalogue.stack(main, others), self._catalogue.base(asked, main.name), progress
-            )
-        if not wanted.steps:
-            return base
-        key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
-        return builder.kept(key) or self._set_up(builder, base, pack, Setup(key, wanted.steps), progress)
+            base = self._built(builder, wanted, progress)
+        image = base
+        if wanted.steps:
+            key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
+            image = builder.kept(key) or self._set_up(builder, base, pack, Setup(key, wanted.steps), progress)
+        return replace(image, services=services)
 
-    def _built(
-        self,
-        builder: ImageBuilder,
-        specs: Sequence[images.ImageSpec],
-        base: images.BaseSpec,
-        progress: Callable[[str], None],
-    ) -> Image:
-        """The image on `base`; where that cannot be had, on the usual one: better than none, and its checks tell."""
+    def _built(self, builder: ImageBuilder, wanted: Plan, progress: Callable[[str], None]) -> Image:
+        """The image on the base that was chosen; where that cannot be had, on the usual one: its checks tell."""
         try:
-            return builder.built(specs, base)
+            return builder.built(wanted.specs, wanted.base)
         except SandboxError as exc:
             usual = self._catalogue.bases[0]
-            if base == usual:
+            if wanted.base == usual:
                 raise
-            progress(f"no image on {base.name} ({str(exc).splitlines()[0][:300]}); taking {usual.name}")
-            return builder.built(specs, usual)
+            progress(f"no image on {wanted.base.name} ({str(exc).splitlines()[0][:300]}); taking {usual.name}")
+            return builder.built(wanted.specs, usual)
 
     def _set_up(
         self, builder: ImageBuilder, base: Image, pack: TreePack, setup: Setup, progress: Callable[[str], None]

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from coder.errors import ConfigError, InputError
 from coder.sandbox.setup_versions import Ask, Version
@@ -44,6 +45,20 @@ class Catalogue:
     specs: tuple[ImageSpec, ...]
     bases: tuple[BaseSpec, ...]
     """The usual one first, the newest last."""
+    servers: tuple[ImageSpec, ...] = ()
+    """Images of what is started beside a sandbox; all are built on the usual base."""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Names of the servers on offer."""
+        return tuple(spec.name for spec in self.servers)
+
+    def server(self, name: str) -> tuple[ImageSpec, ...]:
+        """The images that a server is built of, outermost parent first."""
+        found = next((spec for spec in self.servers if spec.name == name), None)
+        if found is None:
+            raise ConfigError(f"images.toml knows no service {name!r}")
+        return (*self.chain(self.named(found.parent or BASE)), found)
 
     def base(self, asks: Sequence[Ask], main: str) -> BaseSpec:
         """The base that meets most of what is asked for, the main language first; the usual one when it is as good."""
@@ -123,16 +138,8 @@ def catalogue(folder: Path, base_image: str | None = None) -> Catalogue:
     """
     try:
         table = tomllib.loads((folder / "images.toml").read_text("utf-8"))
-        specs = tuple(
-            ImageSpec(
-                name=entry["name"],
-                parent=entry.get("parent"),
-                markers=tuple(entry["markers"]),
-                suffixes=tuple(entry["suffixes"]),
-                dockerfile=(folder / entry["name"] / "Dockerfile").read_text("utf-8"),
-            )
-            for entry in table["image"]
-        )
+        specs = tuple(_spec(folder, entry) for entry in table["image"])
+        servers = tuple(_spec(folder, {"markers": (), "suffixes": (), **entry}) for entry in table.get("service", ()))
         bases = tuple(
             BaseSpec(
                 name=entry["name"],
@@ -145,9 +152,19 @@ def catalogue(folder: Path, base_image: str | None = None) -> Catalogue:
         if base_image is not None:
             named = [base for base in bases if base.image == base_image]
             bases = (*named, BaseSpec(name="own", image=base_image, suite=bases[0].suite))[:1]
-        return Catalogue(specs, bases or _none())
+        return Catalogue(specs, bases or _none(), servers)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ConfigError(f"cannot read the sandbox images in {folder}: {exc}") from exc
+
+
+def _spec(folder: Path, entry: Mapping[str, Any]) -> ImageSpec:
+    return ImageSpec(
+        name=entry["name"],
+        parent=entry.get("parent"),
+        markers=tuple(entry["markers"]),
+        suffixes=tuple(entry["suffixes"]),
+        dockerfile=(folder / entry["name"] / "Dockerfile").read_text("utf-8"),
+    )
 
 
 def _none() -> tuple[BaseSpec, ...]:
