@@ -1,54 +1,101 @@
 """The conversation as it goes on the wire: append only, until it must be shortened."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from coder.agent import budget, stuck, window
+from coder.agent import budget, window
 from coder.agent.economy import Economy
-from coder.errors import ContextOverflowError
+from coder.errors import ContextOverflowError, ModelError
 from coder.model.protocol import CompletionRequest, ModelClient
 from coder.prompts import render
 from coder.trace.events import Answered, Event, Opened, Summarised, Told, ToolFinished
+from coder.trace.fold import Conversation, Meter
 from coder.trace.journal import Journal
-from coder.trace.state import conversation, spent
-from coder.types import Completion, Limits, Message, Spent
+from coder.types import Checkpoint, Completion, Limits, Message, Spent
 
 CALL_DEADLINE_S = 900.0
 """Wall clock of one model call with its retries."""
+LAST_WORDS_DEADLINE_S = 120.0
 MAX_SUMMARY_TOKENS = 8_192
 """Of a summary, what was thought about it included."""
+FAREWELL = 0
+"""`before_step` of a summary that shortens nothing: the last words of a run that could not go on."""
+
+Reason = Literal["no_tool_call", "cut_short", "stuck", "budget", "worse"]
 
 
 class Context:
-    """What the model is sent. The journal stays the only truth: this is its fold, kept up to date."""
+    """What the model is sent. The journal stays the only truth: this follows it, line by line."""
 
     def __init__(self, model: ModelClient, journal: Journal, limits: Limits) -> None:
         self._model, self._journal, self._limits = model, journal, limits
-        self._economy = Economy(model.profile)
-        self._added_up = ("", Spent())
-        self._messages = conversation(journal.events)
+        self._economy, self._conversation, self._meter = Economy(model.profile), Conversation(), Meter()
+        self._seen = 0
+        self._warned = False
+        self._follow()
         self._tools = next(e.tools for e in journal.events if isinstance(e, Opened))
+        self._described = window.described(self._tools)
 
-    def record(self, event: Event) -> None:
-        """Journal an event and let the conversation follow."""
+    @property
+    def spent(self) -> Spent:
+        """What the run has used so far."""
+        self._follow()
+        return self._meter.spent
+
+    def record(self, event: Event) -> Event:
+        """Journal an event and let the conversation follow; what was stored comes back."""
         stored = self._journal.append(event)
-        if isinstance(stored, Told) and stored.replaces_answer:
-            self._messages = conversation(self._journal.events)
-        else:
-            self._messages += conversation([stored])
+        self._follow()
+        return stored
 
     def room(self) -> int:
         """Tokens that the next answer may have, the conversation shortened first if need be; 0 when there is no room."""
-        keep = self._economy.first_step_to_keep(self._journal.events)
+        keep = self._economy.first_step_to_keep()
         if keep is not None and self._room():
             self._summarise(keep)
-        if window.tokens(self._messages, self._tools) > window.REDUCE_AT * self._model.profile.window_tokens:
+        if self._tokens() > window.REDUCE_AT * self._model.profile.window_tokens:
             self._shorten(window.KEEP_STEPS)
         return self._room()
 
-    def _room(self) -> int:
-        estimate = window.tokens(self._messages, self._tools)
-        return budget.room(estimate, self._model.profile, self._limits, self._spent())
+    def ask(self, step: int, room: int) -> Completion:
+        """The model's answer, journalled; a conversation that the provider finds too long is shortened once."""
+        try:
+            completion = self._model.complete(self._request(room))
+        except ContextOverflowError:
+            if not self._shorten(window.KEEP_STEPS // 2):
+                raise
+            completion = self._model.complete(self._request(room))
+        self.record(Answered(step=step, completion=completion))
+        return completion
+
+    def warn(self, step: int) -> None:
+        """Say once that a limit comes near."""
+        if not self._warned and (text := budget.warning(self._limits, self.spent)):
+            self.tell(step, "budget", advice=text)
+
+    def tell(self, step: int, reason: Reason, advice: str = "", checkpoint: Checkpoint | None = None) -> None:
+        """Say something to the model; an answer without a tool call leaves the wire for it."""
+        message = Message(role="user", content=render("reminder", reason=reason, advice=advice))
+        silent = reason in {"no_tool_call", "cut_short"}
+        self.record(Told(step=step, reason=reason, message=message, replaces_answer=silent, checkpoint=checkpoint))
+
+    def last_words(self, reason: str) -> str:
+        """What the model says of work that it cannot finish; empty when there is no money for it, or it does not answer."""
+        events = self._journal.events
+        if isinstance(last := events[-1], Summarised) and last.before_step == FAREWELL:
+            return _text(last.completion)  # asked by a process that died
+        room = min(self._room(), MAX_SUMMARY_TOKENS)
+        if not room:
+            return ""
+        question = Message(role="user", content=render("last_words", reason=reason))
+        try:
+            request = replace(self._request(room, question), deadline_s=LAST_WORDS_DEADLINE_S)
+            completion = self._model.complete(request)
+        except ModelError:
+            return ""  # the end of the run has its reason already
+        self.record(Summarised(before_step=FAREWELL, completion=completion, message=None))
+        return _text(completion)
 
     def _summarise(self, keep: int) -> None:
         """Let the model write down what it needs of the steps before `keep`; without a usable answer nothing changes.
@@ -64,47 +111,25 @@ class Context:
         except ContextOverflowError:
             return  # the step itself will meet it too, and shorten by other means
         message = summary_message(events, completion, keep)
-        self._journal.append(Summarised(before_step=keep, completion=completion, message=message))
-        self._messages = conversation(self._journal.events)
+        self.record(Summarised(before_step=keep, completion=completion, message=message))
 
-    def ask(self, step: int, room: int) -> Completion:
-        """The model's answer, journalled; a conversation that the provider finds too long is shortened once."""
-        try:
-            completion = self._model.complete(self._request(room))
-        except ContextOverflowError:
-            if not self._shorten(window.KEEP_STEPS // 2):
-                raise
-            completion = self._model.complete(self._request(room))
-        self.record(Answered(step=step, completion=completion))
-        return completion
+    def _follow(self) -> None:
+        for entry in self._journal.since(self._seen):
+            self._conversation.take(entry.event)
+            self._economy.take(entry.event)
+            self._meter.take(entry)
+            self._warned = self._warned or (isinstance(entry.event, Told) and entry.event.reason == "budget")
+            self._seen += 1
 
-    def advise(self, step: int) -> None:
-        """Remind the model when it repeats itself, and once when a limit comes near."""
-        events = self._journal.events
-        if not isinstance(events[-1], Told) and (text := stuck.reminder(events)):
-            self.tell(step, "stuck", advice=text)
-        warned = any(isinstance(e, Told) and e.reason == "budget" for e in events)
-        if not warned and (text := budget.warning(self._limits, self._spent())):
-            self.tell(step, "budget", advice=text)
+    def _tokens(self) -> int:
+        return window.tokens(self._conversation.chars + self._described)
 
-    def tell(
-        self, step: int, reason: Literal["no_tool_call", "cut_short", "stuck", "budget"], advice: str = ""
-    ) -> None:
-        """Say something to the model; an answer without a tool call leaves the wire for it."""
-        message = Message(role="user", content=render("reminder", reason=reason, advice=advice))
-        silent = reason in {"no_tool_call", "cut_short"}
-        self.record(Told(step=step, reason=reason, message=message, replaces_answer=silent))
-
-    def _spent(self) -> Spent:
-        """What is used so far; added up again only when something was journalled since."""
-        digest = self._journal.digest
-        if self._added_up[0] != digest:
-            self._added_up = (digest, spent(self._journal.entries))
-        return self._added_up[1]
+    def _room(self) -> int:
+        return budget.room(self._tokens(), self._model.profile, self._limits, self.spent)
 
     def _request(self, room: int, *more: Message) -> CompletionRequest:
-        messages = [*self._messages, *more]
-        left_usd = self._limits.max_cost_usd - self._spent().cost_usd
+        messages = [*self._conversation.messages, *more]
+        left_usd = self._limits.max_cost_usd - self.spent.cost_usd
         return CompletionRequest(
             messages, self._tools, room, CALL_DEADLINE_S, cache_key=self._journal.run_id, max_cost_usd=left_usd
         )
@@ -113,15 +138,18 @@ class Context:
         reduced = window.reduction(self._journal.events, keep_steps=keep_steps)
         if reduced is None:
             return False
-        self._journal.append(reduced)
-        self._messages = conversation(self._journal.events)
+        self.record(reduced)
         return True
 
 
 def summary_message(events: Sequence[Event], completion: Completion, keep: int) -> Message | None:
     """What stands for the steps before `keep`: the model's summary and its last plan; None when it wrote no summary."""
-    text = (completion.message.content or "").strip()
+    text = _text(completion)
     if not text or completion.finish_reason != "stop":
         return None
     plan = next((e.output.content for e in reversed(events) if isinstance(e, ToolFinished) and e.name == "plan"), "")
     return Message(role="user", content=render("summary", last=keep - 1, summary=text, plan=plan))
+
+
+def _text(completion: Completion) -> str:
+    return (completion.message.content or "").strip()

@@ -4,11 +4,10 @@ Append-only is not the cheapest: at a cached price of a quarter of the full one,
 with a reduction every 20 to 40 steps (docs/decisions/0006).
 """
 
-from collections.abc import Sequence
-
-from coder.agent.window import CHARS_PER_TOKEN, chars
+from coder.agent.window import CHARS_PER_TOKEN
 from coder.model.profile import ModelProfile, Prices
 from coder.trace.events import Answered, Event, Reduced, Summarised, Told, ToolFinished
+from coder.trace.fold import chars
 
 KEEP_STEPS = 12
 """Steps that stay whole."""
@@ -26,15 +25,13 @@ class Economy:
 
     def __init__(self, profile: ModelProfile) -> None:
         self._prices = profile.prices if profile.prices.output else _REFERENCE
-        self._seen = 0
         self._chars: dict[int, int] = {}
         """Of each step that still stands in the conversation."""
         self._since_failure: int | None = None
         """Answers since the model was asked for a summary and wrote none."""
 
-    def first_step_to_keep(self, events: Sequence[Event]) -> int | None:
+    def first_step_to_keep(self) -> int | None:
         """The step before which a summary would pay now; None while none would."""
-        self._follow(events)
         if len(self._chars) <= KEEP_STEPS or (self._since_failure or KEEP_STEPS) < KEEP_STEPS:
             return None
         steps = sorted(self._chars)
@@ -51,21 +48,20 @@ class Economy:
         reread = (tail + SUMMARY_TOKENS) * (prices.input - prices.cached_input)
         return SUMMARY_TOKENS * prices.output + reread + (dropped + tail) * prices.cached_input
 
-    def _follow(self, events: Sequence[Event]) -> None:
-        for event in events[self._seen :]:
-            match event:
-                case Answered():
-                    self._add(event.step, chars([event.completion.message]))
-                    self._since_failure = None if self._since_failure is None else self._since_failure + 1
-                case ToolFinished():
-                    self._add(event.step, len(event.output.content))
-                case Told():
-                    self._add(event.step, chars([event.message]))
-                case Reduced() | Summarised():
-                    self._shortened(event)
-                case _:
-                    pass
-        self._seen = len(events)
+    def take(self, event: Event) -> None:
+        """Move on by one event."""
+        match event:
+            case Answered():
+                self._add(event.step, chars(event.completion.message))
+                self._since_failure = None if self._since_failure is None else self._since_failure + 1
+            case ToolFinished():
+                self._add(event.step, len(event.output.content))
+            case Told():
+                self._add(event.step, chars(event.message))
+            case Reduced() | Summarised():
+                self._shortened(event)
+            case _:
+                pass
 
     def _shortened(self, event: Reduced | Summarised) -> None:
         if isinstance(event, Summarised):

@@ -27,6 +27,8 @@ _TASKS = {
     + _FIX,
     "check_failure": "Find out why it failed, mend it, and `submit` again.",
     "continue": "Go on where you stopped.",
+    "steer": "Heed this from here on, and go on with the work.",
+    "stop": "Nothing more is to be done now.",
 }
 _PLAN = "Revise the plan and hand it in again by `submit`; nothing may be changed yet."
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from coder.trace.events import Answered, Event, Reduced, ToolFinished
-from coder.trace.state import STUB
-from coder.types import Message, ToolSpec
+from coder.trace.fold import STUB
+from coder.types import ToolSpec
 
 REDUCE_AT = 0.8
 """Share of the window at which old tool outputs are hidden (the vendor of Kimi K2 does the same at its limit)."""
@@ -14,16 +14,14 @@ CHARS_PER_TOKEN = 3.0
 """On the safe side: code has 3 to 4 characters per token with the vocabularies of these models."""
 
 
-def tokens(messages: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> int:
-    """An upper estimate of the tokens of `messages` and `tools`."""
-    described = sum(len(t.description) + len(str(t.parameters)) for t in tools)
-    return int((chars(messages) + described) / CHARS_PER_TOKEN)
+def tokens(chars: int) -> int:
+    """An upper estimate of the tokens of so many characters."""
+    return int(chars / CHARS_PER_TOKEN)
 
 
-def chars(messages: Sequence[Message]) -> int:
-    """Characters of `messages` on the wire, with what encloses them."""
-    texts = sum(len(m.content or "") + len(m.reasoning_content or "") + 20 for m in messages)
-    return texts + sum(len(c.arguments) + len(c.name) + 40 for m in messages for c in m.tool_calls)
+def described(tools: Sequence[ToolSpec]) -> int:
+    """Characters of the tools' descriptions, which every request carries."""
+    return sum(len(tool.description) + len(str(tool.parameters)) for tool in tools)
 
 
 def reduction(events: Sequence[Event], *, keep_steps: int = KEEP_STEPS) -> Reduced | None:

@@ -125,11 +125,13 @@ class Told(Value):
 
     type: Literal["told"] = "told"
     step: int
-    reason: Literal["no_tool_call", "cut_short", "stuck", "budget", "objection", "followup"]
+    reason: Literal["no_tool_call", "cut_short", "stuck", "worse", "budget", "objection", "followup"]
     message: Message
     followup: str = ""
     """Id of the `Followup` that it passes on, when it does."""
     replaces_answer: bool = False
+    checkpoint: Checkpoint | None = None
+    """The workspace, when it was set back with these words."""
 
 
 class Reduced(Value):

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from coder.errors import JournalError
-from coder.trace.events import EVENT, Entry, Event
+from coder.trace.events import EVENT, Entry, Event, Reduced, Told, ToolFinished
 from coder.types import Value
 
 GENESIS = "0" * 64
@@ -46,6 +46,11 @@ def line_hash(*, ts: str, seq: int, run_id: str, prev: str, event: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+_REPEATABLE = (ToolFinished, Told, Reduced)
+"""What a run does again from the lines before it. Such a line waits for the fsync of the next one that was paid for: a killed
+process loses nothing by that, and a power cut only work that costs nothing."""
+
+
 class Journal:
     """The journal of one run. Made by `JournalStore.open`; one process writes it, and a second one loses the race."""
 
@@ -62,6 +67,7 @@ class Journal:
         self._redact = redact
         self._listeners = tuple(listeners)
         self._entries = list(store.read(run_id))
+        self._events = [entry.event for entry in self._entries]
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -71,7 +77,11 @@ class Journal:
     @property
     def events(self) -> tuple[Event, ...]:
         """All events so far, in order."""
-        return tuple(entry.event for entry in self._entries)
+        return tuple(self._events)
+
+    def since(self, number: int) -> Sequence[Entry]:
+        """The lines from `number` on."""
+        return self._entries[number:]
 
     @property
     def digest(self) -> str:
@@ -97,6 +107,7 @@ class Journal:
         )
         self._store.write(entry, text)
         self._entries.append(entry)
+        self._events.append(stored)
         for listener in self._listeners:
             listener(entry)
         return stored
@@ -115,7 +126,7 @@ class Journal:
 
 
 class JournalStore:
-    """All journals of an installation, in one SQLite file (WAL, fsync on each line: paid answers survive a power cut)."""
+    """All journals of an installation, in one SQLite file (WAL, fsync on each line that was paid for or acted on: it survives a power cut)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -183,6 +194,7 @@ class JournalStore:
         row = (entry.run_id, entry.seq, entry.ts, entry.prev, text, entry.hash)
         try:
             with self._errors("write to"):
+                self._db.execute(f"PRAGMA synchronous={'NORMAL' if isinstance(entry.event, _REPEATABLE) else 'FULL'}")
                 self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", row)
         except sqlite3.IntegrityError as exc:
             raise JournalError(f"run {entry.run_id} is being continued by another process; this one stops") from exc
@@ -191,6 +203,7 @@ class JournalStore:
         """Store bytes once by their SHA-256, which comes back."""
         digest = hashlib.sha256(data).hexdigest()
         with self._errors("write to"):
+            self._db.execute("PRAGMA synchronous=NORMAL")  # a line that names it comes after it
             self._db.execute("INSERT OR IGNORE INTO blob VALUES (?, ?)", (digest, data))
         return digest
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from coder.errors import JournalError
 from coder.trace.events import (
@@ -16,17 +15,15 @@ from coder.trace.events import (
     Prepared,
     ProblemRead,
     Published,
-    Reduced,
     Reopened,
-    Resumed,
     Reviewed,
     RunStarted,
     Solved,
-    Summarised,
     Told,
     ToolFinished,
     Verified,
 )
+from coder.trace.fold import Conversation, Meter
 from coder.types import (
     Checkpoint,
     Completion,
@@ -41,11 +38,6 @@ from coder.types import (
     ToolCall,
     VerdictKind,
 )
-
-STUB = "[{chars} characters hidden to save space; recall(step={step}) shows them]"
-"""What a hidden tool output looks like to the model."""
-SUMMARY_STEP = -1
-"""Where a summary belongs: to no step, so that the next one takes its place."""
 
 _FIELDS = {
     "run_started": "started",
@@ -119,8 +111,8 @@ class RunState:
         """Move on by one event."""
         if isinstance(event, Verified | Reviewed):
             self._judge(event)
-        elif isinstance(event, ToolFinished):
-            self.checkpoint = event.checkpoint or self.checkpoint
+        elif isinstance(event, ToolFinished | Told) and event.checkpoint is not None:
+            self.checkpoint = event.checkpoint
         elif isinstance(event, Told) and event.reason == "objection":
             self.solved = self.patch = None
             self.objections += 1
@@ -180,51 +172,11 @@ def limits_now(task: Task, entries: Sequence[Entry]) -> Limits:
 
 
 def conversation(events: Iterable[Event]) -> list[Message]:
-    """The messages as they go on the wire next, rebuilt from the journal.
-
-    Tool results stand right after the call's message, in call order, as templates that pair by order need them. What a
-    reduction takes away are whole steps, or the outputs of whole steps: no call ever stands without its result.
-    """
-    placed: list[tuple[int, Message]] = []
-    """Messages with the step that they belong to: 0 for the opening."""
+    """The messages as they go on the wire next, rebuilt from the journal."""
+    told = Conversation()
     for event in events:
-        match event:
-            case Opened():
-                placed += [(0, message) for message in event.messages]
-            case Answered():
-                placed.append((event.step, event.completion.message))
-            case ToolFinished():
-                content = event.output.content
-                result = Message(role="tool", content=content, tool_call_id=event.call_id, name=event.name)
-                placed.append((event.step, result))
-            case Told():
-                if event.replaces_answer and placed[-1][1].role == "assistant":
-                    placed.pop()
-                placed.append((event.step, event.message))
-            case Reduced() | Summarised():
-                placed = _shortened(placed, event)
-            case _:
-                pass
-    return [m for _, m in placed]
-
-
-def _shortened(placed: list[tuple[int, Message]], event: Reduced | Summarised) -> list[tuple[int, Message]]:
-    """The conversation after a reduction; a summary takes the place of the one before it, too."""
-    if isinstance(event, Reduced):
-        return [(step, hidden(m, step) if step < event.before_step else m) for step, m in placed]
-    if event.message is None:
-        return placed
-    opening = [(step, m) for step, m in placed if step == 0]
-    return [*opening, (SUMMARY_STEP, event.message), *(p for p in placed if p[0] >= event.before_step)]
-
-
-def hidden(message: Message, step: int) -> Message:
-    """A long tool output as the stub that stands for it on the wire; any other message as it is."""
-    content = message.content or ""
-    stub = STUB.format(chars=len(content), step=step)
-    if message.role != "tool" or len(content) <= len(stub):
-        return message
-    return message.model_copy(update={"content": stub})
+        told.take(event)
+    return told.messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +188,7 @@ class Turn:
     """None when nothing is left to do for it."""
     open_calls: tuple[ToolCall, ...] = ()
     submission: Submission | None = None
+    question: str | None = None
 
 
 def last_turn(events: Iterable[Event]) -> Turn:
@@ -247,7 +200,9 @@ def last_turn(events: Iterable[Event]) -> Turn:
                 turn = Turn(event.step, event.completion, event.completion.message.tool_calls)
             case ToolFinished():
                 rest = tuple(call for call in turn.open_calls if call.id != event.call_id)
-                turn = replace(turn, open_calls=rest, submission=event.output.submission or turn.submission)
+                submission, question = event.output.submission, event.output.question
+                turn = replace(turn, open_calls=rest, submission=submission or turn.submission)
+                turn = replace(turn, question=question or turn.question)
             case Told() | Solved():
                 turn = Turn(step=turn.step)
             case _:
@@ -256,29 +211,8 @@ def last_turn(events: Iterable[Event]) -> Turn:
 
 
 def spent(entries: Sequence[Entry]) -> Spent:
-    """Steps, tokens, dollars and wall clock so far; time in which no process ran the journal is not counted."""
-    answers = [e.event.completion for e in entries if isinstance(e.event, Answered | Summarised)]
-    steps = len(answers)
-    # A review is paid for and is no step of the agent.
-    answers += [e.event.completion for e in entries if isinstance(e.event, Reviewed) and e.event.completion]
-    elapsed, started, last = 0.0, "", ""
+    """Steps, tokens, dollars and wall clock so far."""
+    meter = Meter()
     for entry in entries:
-        if isinstance(entry.event, Resumed) or not started:
-            elapsed += _seconds(started, last)
-            started = entry.ts
-        last = entry.ts
-    usages = [answer.usage for answer in answers]
-    return Spent(
-        steps=steps,
-        cost_usd=sum(answer.cost_usd for answer in answers),
-        prompt_tokens=sum(usage.prompt_tokens for usage in usages),
-        cached_tokens=sum(usage.cached_tokens for usage in usages),
-        completion_tokens=sum(usage.completion_tokens for usage in usages),
-        elapsed_s=round(elapsed + _seconds(started, last), 3),
-    )
-
-
-def _seconds(start: str, end: str) -> float:
-    if not start or not end:
-        return 0.0
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+        meter.take(entry)
+    return meter.spent

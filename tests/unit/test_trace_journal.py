@@ -16,8 +16,9 @@ from coder.trace.events import (
     ToolFinished,
     Verified,
 )
+from coder.trace.fold import STUB
 from coder.trace.journal import JournalStore
-from coder.trace.state import STUB, Turn, conversation, last_turn, spent, state_of
+from coder.trace.state import Turn, conversation, last_turn, spent, state_of
 from coder.types import Checkpoint, Completion, Message, Outcome, RepoRef, Submission, Task, ToolCall, ToolOutput, Usage
 
 TASK = Task(
