@@ -39,6 +39,8 @@ class SandboxSettings(Value):
     home_mb: int = Field(default=64, ge=8)
     repository_mb: int = Field(default=384, ge=16)
     """The runner's own git objects: the loaded history and all checkpoints."""
+    service_mb: int = Field(default=1024, ge=256)
+    """Memory of each server beside a sandbox, half of it for its data."""
     inodes: int = Field(default=400_000, ge=1000)
     """Files per tmpfs."""
     output_bytes: int = Field(default=64 * 1024, ge=1024)

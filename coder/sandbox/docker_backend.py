@@ -6,6 +6,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,10 +16,11 @@ import docker.errors
 from typing_extensions import override
 
 from coder.errors import EngineUnavailableError, SandboxError
-from coder.sandbox import docker_container, images, runner
+from coder.sandbox import docker_container, images, runner, servers
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_engine import connected, engine_errors
 from coder.sandbox.docker_images import ImageBuilder
+from coder.sandbox.docker_sidecar import Sidecar, argv_of, await_ready
 from coder.sandbox.docker_stream import AttachedStream
 from coder.sandbox.environment import Plan, known_services, plan
 from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
@@ -44,6 +46,13 @@ class DockerSandbox(RunnerSandbox):
         )
         self.container = container
         """The container's id."""
+        self.beside = ExitStack()
+        """What ends with it: servers, the way out."""
+
+    @override
+    def close(self) -> None:
+        super().close()
+        self.beside.close()
 
     def keep_artefacts(self) -> int:
         """End of a setup phase: keep what it left in the work tree for the image; the size in bytes."""
@@ -84,6 +93,8 @@ class DockerSandboxProvider(SandboxProvider):
         builder = ImageBuilder(self._engine(), self._settings, progress)
         services = known_services(self._catalogue, wants.services)
         wanted = plan(self._catalogue, files, setup=setup, wants=wants)
+        for name in services:
+            self._server_image(name, progress)
         with self._building:
             base = self._built(builder, wanted, progress)
         image = base
@@ -124,11 +135,41 @@ class DockerSandboxProvider(SandboxProvider):
         named = {key if key.startswith("coder.") else f"coder.{key}": value for key, value in labels.items()}
         sandbox = self._started(image, named, "agent")
         try:
+            started = self._serve(sandbox, image.services, named)
             sandbox.load(pack)
+            for name, server in started.items():
+                await_ready(server, name)
         except BaseException:
             sandbox.close()
             raise
         return sandbox
+
+    def _serve(
+        self, sandbox: DockerSandbox, services: tuple[str, ...], labels: Mapping[str, str]
+    ) -> dict[str, Sidecar]:
+        """Start servers beside a sandbox, all at once; they are not ready yet."""
+        started = {}
+        for name in services:
+            server = Sidecar(
+                self._engine(),
+                self._server_image(name, lambda _: None).digest,
+                argv_of(name),
+                beside=sandbox.container,
+                labels=self._labelled(labels),
+                settings=self._settings,
+                remove=self._discard,
+            )
+            sandbox.beside.callback(server.close)
+            started[name] = server
+        return started
+
+    def _server_image(self, name: str, progress: Callable[[str], None]) -> Image:
+        builder = ImageBuilder(self._engine(), self._settings, progress)
+        with self._building:
+            return builder.built(self._catalogue.server(name), self._catalogue.bases[0])
+
+    def _labelled(self, labels: Mapping[str, str]) -> dict[str, str]:
+        return {**labels, INSTALLATION: self._settings.installation, OWNER: _owner()}
 
     @override
     def sweep(self, *, run_id: str | None = None) -> int:
@@ -171,7 +212,7 @@ class DockerSandboxProvider(SandboxProvider):
             root=docker_container.WORKSPACE,
             private=f"{docker_container.PRIVATE}/repository",
             artefacts=docker_container.KEPT,
-            env=docker_container.environment(phase, self._settings),
+            env=docker_container.environment(phase, self._settings) | servers.environment(image.services),
         )
         container = self._create(api, image, labels, phase, len(program))
         try:
@@ -213,7 +254,7 @@ class DockerSandboxProvider(SandboxProvider):
                 # Attached, so that the engine closes stdin when this process dies: the runner then leaves.
                 detach=False,
                 environment={},
-                labels={**labels, INSTALLATION: self._settings.installation, OWNER: _owner()},
+                labels=self._labelled(labels),
                 host_config=limits,
             )
         return str(created["Id"])
