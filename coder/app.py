@@ -13,6 +13,7 @@ from coder import logs
 from coder.codemap.map import CodeMap
 from coder.errors import CoderError, EngineUnavailableError, InputError, PermissionDeniedError, SandboxError
 from coder.forge.github import GitHubForge
+from coder.forge.github_lookup import GitHubLookup
 from coder.forge.protocol import Forge
 from coder.model.fallback import FallbackModel
 from coder.model.litellm_client import LitellmClient
@@ -126,6 +127,12 @@ class Application:
         self._closers.append(forge.close)
         return forge
 
+    def lookup(self) -> GitHubLookup:
+        """What is asked of GitHub beside any run, with connections of its own: a sweep does not hold up a run."""
+        lookup = GitHubLookup(self.settings.github)
+        self._closers.append(lookup.close)
+        return lookup
+
     def sandboxes(self, *, unsafe_local: bool = False) -> SandboxProvider:
         """Docker; or this machine itself, when that was asked for in so many words."""
         if unsafe_local:
@@ -179,6 +186,7 @@ class ServiceParts:
     values: JsonObject
     """The settings that the service knows, by its own names."""
     forge: GitHubForge
+    lookup: GitHubLookup
     run: Callable[[Task, Followup | None, Heard], JsonObject]
     """Carries out one task, or what is added to it; failures are data."""
     stop: Callable[[str], None]
@@ -210,6 +218,7 @@ def service_parts(config: Path | None) -> ServiceParts:
         except PermissionDeniedError as exc:
             return {"ok": True, "verdict": "refused", "reasons": [app.redactor.full(str(exc))]}
         except CoderError as exc:
+            logger.error("a run failed", extra={"run": task.run_id, "why": str(exc)})  # noqa: TRY400 - the message says it
             return {"ok": False, "error": app.redactor.full(str(exc)), "code": exc.exit_code}
         except Exception as exc:
             logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
@@ -230,7 +239,7 @@ def service_parts(config: Path | None) -> ServiceParts:
         "model": settings.model.profile,
         "limits": settings.limits.model_dump(),
     }
-    return ServiceParts(values, forge, run, stop, describe)
+    return ServiceParts(values, forge, app.lookup(), run, stop, describe)
 
 
 def _told(result: RunResult) -> JsonObject:

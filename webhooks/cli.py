@@ -21,7 +21,9 @@ def serve(config: ConfigPath = None, with_worker: WithWorker = True) -> None:  #
     """Take webhooks, and work on them."""
     parts = service_parts(config)
     outside = Outside(forge=parts.forge, describe=parts.describe, stop_run=parts.stop)
-    service = build(ServiceConfig.read(parts.values), parts.run, stop_run=parts.stop, outside=outside)
+    service = build(
+        ServiceConfig.read(parts.values), parts.run, stop_run=parts.stop, outside=outside, lookup=parts.lookup
+    )
     try:
         drained = serve_until_stopped(service, with_worker=with_worker)
     finally:

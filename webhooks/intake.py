@@ -102,10 +102,24 @@ class Intake:
         source = _Source(name, _guid(headers), hashlib.sha256(body).hexdigest(), repo)
         return replace(self._settle(source, request), status=status)
 
-    def ask(self, request: Request, *, source: str, key: str) -> Answer:
-        """The answer to a request that is no delivery; the same `key` from the same `source` is the same request."""
+    @property
+    def rules(self) -> Rules:
+        """What the operator allows."""
+        return self._rules
+
+    def ask(
+        self, request: Request | Refusal, *, source: str, key: str, repo: str = "", fingerprint: str = ""
+    ) -> Answer:
+        """The answer to a request that is no delivery; the same `key` from the same `source` is the same request.
+
+        Where the key comes again with another `fingerprint`, it is refused.
+        """
         digest = hashlib.sha256(key.encode()).hexdigest()
-        return self._settle(_Source(source, "", digest, request.repository.full_name), request)
+        known = self._store.delivery(digest, source)
+        if known is not None and known.guid != fingerprint:
+            return Answer(409, {"error": "the key was used for another request before"})
+        name = repo or (request.repository.full_name if isinstance(request, Request) else "")
+        return self._settle(_Source(source, fingerprint, digest, name), request)
 
     def _settle(self, source: "_Source", request: Request | Refusal) -> Answer:
         # One at a time: of two deliveries for one issue, the second must see the first.

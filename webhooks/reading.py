@@ -87,6 +87,16 @@ def _labeled_issue(payload: JsonObject) -> Labeled:
     return _labeled(payload, _issue)
 
 
+def labeled_again(repository: Repository, issue: JsonObject, actor: JsonObject, label: str) -> Labeled:
+    """The event of a labelling that was read instead of delivered.
+
+    Raises:
+        OddFieldError: The issue or the actor is not what GitHub should write.
+    """
+    facts = _facts(issue, is_pull_request=issue.get("pull_request") is not None)
+    return Labeled(repository=repository, issue=facts, sender=_account(actor), label=label)
+
+
 def _labeled_pull(payload: JsonObject) -> Labeled:
     _only(payload, "pull_request", "pull_request", "label")
     return _labeled(payload, _pull)
@@ -242,7 +252,15 @@ def _dispatched(payload: JsonObject) -> Dispatched:
 
 
 def _repository(payload: JsonObject) -> Repository:
-    repository = parent_object(payload, "repository")
+    return repository_of(parent_object(payload, "repository"))
+
+
+def repository_of(repository: JsonObject) -> Repository:
+    """A repository as GitHub writes it.
+
+    Raises:
+        OddFieldError: It is not one.
+    """
     owner, name = text(parent_object(repository, "owner"), "login", 100), text(repository, "name", 100)
     for part in (owner, name):
         checked_name(part)

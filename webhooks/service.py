@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType
 
 import uvicorn
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from coder.errors import ConfigError
 from coder.types import Followup, JsonObject, Task
 from webhooks.app import WebParts, create_app
+from webhooks.clockwork import Clockwork, Lookup
 from webhooks.config import ServiceConfig
 from webhooks.connections import ImpatientProtocol
 from webhooks.desk import Desk, Outside
@@ -63,12 +65,13 @@ def build(
     *,
     stop_run: Callable[[str], None] | None = None,
     outside: Outside | None = None,
+    lookup: Lookup | None = None,
 ) -> Service:
     """The service that `config` describes. Nothing runs yet.
 
     Without a `runner` it can only take deliveries. `stop_run` ends the run of an id that goes on here though it was
     cancelled or given to another worker: it removes the run's containers. Without `outside` nothing is said at GitHub
-    but by runs.
+    but by runs, and without `lookup` only deliveries ask for anything.
     """
     store = open_store(config)
     try:
@@ -87,9 +90,21 @@ def build(
     )
     token = config.api_token.get_secret_value() if config.api_token is not None else None
     parts = WebParts(
-        intake=intake, store=store, engine=engine, desk=desk, api_token=token, retention_days=config.retention_days
+        intake=intake,
+        store=store,
+        engine=engine,
+        desk=desk,
+        describe_repository=None if lookup is None else lookup.repository,
+        clockwork=None if lookup is None else _clockwork(config, intake, store, lookup),
+        api_token=token,
+        retention_days=config.retention_days,
     )
     return Service(config=config, app=create_app(parts), engine=engine, store=store, desk=desk)
+
+
+def _clockwork(config: ServiceConfig, intake: Intake, store: Store, lookup: Lookup) -> Clockwork:
+    every = timedelta(minutes=config.sweep_minutes) if config.sweep_minutes else None
+    return Clockwork(intake, store, lookup, schedule=config.schedule, sweep_every=every)
 
 
 def open_store(config: ServiceConfig) -> Store:

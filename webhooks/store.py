@@ -92,6 +92,17 @@ class Store:
         work = self.work(run_id)
         return None if work is None else work.task
 
+    def asked_since(self, thread: str, since: str) -> bool:
+        """Whether anything was asked for on an issue (`gh<repository>-<number>`) from `since` on."""
+        return bool(
+            self.database.rows("SELECT 1 AS one FROM jobs WHERE thread = ? AND created_at >= ?", (thread, since))
+        )
+
+    def repositories(self) -> tuple[str, ...]:
+        """Repositories that were delivered of, the latest first."""
+        rows = self.database.rows("SELECT repo FROM deliveries WHERE repo <> '' GROUP BY repo ORDER BY max(rowid) DESC")
+        return tuple(str(row["repo"]) for row in rows)
+
     def jobs_by(self, login: str, *, since: str) -> tuple[str, ...]:
         """Jobs that a person asked for from `since` on."""
         rows = self.database.rows(

@@ -138,6 +138,13 @@ class World:
         """Put the label on the issue."""
         return self.post(*self.github.labeled(self.repo, self.issue, label=label, sender=sender, secret=SECRET))
 
+    def comment(self, body: str, *, by: str = "ann") -> Comment:
+        """Write a comment on the issue."""
+        comment = self.github.add_comment(self.issue, author=by, body=body)
+        answer = self.post(*self.github.commented(self.repo, self.issue, comment, secret=SECRET))
+        assert answer.status_code == 202, answer.text
+        return comment
+
     def log(self) -> str:
         """What the service wrote."""
         return "".join(p.read_text("utf-8", "replace") for p in sorted(self.folder.glob("service-*.log")))
@@ -167,13 +174,13 @@ class World:
         """How many answers are journalled."""
         return len([e for e in self.events() if isinstance(e, Answered)])
 
-    def finish(self) -> None:
-        """Wait for the run's end."""
+    def finish(self, *, times: int = 1) -> None:
+        """Wait for the run's end, the first one or a later one after somebody added to it."""
 
         def ended() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.log()
-            return self.happened("finished")
+            return self.happened("finished", times=times)
 
         until(ended, what="the run to finish")
 
