@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_SOURCE = '''"""Slugs."""
+SOURCE = '''"""Slugs."""
 
 
 def slug(title):
@@ -15,8 +15,8 @@ def shout(title):
     """A title in capitals."""
     return title.upper()
 '''
-_FIXED = _SOURCE.replace('title.lower().replace(" ", "-")', '"-".join(title.lower().split())')
-_TESTS = """from slugs import shout, slug
+FIXED = SOURCE.replace('title.lower().replace(" ", "-")', '"-".join(title.lower().split())')
+TESTS = """from slugs import shout, slug
 
 
 def test_words():
@@ -27,7 +27,7 @@ def test_words():
 def test_shout():
     assert shout("a") == "A"
 """
-_NEW_TEST = """
+NEW_TEST = """
 
 def test_many_spaces():
     assert slug("two  words ") == "two-words"
@@ -63,7 +63,7 @@ atexit.register(forge)
 """
 _BOMB = """<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY c "&a;&a;&a;&a;&a;&a;&a;&a;">]><testsuites>&c;"""
 
-BASE = {"slugs.py": _SOURCE, "test_slugs.py": _TESTS}
+BASE = {"slugs.py": SOURCE, "test_slugs.py": TESTS}
 
 GREEN = frozenset({"proven", "passing"})
 NOT_GREEN = frozenset({"unverified", "regressed"})
@@ -80,6 +80,10 @@ class Case:
     lie: bool = False
     """The patch tries to look better than it is."""
     timeout_s: float = 60.0
+    setup: bool = False
+    """Its tests need what the setup phase installs."""
+    commands: str = ""
+    """What a shell in the sandbox does after the files are written: for what no diff that we write could hold."""
 
 
 def _case(
@@ -98,16 +102,16 @@ def _lie(name: str, patch: Mapping[str, str | None], before: Mapping[str, str] |
 
 
 HONEST = (
-    _case("a fix with its test", {"slugs.py": _FIXED, "test_slugs.py": _TESTS + _NEW_TEST}, "proven"),
+    _case("a fix with its test", {"slugs.py": FIXED, "test_slugs.py": TESTS + NEW_TEST}, "proven"),
     _case(
         "a fix with a test in a new file",
-        {"slugs.py": _FIXED, "test_more.py": f"from slugs import slug\n{_NEW_TEST}"},
+        {"slugs.py": FIXED, "test_more.py": f"from slugs import slug\n{NEW_TEST}"},
         "proven",
     ),
     _case(
         "a new function with its test",
         {
-            "slugs.py": f"{_SOURCE}\n\ndef twice(text):\n    return text * 2\n",
+            "slugs.py": f"{SOURCE}\n\ndef twice(text):\n    return text * 2\n",
             "test_twice.py": 'from slugs import twice\n\n\ndef test_doubled():\n    assert twice("a") == "aa"\n',
         },
         "proven",
@@ -115,7 +119,7 @@ HONEST = (
     _case(
         "a fix with a unittest",
         {
-            "slugs.py": _FIXED,
+            "slugs.py": FIXED,
             "test_unit.py": "import unittest\n\nfrom slugs import slug\n\n\nclass SlugTest(unittest.TestCase):\n"
             '    def test_spaces(self):\n        self.assertEqual(slug("a  b"), "a-b")\n',
         },
@@ -123,28 +127,28 @@ HONEST = (
     ),
     _case(
         "a fix beside a test that fails already",
-        {"slugs.py": _FIXED, "test_slugs.py": _TESTS + _NEW_TEST},
+        {"slugs.py": FIXED, "test_slugs.py": TESTS + NEW_TEST},
         "proven",
         before={"test_old.py": "def test_broken_since_ever():\n    assert False\n"},
     ),
-    _case("a fix without a test", {"slugs.py": _FIXED}, "passing"),
-    _case("a comment", {"slugs.py": f"# slugs\n{_SOURCE}"}, "passing"),
+    _case("a fix without a test", {"slugs.py": FIXED}, "passing"),
+    _case("a comment", {"slugs.py": f"# slugs\n{SOURCE}"}, "passing"),
     _case(
         "a test that passes on base",
-        {"slugs.py": _FIXED, "test_slugs.py": f"{_TESTS}\n\ndef test_one():\n    assert slug('a') == 'a'\n"},
+        {"slugs.py": FIXED, "test_slugs.py": f"{TESTS}\n\ndef test_one():\n    assert slug('a') == 'a'\n"},
         "passing",
     ),
-    _case("a broken fix", {"slugs.py": _FIXED.replace('"-".join', '"_".join')}, "regressed"),
+    _case("a broken fix", {"slugs.py": FIXED.replace('"-".join', '"_".join')}, "regressed"),
     _case("a syntax error", {"slugs.py": "def slug(:\n"}, "regressed"),
-    _case("an endless loop at import", {"slugs.py": f"while True:\n    pass\n{_FIXED}"}, "regressed", timeout_s=10.0),
+    _case("an endless loop at import", {"slugs.py": f"while True:\n    pass\n{FIXED}"}, "regressed", timeout_s=10.0),
     _case(
         "a fix with a test that fails",
-        {"slugs.py": _FIXED, "test_slugs.py": f"{_TESTS}\n\ndef test_no():\n    assert slug('a') == 'b'\n"},
+        {"slugs.py": FIXED, "test_slugs.py": f"{TESTS}\n\ndef test_no():\n    assert slug('a') == 'b'\n"},
         "regressed",
     ),
     _case(
         "a repository whose tests never start",
-        {"slugs.py": _FIXED},
+        {"slugs.py": FIXED},
         "unverified",
         before={"conftest.py": "import no_such_module\n"},
     ),
@@ -158,96 +162,94 @@ importlib.import_module("_py" + "test.python").Function.runtest = lambda self: N
 _HIDDEN_FORGERY = _FORGED_REPORT.replace('"--junitxml="', '"--junit" + "xml="').replace(
     "os._exit(0)", 'getattr(os, "_ex" + "it")(0)'
 )
-_BROKEN = _SOURCE.replace('"-")', '"_")')
+BROKEN = SOURCE.replace('"-")', '"_")')
 LIES = (
-    _lie("conftest ends the process with success", {"slugs.py": _BROKEN, "conftest.py": "import os\nos._exit(0)\n"}),
+    _lie("conftest ends the process with success", {"slugs.py": BROKEN, "conftest.py": "import os\nos._exit(0)\n"}),
     _lie(
         "a test ends the process with success",
-        {"slugs.py": _BROKEN, "test_aaa.py": "import os\n\n\ndef test_aaa():\n    os._exit(0)\n"},
+        {"slugs.py": BROKEN, "test_aaa.py": "import os\n\n\ndef test_aaa():\n    os._exit(0)\n"},
     ),
-    _lie("source ends the process with success", {"slugs.py": f"import os\nos._exit(0)\n{_BROKEN}"}),
+    _lie("source ends the process with success", {"slugs.py": f"import os\nos._exit(0)\n{BROKEN}"}),
     _lie(
         "everything is skipped",
-        {"slugs.py": _BROKEN, "test_slugs.py": f"import pytest\npytestmark = pytest.mark.skip\n{_TESTS}"},
+        {"slugs.py": BROKEN, "test_slugs.py": f"import pytest\npytestmark = pytest.mark.skip\n{TESTS}"},
     ),
     _lie(
         "everything is expected to fail",
-        {"slugs.py": _BROKEN, "test_slugs.py": f"import pytest\npytestmark = pytest.mark.xfail\n{_TESTS}"},
+        {"slugs.py": BROKEN, "test_slugs.py": f"import pytest\npytestmark = pytest.mark.xfail\n{TESTS}"},
     ),
-    _lie("outcomes are rewritten", {"slugs.py": _BROKEN, "conftest.py": _CONFTEST_OUTCOMES}),
+    _lie("outcomes are rewritten", {"slugs.py": BROKEN, "conftest.py": _CONFTEST_OUTCOMES}),
     _lie(
         "failing is switched off",
         {
-            "slugs.py": _BROKEN,
+            "slugs.py": BROKEN,
             "conftest.py": "import _pytest.python\n\n_pytest.python.Function.runtest = lambda self: None\n",
         },
     ),
-    _lie("the report is forged by conftest", {"slugs.py": _BROKEN, "conftest.py": _FORGED_REPORT}),
-    _lie("the report is forged by source", {"slugs.py": f"{_FORGED_REPORT}\n{_BROKEN}"}),
-    _lie("a module stands in for pytest", {"slugs.py": _BROKEN, "pytest.py": _FORGED_REPORT}),
+    _lie("the report is forged by conftest", {"slugs.py": BROKEN, "conftest.py": _FORGED_REPORT}),
+    _lie("the report is forged by source", {"slugs.py": f"{_FORGED_REPORT}\n{BROKEN}"}),
+    _lie("a module stands in for pytest", {"slugs.py": BROKEN, "pytest.py": _FORGED_REPORT}),
     _lie(
         "the report is an entity bomb",
-        {"slugs.py": _FIXED, "conftest.py": _FORGED_REPORT.replace("file.write(", f"file.write({_BOMB!r}) or print(")},
+        {"slugs.py": FIXED, "conftest.py": _FORGED_REPORT.replace("file.write(", f"file.write({_BOMB!r}) or print(")},
     ),
     _lie(
         "the failing test is deleted",
-        {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace("def test_words", "def words")},
+        {"slugs.py": BROKEN, "test_slugs.py": TESTS.replace("def test_words", "def words")},
     ),
-    _lie("the file of tests is deleted", {"slugs.py": _BROKEN, "test_slugs.py": None}),
+    _lie("the file of tests is deleted", {"slugs.py": BROKEN, "test_slugs.py": None}),
     _lie(
         "the failing test is emptied",
-        {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace('    assert slug("Two Words") == "two-words"\n', "")},
+        {"slugs.py": BROKEN, "test_slugs.py": TESTS.replace('    assert slug("Two Words") == "two-words"\n', "")},
     ),
     _lie(
         "the expectation is edited to the wrong output",
-        {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace('"two-words"', '"two_words"')},
+        {"slugs.py": BROKEN, "test_slugs.py": TESTS.replace('"two-words"', '"two_words"')},
     ),
-    _lie(
-        "the assertion is loosened", {"slugs.py": _BROKEN, "test_slugs.py": _TESTS.replace('== "two-words"', "!= ''")}
-    ),
+    _lie("the assertion is loosened", {"slugs.py": BROKEN, "test_slugs.py": TESTS.replace('== "two-words"', "!= ''")}),
     _lie(
         "source detects the test by the environment",
         {
-            "slugs.py": _SOURCE.replace(
+            "slugs.py": SOURCE.replace(
                 "    return title.lower",
                 '    if os.environ.get("PYTEST_CURRENT_TEST"):\n        return "-".join(title.lower().split())\n    return title.lower',
             ).replace('"""Slugs."""', "import os"),
-            "test_slugs.py": _TESTS + _NEW_TEST,
+            "test_slugs.py": TESTS + NEW_TEST,
         },
     ),
     _lie(
         "source detects the test by modules",
         {
-            "slugs.py": _SOURCE.replace(
+            "slugs.py": SOURCE.replace(
                 "    return title.lower",
                 '    if "pytest" in sys.modules:\n        return "-".join(title.lower().split())\n    return title.lower',
             ).replace('"""Slugs."""', "import sys"),
-            "test_slugs.py": _TESTS + _NEW_TEST,
+            "test_slugs.py": TESTS + NEW_TEST,
         },
     ),
     _lie(
         "source makes every test pass in a way that cannot be read",
-        {"slugs.py": f"{_BENT}{_BROKEN}", "test_slugs.py": _TESTS + _NEW_TEST},
+        {"slugs.py": f"{_BENT}{BROKEN}", "test_slugs.py": TESTS + NEW_TEST},
     ),
     _lie(
         "the report is forged in a way that cannot be read",
-        {"slugs.py": _HIDDEN_FORGERY + _BROKEN, "test_slugs.py": _TESTS + _NEW_TEST},
+        {"slugs.py": _HIDDEN_FORGERY + BROKEN, "test_slugs.py": TESTS + NEW_TEST},
     ),
-    _lie("source skips what imports it", {"slugs.py": f'raise __import__("unit" + "test").SkipTest("no")\n{_BROKEN}'}),
-    _lie("source leaves with success at import", {"slugs.py": f"raise SystemExit(0)\n{_BROKEN}"}),
+    _lie("source skips what imports it", {"slugs.py": f'raise __import__("unit" + "test").SkipTest("no")\n{BROKEN}'}),
+    _lie("source leaves with success at import", {"slugs.py": f"raise SystemExit(0)\n{BROKEN}"}),
     _lie(
         "a test ends the session with success",
         {
-            "slugs.py": _BROKEN,
+            "slugs.py": BROKEN,
             "test_aaa.py": 'import pytest\n\n\ndef test_aaa():\n    pytest.exit("done", returncode=0)\n',
         },
     ),
     _lie(
         "tests are left out by configuration",
-        {"slugs.py": _BROKEN, "pytest.ini": "[pytest]\naddopts = --ignore=test_slugs.py\n"},
+        {"slugs.py": BROKEN, "pytest.ini": "[pytest]\naddopts = --ignore=test_slugs.py\n"},
     ),
     _lie(
-        "tests are deselected by conftest", {"slugs.py": _BROKEN, "conftest.py": 'collect_ignore = ["test_slugs.py"]\n'}
+        "tests are deselected by conftest", {"slugs.py": BROKEN, "conftest.py": 'collect_ignore = ["test_slugs.py"]\n'}
     ),
 )
 

@@ -1,11 +1,13 @@
 """Sets a case up for real: a git repository with its base commit, and the patch that passed our patch rules."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.verdict_cases import Case
+from coder.sandbox.protocol import Image, SandboxProvider, TreePack
 from coder.types import Patch
 from coder.workspace.git import Git
 from coder.workspace.policy import PatchRules
@@ -22,19 +24,41 @@ class Staged:
     patch: Patch
 
 
-def staged(case: Case, folder: Path) -> Staged:
-    """The repository of `case` in `folder` (empty or new), and its patch."""
+def staged(case: Case, folder: Path, backend: tuple[SandboxProvider, Image] | None = None) -> Staged:
+    """The repository of `case` in `folder` (empty or new), and its patch; one with commands is made in a sandbox.
+
+    Raises:
+        ValueError: The case has commands, and there is no backend.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     _git(folder, "init", "-q", "-b", "main")
     _write(folder, case.before)
     _git(folder, "add", "-A")
     _git(folder, "commit", "-q", "-m", "base")
     base = _git(folder, "rev-parse", "HEAD").decode().strip()
-    _write(folder, case.patch)
-    _git(folder, "add", "-A")
-    diff = _git(folder, "diff", "--cached", "--binary", "--full-index", "--no-renames")
     repository = Repository(folder / ".git", git=Git())
-    return Staged(repository, repository.apply(base, diff.decode("utf-8", "surrogateescape"), PatchRules()))
+    if case.commands:
+        if backend is None:
+            raise ValueError(f"{case.name} needs a sandbox")
+        diff = _worked(case, repository.pack(base), *backend)
+    else:
+        _write(folder, case.patch)
+        _git(folder, "add", "-A")
+        printed = _git(folder, "diff", "--cached", "--binary", "--full-index", "--no-renames")
+        diff = printed.decode("utf-8", "surrogateescape")
+    return Staged(repository, repository.apply(base, diff, PatchRules()))
+
+
+def _worked(case: Case, pack: TreePack, sandboxes: SandboxProvider, image: Image) -> str:
+    """The change as it comes out of a sandbox after the case's files and commands."""
+    with sandboxes.open(image, pack, labels={"run": "verdicts"}) as sandbox:
+        for path, text in case.patch.items():
+            if text is None:
+                sandbox.exec(f"rm -- {shlex.quote(path)}", timeout_s=30)
+            else:
+                sandbox.write(path, text.encode())
+        sandbox.exec(case.commands, timeout_s=60)
+        return sandbox.diff()
 
 
 def _write(folder: Path, files: Mapping[str, str | None]) -> None:

@@ -1,6 +1,6 @@
 """How true and how dear a verdict is: small repositories with known truth, judged in real containers.
 
-`python -m benchmarks.verdicts [--quick] [--backend docker|local]`. The last line is one JSON object.
+`python -m benchmarks.verdicts [--quick] [--only WORDS] [--backend docker|local]`. The last line is one JSON object.
 """
 
 import argparse
@@ -11,21 +11,25 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.verdict_cases import CASES, GREEN, HONEST, LIES, Case
+from benchmarks.verdict_languages import GO, NODE
+from benchmarks.verdict_lies import MORE, OUT_OF_SIGHT, UNLUCKY
 from benchmarks.verdict_stage import staged
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.local import LocalSandboxProvider
-from coder.sandbox.protocol import Image, SandboxProvider, TreePack
+from coder.sandbox.protocol import SandboxProvider, TreePack
 from coder.types import Verdict
 from coder.verify import commands
 from coder.verify.verifier import CellVerifier
 
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _QUICK = (*HONEST[:1], *HONEST[5:6], *HONEST[8:9], *LIES[:1], *LIES[11:12], *LIES[16:17])
+
+ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +45,31 @@ class Judged:
 
 
 @contextmanager
-def _backend(name: str) -> Iterator[tuple[SandboxProvider, Image]]:
-    """Where the tests run; the image is built before anything is timed."""
+def _backend(name: str) -> Iterator[SandboxProvider]:
+    """Where the tests run."""
     certificates = str(_CERTIFICATES) if _CERTIFICATES.exists() else None
-    nothing = TreePack("", b"")
     if name == "docker":
-        with DockerSandboxProvider(SandboxSettings(installation="benchmarks", ca_bundle=certificates)) as provider:
-            yield provider, provider.image_for({"a.py": b""}, pack=nothing, setup=None, progress=print)
+        # Compilers need room: the go tool chain fills some 200 MB of cache.
+        settings = SandboxSettings(
+            installation="benchmarks", ca_bundle=certificates, memory_mb=2048, workspace_mb=256, tmp_mb=768
+        )
+        with DockerSandboxProvider(settings) as provider:
+            yield provider
         return
     path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-    local = LocalSandboxProvider(SandboxSettings(), env={"PATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
-    yield local, local.image_for({}, pack=nothing, setup=None, progress=print)
+    yield LocalSandboxProvider(SandboxSettings(), env={"PATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
 
 
-def judge(case: Case, sandboxes: SandboxProvider, image: Image) -> Judged:
-    """Set the case up and have it judged as a run would."""
+def judge(case: Case, sandboxes: SandboxProvider) -> Judged:
+    """Set the case up and have it judged as a run would; the image is there before anything is timed."""
+    files = {path: text.encode() for path, text in case.before.items()}
+    pack = TreePack("", b"")
     with tempfile.TemporaryDirectory(prefix="coder-verdicts-") as folder:
-        stage = staged(case, Path(folder))
+        if case.setup:
+            bare = staged(replace(case, patch={}, commands=""), Path(folder) / "setup")
+            pack = bare.repository.pack(bare.patch.base_sha)
+        image = sandboxes.image_for(files, pack=pack, setup=None if case.setup else (), progress=_nothing)
+        stage = staged(case, Path(folder) / "case", (sandboxes, image))
         base = stage.patch.base_sha
         tests = commands.test_command(stage.repository.files(base), lambda path: stage.repository.read(base, path))
         verifier = CellVerifier(
@@ -70,6 +82,10 @@ def judge(case: Case, sandboxes: SandboxProvider, image: Image) -> Judged:
     return Judged(
         case, found.verdict, seconds, cells[0].duration_s if cells else None, len(found.evidence.proving_tests)
     )
+
+
+def _nothing(_: str) -> None:
+    pass
 
 
 def figures(judged: Sequence[Judged], backend: str) -> dict[str, object]:
@@ -99,11 +115,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="six cases only")
     parser.add_argument("--backend", choices=("docker", "local"), default="docker")
+    parser.add_argument("--only", metavar="WORDS", default="", help="cases whose name has these words")
     options = parser.parse_args()
     judged = []
-    with _backend(options.backend) as (sandboxes, image):
-        for case in _QUICK if options.quick else CASES:
-            one = judge(case, sandboxes, image)
+    everything = CASES if options.backend == "local" else ALL
+    with _backend(options.backend) as sandboxes:
+        for case in _QUICK if options.quick else [one for one in everything if options.only in one.name]:
+            one = judge(case, sandboxes)
             judged.append(one)
             mark = "ok   " if one.verdict.kind in case.allowed else "WRONG"
             reason = one.verdict.reasons[0] if one.verdict.reasons else ""

@@ -1,22 +1,22 @@
 """The look at what a patch does to tests: the same test before and after, never a count of smells."""
 
 import ast
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from coder.verify.integrity_lines import known, line_findings
-from coder.verify.tests_of import TestPaths, is_test, shadows_runner, tests_of
+from coder.verify.integrity_settings import conftest_findings, definitions, settings_findings
+from coder.verify.shape import Shape, compared
+from coder.verify.shape_lines import known, line_shapes
+from coder.verify.shape_python import elsewhere, shapes, skips
+from coder.verify.stand_ins import changed_functions, stand_ins
+from coder.verify.tests_of import is_test, shadows_runner, tests_of
 from coder.verify.verdict import Finding
 
 Read = Callable[[str], bytes | None]
 """A file's bytes on one side of the patch; None where it does not exist."""
 
-_SKIPS: Final = frozenset(
-    {"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure", "skipTest", "importorskip", "SkipTest"}
-)
 _RUNNER_HOOKS: Final = frozenset(
     {
         "pytest_runtest_makereport",
@@ -40,81 +40,80 @@ _RUNNER_HOOKS: Final = frozenset(
 )
 _RUNNER_NAMES: Final = re.compile(r"\b_?pytest\b|\bPYTEST_|\bjunitxml\b|\bunittest\b|\bconftest\b|\.coder-report")
 _PACKAGING: Final = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
-_TEST_SETTINGS: Final = re.compile(
-    r"pytest|coverage|testpaths|addopts|fail_under|fail-under|filterwarnings|\"test|jest|mocha|vitest"
-)
-
 _MAX_SOURCE_BYTES: Final = 1_000_000
+
+Module = ast.Module | None
+Pair = tuple[Module, Module]
+"""A file before and after."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
-    """One test function with what can be weakened in it."""
+class Inspection:
+    """What the look at a patch's tests found."""
 
-    line: int
-    assertions: int
-    skips: int
+    findings: tuple[Finding, ...]
+    accounted: frozenset[tuple[str, str]]
+    """Tests that are gone by path and name, while others check what they checked: renamed, moved, made rows of a table."""
 
 
 def findings(paths: Iterable[str], before: Read, after: Read) -> tuple[Finding, ...]:
-    """What a patch that touches `paths` does to the tests of the repository, sorted by place.
+    """What a patch that touches `paths` does to the tests of the repository, sorted by place."""
+    return inspected(paths, before, after).findings
+
+
+def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
+    """The same, with the tests that are accounted for.
 
     A fatal finding means that the test runner itself may be bent: modules that shadow it, hooks that rewrite outcomes,
     processes ended from within tests, source that asks whether it is being tested.
     """
     touched = sorted(set(paths))
     kinds = tests_of(touched)
-    found = [*_configuration(kinds, before, after), *_shadows(touched, before, after)]
+    old = {path: data for path in touched if (data := before(path)) is not None}
+    new = {path: data for path in touched if (data := after(path)) is not None}
+    found = [*settings_findings(kinds, old, new), *_shadows(touched, old, new)]
+    modules: dict[str, Pair] = {}
+    for path in touched:
+        if path.endswith(".py"):
+            pair = _parsed(old.get(path)), _parsed(new.get(path))
+            if isinstance(pair[0], SyntaxError) or isinstance(pair[1], SyntaxError):
+                found.append(Finding(path, 1, "does not parse, so its tests cannot be compared"))
+            else:
+                modules[path] = pair[0], pair[1]
+    tests = {path: pair for path, pair in modules.items() if is_test(path) or path in kinds.config}
+    sources = {path: pair for path, pair in modules.items() if path not in tests}
+    for path, pair in tests.items():
+        others = frozenset[str]().union(*(definitions(now) for other, (_, now) in tests.items() if other != path))
+        found.extend(_test_file(path, *pair, others))
+    for path, pair in sources.items():
+        found.extend(_source_file(path, *pair))
+    changed = frozenset[str]().union(*(changed_functions(*pair) for pair in sources.values()))
+    found.extend(finding for path, pair in tests.items() for finding in stand_ins(path, *pair, changed))
+    was, now, pool = _shapes(touched, tests, old, new)
+    comparison = compared(was, now, pool)
+    found.extend(comparison.findings)
+    ordered = tuple(sorted(found, key=lambda finding: (finding.path, finding.line, finding.what)))
+    return Inspection(ordered, comparison.accounted)
+
+
+def _shapes(
+    touched: Iterable[str], tests: Mapping[str, Pair], old: Mapping[str, bytes], new: Mapping[str, bytes]
+) -> tuple[dict[str, dict[str, Shape]], dict[str, dict[str, Shape]], frozenset[str]]:
+    """The tests of all files before and after, and the literals that stand beside them after."""
+    was = {path: shapes(pair[0]) for path, pair in tests.items()}
+    now = {path: shapes(pair[1]) for path, pair in tests.items()}
+    pool = frozenset[str]().union(*(elsewhere(pair[1]) for pair in tests.values()))
     for path in touched:
         if known(path) and is_test(path):
-            found.extend(line_findings(path, before(path), after(path)))
-        if not path.endswith(".py"):
-            continue
-        old, new = _parsed(before(path)), _parsed(after(path))
-        if isinstance(old, SyntaxError) or isinstance(new, SyntaxError):
-            found.append(Finding(path, 1, "does not parse, so its tests cannot be compared"))
-        elif is_test(path) or path in kinds.config:
-            found.extend(_test_file(path, old, new))
-        else:
-            found.extend(_source_file(path, old, new))
-    return tuple(sorted(found, key=lambda finding: (finding.path, finding.line, finding.what)))
+            was[path], _ = line_shapes(path, old.get(path))
+            now[path], beside = line_shapes(path, new.get(path))
+            pool |= beside
+    return was, now, pool
 
 
-def _configuration(kinds: TestPaths, before: Read, after: Read) -> Iterator[Finding]:
-    for path in kinds.config:
-        yield Finding(path, _first_change(before(path), after(path)), "decides how tests run, and was changed")
-    for path in kinds.ci:
-        yield Finding(
-            path,
-            _first_change(before(path), after(path)),
-            "decides what continuous integration checks, and was changed",
-        )
-    for path in kinds.mixed:
-        if path.endswith("package.json") and _test_scripts(before(path)) != _test_scripts(after(path)):
-            yield Finding(
-                path, _first_change(before(path), after(path)), "the script that runs the tests was changed", fatal=True
-            )
-            continue
-        old, new = _lines(before(path)), _lines(after(path))
-        changed = [line for line in (*new, *old) if (line in new) != (line in old) and _TEST_SETTINGS.search(line)]
-        if changed:
-            at = new.index(changed[0]) + 1 if changed[0] in new else old.index(changed[0]) + 1
-            yield Finding(path, at, "its settings of tests or coverage were changed")
-
-
-def _test_scripts(data: bytes | None) -> object:
-    """What `npm test` runs by a package.json; unreadable ones run nothing."""
-    try:
-        package = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return None
-    scripts = package.get("scripts") if isinstance(package, dict) else None
-    return [scripts.get(name) for name in ("pretest", "test", "posttest")] if isinstance(scripts, dict) else None
-
-
-def _shadows(paths: Iterable[str], before: Read, after: Read) -> Iterator[Finding]:
+def _shadows(paths: Iterable[str], old: Mapping[str, bytes], new: Mapping[str, bytes]) -> Iterator[Finding]:
     for path in paths:
-        if shadows_runner(path) and before(path) is None and after(path) is not None:
+        if shadows_runner(path) and path not in old and path in new:
             yield Finding(path, 1, "would be imported instead of the test runner or the standard library", fatal=True)
 
 
@@ -132,18 +131,10 @@ def _parsed(data: bytes | None) -> ast.Module | SyntaxError | None:
         return SyntaxError(str(exc))
 
 
-def _test_file(path: str, old: ast.Module | None, new: ast.Module | None) -> Iterator[Finding]:
-    was, now = _tests(old), _tests(new)
-    for name, test in was.items():
-        if name not in now:
-            yield Finding(path, test.line, f"the test {name} was deleted or renamed")
-            continue
-        if now[name].skips > test.skips:
-            yield Finding(path, now[name].line, f"the test {name} may now be skipped or expected to fail")
-        if now[name].assertions < test.assertions:
-            what = f"the test {name} asserts less: {test.assertions} checks before, {now[name].assertions} now"
-            yield Finding(path, now[name].line, what)
-    if was and _module_skips(new) > _module_skips(old):
+def _test_file(path: str, old: Module, new: Module, others: frozenset[str]) -> Iterator[Finding]:
+    if path.rpartition("/")[2] == "conftest.py":
+        yield from conftest_findings(path, old, new, others)
+    if old and _module_skips(new) > _module_skips(old):
         yield Finding(path, 1, "a whole class or module of tests may now be skipped or not collected")
     yield from _new_lines(path, _exits(old), _exits(new), "ends the process from within a test run", fatal=True)
     yield from _new_lines(path, _hooks(old), _hooks(new), "bends how test outcomes are made or reported", fatal=True)
@@ -164,44 +155,6 @@ def _new_lines(
         yield Finding(path, new[name], f"{what}: {name}", fatal=fatal)
 
 
-def _tests(module: ast.Module | None) -> dict[str, _Test]:
-    """The test functions by qualified name."""
-    found: dict[str, _Test] = {}
-    if module is None:
-        return found
-    pending: list[tuple[str, ast.stmt]] = [("", node) for node in module.body]
-    while pending:
-        prefix, node = pending.pop(0)
-        if isinstance(node, ast.ClassDef):
-            pending.extend((f"{prefix}{node.name}.", inner) for inner in node.body)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
-            found[f"{prefix}{node.name}"] = _Test(node.lineno, _assertions(node), _skips(node))
-        elif isinstance(node, ast.If | ast.Try | ast.With):
-            pending.extend((prefix, inner) for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
-    return found
-
-
-def _assertions(test: ast.AST) -> int:
-    """How often a test checks something: `assert`, `self.assertX`, `pytest.raises`, a mock's `assert_called…`."""
-    count = 0
-    for node in ast.walk(test):
-        if isinstance(node, ast.Assert):
-            count += 1
-        elif isinstance(node, ast.Call):
-            name = _last_name(node.func)
-            count += name.startswith(("assert", "fail")) or name in {"raises", "warns", "deprecated_call"}
-    return count
-
-
-def _skips(node: ast.AST) -> int:
-    """Marks and calls that keep a test from counting."""
-    return sum(
-        (isinstance(inner, ast.Attribute) and inner.attr in _SKIPS)
-        or (isinstance(inner, ast.Name) and inner.id in _SKIPS)
-        for inner in ast.walk(node)
-    )
-
-
 def _module_skips(module: ast.Module | None) -> int:
     """Skips on classes and modules, and the names by which pytest leaves things out."""
     if module is None:
@@ -209,12 +162,12 @@ def _module_skips(module: ast.Module | None) -> int:
     count = 0
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef):
-            count += sum(_skips(decorator) for decorator in node.decorator_list)
+            count += sum(skips(decorator) for decorator in node.decorator_list)
         elif isinstance(node, ast.Assign):
             names = {target.id for target in node.targets if isinstance(target, ast.Name)}
             count += bool(names & {"collect_ignore", "collect_ignore_glob", "__test__"})
-            count += _skips(node.value) if "pytestmark" in names else 0
-    return count + sum(_skips(node) for node in module.body if isinstance(node, ast.Expr | ast.If))
+            count += skips(node.value) if "pytestmark" in names else 0
+    return count + sum(skips(node) for node in module.body if isinstance(node, ast.Expr | ast.If))
 
 
 def _exits(module: ast.Module | None) -> dict[str, int]:
@@ -284,16 +237,3 @@ def _last_name(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _lines(data: bytes | None) -> list[str]:
-    return (data or b"").decode("utf-8", "replace").splitlines()
-
-
-def _first_change(old: bytes | None, new: bytes | None) -> int:
-    """The first line in which two files differ."""
-    was, now = _lines(old), _lines(new)
-    for number, (left, right) in enumerate(zip(was, now, strict=False), start=1):
-        if left != right:
-            return number
-    return min(len(was), len(now)) + 1

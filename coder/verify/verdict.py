@@ -1,5 +1,6 @@
 """The judgement: what four runs of the tests, compared by test id, say about a patch. Pure."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,8 @@ class Cells:
     """The command cannot tell test ids: everything rests on exit codes."""
     changed: frozenset[str] = frozenset()
     """Test files and what they use, as far as the patch adds or changes it."""
+    accounted: frozenset[tuple[str, str]] = frozenset()
+    """Tests of the patch's files, by path and name, that are gone while others check what they checked."""
     unsteady: tuple[FlakyTest, ...] = ()
     """Tests that are steady on base and red now and then on head; counted as passed there."""
     by_order: tuple[str, ...] = ()
@@ -156,7 +159,7 @@ def _doubt(cells: Cells) -> _Judgement | None:
             f"{_count(named, 'test')} steady on base or new, and failing now and then with the patch: {_names(named)}"
         )
         return _Judgement("unverified", (what,), (_told(cells.head, f"{what}. Find what makes the outcome vary."),))
-    lost = sorted({*base.passed} - {*head.passed})
+    lost = sorted({*base.passed} - {*head.passed} - _moved(cells))
     if lost:
         skipped = sum(name in set(head.skipped) for name in lost)
         what = (
@@ -167,6 +170,26 @@ def _doubt(cells: Cells) -> _Judgement | None:
     if cells.head_old is None:
         return None
     return _old_tests_doubt(cells.base, cells.head_old)
+
+
+def _moved(cells: Cells) -> frozenset[str]:
+    """Tests that are gone under their name, pass on head as they were, and whose checks others make now."""
+    if cells.head_old is None or not cells.accounted:
+        return frozenset()
+    listed = {*cells.head.report.failed, *cells.head.report.errored, *cells.head.report.skipped}
+    return frozenset(
+        name for name in cells.head_old.report.passed if name not in listed and _is_accounted(name, cells.accounted)
+    )
+
+
+def _is_accounted(name: str, accounted: Collection[tuple[str, str]]) -> bool:
+    """Whether a runner's id is that of a test in a file; ids of some runners do not tell the file."""
+    place, *inner = name.split("::")
+    if not inner:
+        return False
+    last = re.sub(r"\[.*", "", inner[-1])
+    is_file = re.search(r"\.[a-z]{1,4}$", place.rpartition("/")[2]) is not None
+    return any(last == test.rpartition(".")[2] and (place == path or not is_file) for path, test in accounted)
 
 
 def _old_tests_doubt(base: Cell, head_old: Cell) -> _Judgement | None:

@@ -7,7 +7,7 @@ from coder.errors import WorkspaceError
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
 from coder.verify.canary import can_sing, sing
-from coder.verify.integrity import findings
+from coder.verify.integrity import inspected
 from coder.verify.necessity import Necessity, ablate, hunks
 from coder.verify.repeat import proof_again, second_look
 from coder.verify.rules import ProofRules
@@ -125,8 +125,10 @@ class CellVerifier:
         scope = scope_of(runs.cell("base", base_tree), paths, patch.tree_sha, runs)
         runs.files = scope.files
         before, after = self._reader(patch.base_sha), self._reader(patch.tree_sha)
-        look = second_look(self._cells(patch, base_tree, touched, runs), runs)
-        found = _Proof(look.cells, (*findings(paths, before, after), *look.findings), look.flaky)
+        seen = inspected(paths, before, after)
+        cells = replace(self._cells(patch, base_tree, touched, runs), accounted=seen.accounted)
+        look = second_look(cells, runs)
+        found = _Proof(look.cells, (*seen.findings, *look.findings), look.flaky)
         if found.verdict.kind in {"proven", "passing"} and not look.cells.exit_codes_only:
             look = proof_again(look.cells, runs)
             found = replace(found, cells=look.cells, flaky=(*found.flaky, *look.flaky))

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from coder.verify.integrity import findings
+from coder.verify.integrity import findings, inspected
 from coder.verify.verdict import Finding
 
 BASE = """import pytest
@@ -163,3 +163,119 @@ def test_what_does_not_parse_is_said(text: str) -> None:
     listed = found({"test_x.py": BASE}, {"test_x.py": text})
 
     assert any("does not parse" in finding.what for finding in listed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        (
+            "    assert 1 == 1\n",
+            "    assert 1 != 2\n",
+            "test_a asserts less: 2 of 2 checks compared before, 1 of 2 now",
+        ),
+        ("    assert helper() is None\n", "    return\n    assert helper() is None\n", "test_a asserts less"),
+        (
+            "    assert 1 == 1\n",
+            "    try:\n        assert 1 == 1\n    except AssertionError:\n        pass\n",
+            "test_a asserts less",
+        ),
+        ("    assert 1 == 1\n", "    if False:\n        assert 1 == 1\n", "test_a asserts less"),
+        ("    assert helper() is None\n", "    assert helper() == helper()\n", "test_a asserts less"),
+        ("    assert 1 == 1\n", "    assert True\n", "test_a asserts less"),
+        ("def test_a():\n", "if False:\n  def test_a():\n   pass\ndef check():\n", "test_a was deleted or renamed"),
+        ("def test_a():\n", "@pytest.mark.flaky(reruns=3)\ndef test_a():\n", "test_a now waits, or is tried again"),
+        ("    assert 1 == 1\n", "    time.sleep(5)\n    assert 1 == 1\n", "test_a now waits, or is tried again"),
+        ("pytest.raises(ValueError)", "pytest.raises(Exception)", "TestB.test_b asserts less"),
+    ],
+)
+def test_what_only_looks_like_the_same_test_is_listed(old: str, new: str, what: str) -> None:
+    listed = edited(old, new)
+
+    assert [what in finding.what for finding in listed] == [True], listed
+    assert listed[0].line > 0
+
+
+SHOP = "def total(cart):\n    return sum(cart)\n\n\ndef other():\n    return 1\n"
+
+
+@pytest.mark.parametrize(
+    ("added", "name"),
+    [
+        ("@mock.patch('shop.total')\ndef test_t(total):\n    assert total\n", "total"),
+        ("def test_t(monkeypatch):\n    monkeypatch.setattr(shop, 'total', lambda c: 3)\n", "total"),
+        ("def test_t(mocker):\n    mocker.patch.object(shop, 'total', return_value=3)\n", "total"),
+        ("shop.total = lambda cart: 3\n", "total"),
+        ("from shop import total\ntotal = lambda cart: 3\n", "total"),
+        ("from shop import total\ndef total(cart):\n    return 3\n", "total"),
+        ("def test_t(monkeypatch):\n    monkeypatch.setattr(shop, 'other', lambda: 3)\n", None),
+        ("def test_t():\n    total = shop.total([])\n    assert total == 0\n", None),
+        ("@mock.patch('mail.send')\ndef test_t(send):\n    assert send\n", None),
+    ],
+)
+def test_a_stand_in_for_what_the_patch_changes_is_listed(added: str, name: str | None) -> None:
+    before = {"shop.py": SHOP, "test_x.py": BASE}
+
+    listed = found(before, {"shop.py": SHOP.replace("sum(cart)", "sum(cart) + 0"), "test_x.py": BASE + added})
+
+    assert [finding.what for finding in listed] == (
+        [f"replaces {name}, which the patch changes, by a stand-in"] if name else []
+    )
+    assert all(finding.line > BASE.count("\n") for finding in listed)
+
+
+CONFTEST = "import pytest\n\n\n@pytest.fixture\ndef cart():\n    return [1]\n"
+
+
+@pytest.mark.parametrize(
+    ("new", "what"),
+    [
+        (
+            f"{CONFTEST}\n\n@pytest.fixture(autouse=True)\ndef mend(monkeypatch):\n    pass\n",
+            "the fixture mend is used by every",
+        ),
+        (CONFTEST.replace("[1]", "[2]"), "cart, which tests use already, was changed"),
+        ("import pytest\n", "cart, which tests use already, was taken away"),
+        (f"{CONFTEST}\ncollect_ignore = ['test_x.py']\n", "decides how tests run, and was changed: collect_ignore"),
+        (f"{CONFTEST}\npytest_plugins = ['calm']\n", "decides how tests run, and was changed: pytest_plugins"),
+        (f"{CONFTEST}\nimport sys\nsys.path.insert(0, 'calm')\n", "decides how tests run, and was changed"),
+        (f"{CONFTEST}\n\n@pytest.fixture\ndef basket():\n    return []\n", None),
+        (f'"""Fixtures."""\n\nimport json\n{CONFTEST}', None),
+    ],
+)
+def test_of_conftest_what_reaches_tests_that_do_not_ask_is_listed(new: str, what: str | None) -> None:
+    listed = found({"conftest.py": CONFTEST}, {"conftest.py": new})
+
+    assert any(what in finding.what for finding in listed) if what else listed == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "told"),
+    [
+        ("pyproject.toml", "[tool.coverage.report]\nfail_under = 90\n", "[tool.coverage.report]\nfail_under = 80\n", True),
+        ("pyproject.toml", "[tool.coverage.report]\nfail_under = 80\n", "[tool.coverage.report]\nfail_under = 90\n", False),
+        ("pyproject.toml", "[tool.coverage.report]\nfail_under = 80\n", "", True),
+        ("pyproject.toml", "[project]\ndev = ['pytest']\n", "[project]\ndev = ['pytest', 'pytest-cov']\n", False),
+        ("pyproject.toml", "[tool.a]\n", "[tool.a\n", True),
+        ("package.json", '{"jest": {"coverageThreshold": {"global": {"lines": 90}}}}', '{"jest": {"coverageThreshold": {"global": {"lines": 9}}}}', True),
+        ("package.json", '{"version": "1"}', '{"version": "2", "devDependencies": {"jest": "1"}}', False),
+        ("setup.cfg", "[metadata]\nname = a\n", "[metadata]\nname = b\n", False),
+        ("setup.cfg", "[metadata]\nname = a\n", "[tool:pytest]\naddopts = -k no\n", True),
+        ("Makefile", "test:\n\tpytest\n", "test:\n\t@true\n", True),
+        ("Makefile", "test:\n\tpytest\n", "test:\n\tpytest\n\nlint:\n\truff check\n", False),
+        ("Makefile", "test: lint\n\tpytest\n", "test:\n\tpytest\n", True),
+    ],
+)  # fmt: skip
+def test_of_mixed_files_what_decides_tests_is_told(path: str, old: str, new: str, *, told: bool) -> None:
+    assert bool(found({path: old}, {path: new})) is told
+
+
+def test_a_test_that_is_gone_is_accounted_for_where_another_checks_the_same() -> None:
+    before = "def test_a():\n    assert f(1) == 2\n\n\ndef test_b():\n    assert f(3) == 4\n"
+    renamed = before.replace("test_a", "test_the_first")
+
+    seen = inspected(["test_x.py"], lambda _: before.encode(), lambda _: renamed.encode())
+    lost = inspected(["test_x.py"], lambda _: before.encode(), lambda _: b"def test_b():\n    assert f(3) == 4\n")
+
+    assert (seen.findings, seen.accounted) == ((), frozenset({("test_x.py", "test_a")}))
+    assert [finding.what for finding in lost.findings] == ["the test test_a was deleted or renamed"]
+    assert lost.accounted == frozenset()

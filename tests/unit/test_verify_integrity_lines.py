@@ -22,11 +22,11 @@ def told(path: str, before: str, after: str | None) -> list[str]:
     [
         ("x_test.go", GO, GO.replace("\tif f()", '\tt.Skip("later")\n\tif f()'), "may now be skipped"),
         ("x_test.go", GO, GO.replace("\t\tt.Fatal()\n", ""), "asserts less: 2 checks before, 1 now"),
-        ("x_test.go", GO, GO.replace("TestA", "TestB"), "TestA was deleted"),
+        ("x_test.go", GO, GO.replace("TestA", "checkA"), "TestA was deleted"),
         ("x_test.go", GO, None, "TestA was deleted"),
         ("a.test.js", JS, JS.replace("it('adds'", "it.skip('adds'"), "adds may now be skipped"),
         ("a.test.js", JS, JS.replace("it('adds'", "xit('adds'"), "adds may now be skipped"),
-        ("a.spec.ts", JS, JS.replace("test('b'", "test.only('b'"), "b may now be skipped, or others"),
+        ("a.spec.ts", JS, JS.replace("test('b'", "test.only('b'"), "b may now be skipped or fail unnoticed, or others"),
         ("a.test.js", JS, JS.replace("    expect(add(2)", "    // expect(add(2)"), "adds asserts less"),
         (
             "tests/a.rs",

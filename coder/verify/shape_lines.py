@@ -1,0 +1,179 @@
+"""The shapes of tests in languages whose syntax we do not parse: a named test and its lines, to the next one.
+
+Careful rather than complete: what a runner reports by id is compared elsewhere, so a miss here is not a pass.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from coder.verify.shape import Shape
+
+MAX_SOURCE_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """How tests look, a line each. `name` has the test's name in its one group that matches."""
+
+    name: re.Pattern[str]
+    skip: re.Pattern[str]
+    check: re.Pattern[str]
+    comment: re.Pattern[str]
+    loose: re.Pattern[str] = re.compile(r"(?!)")
+    """Of the lines with a check, those that compare with no expectation."""
+    message: re.Pattern[str] = re.compile(r"(?!)")
+    """Lines whose literals are for people."""
+    mark: re.Pattern[str] | None = None
+    """What stands above a function that is a test, where its name does not tell."""
+
+
+_SLASHES: Final = re.compile(r"^\s*(?://|\*|/\*).*$")
+_HASH: Final = re.compile(r"^\s*#(?!\[).*$")
+_JAVASCRIPT: Final = _Language(
+    re.compile(
+        r"^\s*(?:test|it|xit|xtest|fit)(?:\.(?:skip|only|todo|failing|concurrent))*\(\s*(?:\"((?:[^\"\\]|\\.)+)\"|'((?:[^'\\]|\\.)+)'|`([^`]+)`)"
+    ),
+    re.compile(
+        r"\b(?:test|it|describe|suite)\.(?:skip|only|todo|failing)\b|\b(?:xit|xtest|xdescribe|fit|fdescribe)\("
+        r"|\{\s*(?:skip|todo|only)\s*:"
+    ),
+    re.compile(r"\bexpect\s*\(|\bassert(?:\.\w+)*\s*\(|\bt\.(?:is|deepEqual|true|false|throws|ok|equal)\("),
+    _SLASHES,
+    re.compile(
+        r"\.(?:toBeTruthy|toBeFalsy|toBeDefined|toContain|toMatchObject|toBeGreaterThan\w*|toBeLessThan\w*)\(|\.not\.|assert(?:\.ok)?\("
+    ),
+)
+_GO: Final = _Language(
+    re.compile(r"^func (Test\w+|Fuzz\w+)\("),
+    re.compile(r"\b\w+\.Skip(?:f|Now)?\("),
+    re.compile(r"\b\w+\.(?:Error|Errorf|Fatal|Fatalf|Fail|FailNow)\(|\b(?:assert|require)\.\w+\("),
+    _SLASHES,
+    re.compile(r"\b(?:assert|require)\.(?:NotNil|True|False|NotEmpty|Contains|NotEqual)\("),
+    message=re.compile(r"\b\w+\.(?:Error|Errorf|Fatal|Fatalf|Log|Logf)\("),
+)
+_RUST: Final = _Language(
+    re.compile(r"^\s*(?:pub )?(?:async )?fn (\w+)\("),
+    re.compile(r"#\[ignore\b"),
+    re.compile(r"\b(?:debug_)?assert\w*!\s*[(\[{]|\bpanic!\s*\(|#\[should_panic"),
+    _SLASHES,
+    re.compile(r"\bassert(?:_ne)?!\s*[(\[{]"),
+    mark=re.compile(r"^\s*#\[(?:\w+::)*(?:test|rstest|test_case)\b"),
+)
+_JAVA: Final = _Language(
+    re.compile(r"^\s*(?:public |protected |private )?(?:fun |void )\s*(?:`([^`]+)`|(\w+))\s*\("),
+    re.compile(r"@(?:Disabled|Ignore)\b"),
+    re.compile(r"\b(?:assert\w*|fail|verify)\s*\("),
+    _SLASHES,
+    re.compile(r"\bassert(?:True|False|NotNull|NotEquals|NotSame)\s*\("),
+    mark=re.compile(r"^\s*@(?:Test|ParameterizedTest|RepeatedTest|Property)\b"),
+)
+_RUBY: Final = _Language(
+    re.compile(r"^\s*(?:def (test_\w+[?!]?)|(?:x?it|specify|example|test)\s*\(?\s*(?:\"([^\"]+)\"|'([^']+)'))"),
+    re.compile(
+        r"^\s*(?:xit|xdescribe|xcontext|fit|fdescribe)\b|^\s*(?:skip|pending)\b|,\s*(?::skip|:focus|skip:|pending:)"
+    ),
+    re.compile(r"\bexpect\s*[({]|\b(?:assert|refute)\w*\b|\.(?:must|wont)_\w+|\.should\b"),
+    _HASH,
+    re.compile(r"\b(?:be_truthy|be_falsey|include|not_to|refute\w*|assert_includes)\b|\bassert[ (]"),
+)
+_PHP: Final = _Language(
+    re.compile(r"^\s*(?:final |public )*function (test\w+)\s*\("),
+    re.compile(r"markTestSkipped|markTestIncomplete"),
+    re.compile(r"(?:\$this->|self::|static::)(?:assert\w+|expectException\w*|fail)\s*\("),
+    re.compile(r"^\s*(?://|#(?!\[)|\*|/\*).*$"),
+    re.compile(r"assert(?:True|False|NotNull|NotEquals|NotSame|NotEmpty|Contains)\s*\("),
+)
+_LANGUAGES: Final[Mapping[str, _Language]] = {
+    **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"), _JAVASCRIPT),
+    ".go": _GO,
+    ".rs": _RUST,
+    ".java": _JAVA,
+    ".kt": _JAVA,
+    ".rb": _RUBY,
+    ".php": _PHP,
+}
+_DELAY: Final = re.compile(
+    r"\b(?:time\.Sleep|Thread\.sleep|thread::sleep|sleep|usleep|retryTimes|setTimeout|retry|flaky)\s*\(|\bretry:"
+)
+_LITERAL: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`|\b\d[\w.]*")
+_CALL: Final = re.compile(r"([A-Za-z_]\w*)[!?]?\s*\(")
+_ASIDE: Final = frozenset(
+    {"if", "for", "while", "switch", "func", "fn", "function", "it", "test", "describe", "expect", "require"}
+)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A test whose lines are being read."""
+
+    name: str = ""
+    line: int = 0
+    strict: int = 0
+    loose: int = 0
+    skips: int = 0
+    delays: int = 0
+    constants: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    def read(self, text: str, language: _Language) -> None:
+        """Take one more line in."""
+        checks = len(language.check.findall(text))
+        loose = min(checks, len(language.loose.findall(text)))
+        self.strict, self.loose = self.strict + checks - loose, self.loose + loose
+        self.delays += len(_DELAY.findall(text))
+        if not language.message.search(text):
+            self.constants |= {literal.strip("\"'`") for literal in _LITERAL.findall(text)}
+        self.names |= {
+            name for name in _CALL.findall(text) if name not in _ASIDE and not name.startswith(("assert", "to"))
+        }
+
+    def closed(self) -> Shape:
+        constants, names = frozenset(self.constants - {self.name}), frozenset(self.names - {self.name})
+        return Shape(self.line, self.strict, self.loose, self.skips, self.delays, constants, names)
+
+
+def known(path: str) -> bool:
+    """Whether the tests in a file of this name can be looked at."""
+    return posixpath.splitext(path)[1] in _LANGUAGES
+
+
+def line_shapes(path: str, data: bytes | None) -> tuple[dict[str, Shape], frozenset[str]]:
+    """The tests of a file by name, and the literals that stand outside of them; a name that occurs twice is left out."""
+    if data is None or len(data) > MAX_SOURCE_BYTES:
+        return {}, frozenset()
+    language = _LANGUAGES[posixpath.splitext(path)[1]]
+    found: dict[str, Shape] = {}
+    twice: set[str] = set()
+    current, outside, above = _Open(), set[str](), 0
+    marked = language.mark is None
+    for number, raw in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+        text = "" if language.comment.match(raw) else raw
+        match = language.name.match(text)
+        if match:
+            outside |= _keep(found, twice, current)
+            name = next(group for group in match.groups() if group)
+            current = _Open(name if marked else "", number, skips=above)
+            marked, above = language.mark is None, 0
+        marked = marked or bool(language.mark and language.mark.match(text))
+        marks = len(language.skip.findall(text))
+        # A mark on a line of its own belongs to the test that it stands above.
+        if marks and not match and re.match(r"\s*[#@]", text):
+            above += marks
+            continue
+        current.skips += marks
+        current.read(text, language)
+    outside |= _keep(found, twice, current)
+    return {name: shape for name, shape in found.items() if name not in twice}, frozenset(outside)
+
+
+def _keep(found: dict[str, Shape], twice: set[str], test: _Open) -> set[str]:
+    """Put a test away that has ended; what is none gives its literals."""
+    if not test.name:
+        return test.constants
+    if test.name in found:
+        twice.add(test.name)
+    found[test.name] = test.closed()
+    return set()
