@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -133,7 +134,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _remove(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    """By the system's own tools: a command may have left folders without rights, and deeper than a path can name."""
+    for tool in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run([*tool, "--", str(folder)], capture_output=True, check=False, timeout=END_TIMEOUT_S)

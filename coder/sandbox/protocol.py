@@ -65,6 +65,8 @@ class Snapshot:
     """Its tree id, ignored files left out."""
     diff: str
     """As `Sandbox.diff` gives it."""
+    left_out: tuple[str, ...] = ()
+    """New or changed files of more than 16 MiB: neither in the tree nor in the diff."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 
 PACKAGE = "coder.sandbox.inside"
-MODULES = ("frames", "files", "output", "background", "process", "git", "repository", "serve")
+MODULES = ("frames", "files", "output", "background", "process", "git", "staging", "repository", "serve")
 """In the order in which they import one another."""
 BOOT = """\
 import os, sys

@@ -95,7 +95,10 @@ class RunnerSandbox(Sandbox):
         fields = {"known": known_tree, "max_bytes": self._max_diff_bytes}
         header, body = self.request("snapshot", fields, timeout_s=GIT_REQUEST_TIMEOUT_S)
         tree = _text(header, "tree")
-        return None if tree == known_tree else Snapshot(tree, _diff_text(body))
+        left_out = header.get("left_out")
+        if not isinstance(left_out, list):
+            raise SandboxError("the sandbox does not say what it left out")
+        return None if tree == known_tree else Snapshot(tree, _diff_text(body), tuple(map(str, left_out)))
 
     @override
     def diff(self) -> str:

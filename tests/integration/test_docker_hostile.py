@@ -14,7 +14,7 @@ import pytest
 from coder.errors import SandboxError
 from coder.sandbox.docker_backend import DockerSandbox, DockerSandboxProvider
 from coder.sandbox.protocol import Image, TreePack
-from tests.contract.sandbox_support import committed, docker_backend
+from tests.contract.sandbox_support import FILES, committed, docker_backend
 
 pytestmark = pytest.mark.docker
 
@@ -32,8 +32,17 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> TreePack:
     return committed(tmp_path_factory.mktemp("origin"))
 
 
+@pytest.fixture(scope="module")
+def shared(backend: tuple[DockerSandboxProvider, Image], pack: TreePack) -> Iterator[DockerSandbox]:
+    """One container for all programs that a container survives, one after the other."""
+    provider, image = backend
+    with provider.open(image, pack, labels={"run": "hostile"}) as opened:
+        yield opened
+
+
 @pytest.fixture
 def sandbox(backend: tuple[DockerSandboxProvider, Image], pack: TreePack) -> Iterator[DockerSandbox]:
+    """A container for a test that ends it."""
     provider, image = backend
     with provider.open(image, pack, labels={"run": "hostile"}) as opened:
         yield opened
@@ -48,38 +57,69 @@ def engine() -> Iterator[docker.APIClient]:
 
 PROGRAMS = {
     "fork bomb": "bomb() { bomb | bomb & }; bomb; sleep 5",
+    "daemons": "for i in $(seq 40); do setsid nohup bash -c 'trap \"\" TERM HUP; sleep 99; sleep 99' & done; disown -a",
     "kill everything": "kill -9 -1; sleep 1",
-    "kill the runner": "kill -KILL 1; kill -TERM 1; kill -INT 1; kill -HUP 1; kill -STOP 1; true",
+    "stop everything": "setsid sleep 99 & kill -STOP -1; sleep 99",
+    "kill the runner": "for s in KILL TERM INT HUP STOP TSTP SEGV ABRT USR1 PIPE; do kill -$s 1; done; true",
     "memory": "python3 -c 'x = bytearray(1 << 40)'; python3 -c 'x=[bytearray(1 << 24) for _ in range(99)]'",
     "many small memory hogs": "for i in $(seq 60); do python3 -c 'x = b\"x\" * (12 << 20); import time; time.sleep(9)' & done; wait",
-    "disk": "cat /dev/zero > fill; cat /dev/zero > /tmp/fill; cat /dev/zero > ~/fill; cat /dev/zero > /dev/shm/fill; rm fill",
-    "sparse file": "truncate -s 1T sparse; rm sparse",
-    "inodes": "mkdir many; cd many; timeout 2 bash -c 'i=0; while :; do : > $((i++)) || exit; done'; cd ..; rm -rf many",
-    "deep folders": 'python3 -c \'\nimport os\nfor _ in range(3000):\n  os.mkdir("d"); os.chdir("d")\n\'',
+    "disk": "for d in . /tmp ~ /dev/shm; do cat /dev/zero > $d/fill; done",
+    "sparse file": "truncate -s 1T sparse",
+    "inodes": "for d in . /tmp ~; do mkdir $d/many; cd $d/many; timeout 1 bash -c 'i=0; while :; do : > $((i++)) || exit; done'; cd; done",
+    "deep folders in the way": 'rm -rf README.md; mkdir README.md; cd README.md; python3 -c \'\nimport os\nfor _ in range(3000):\n  os.mkdir("d"); os.chdir("d")\n\'',
+    "folders without rights": "mkdir -p a/b/c; touch a/b/c/d; chmod 0 a/b/c a/b a; rm src/app.py; mkdir src/app.py; chmod 0 src",
+    "special files": "mkfifo pipe src/pipe; rm README.md; mkfifo README.md; python3 -c 'import socket; socket.socket(1).bind(\"sock\")'; ln -s /dev/zero zero; ln -s /dev/tty tty; mknod null c 1 3",
+    "long names": 'n=$(printf \'x%.0s\' $(seq 255)); touch $n; mkdir -p $n.d 2>/dev/null || mkdir ${n%x}; printf \'%s\' "$n" > "$n"; touch "${n}x"',
+    "names that are no text": "touch $'\\377\\376' $'a\\nb' $'\\033]0;x\\a' -- '-rf' ' ' $'\\303' '*' '?' ':(top)x' '\"'",
     "output kept open": "setsid bash -c 'while :; do echo noise; sleep 0.01; done' & sleep 0.2",
     "one long line": "head -c 64000000 /dev/zero | tr '\\0' x",
     "ignores signals": "trap '' TERM INT HUP QUIT; while :; do :; done",
     "stops itself": "kill -STOP $$",
     "closes its output": "exec >&- 2>&-; sleep 30",
     "reads its input": 'cat; read -r line; test -z "$line"',
-    "ptrace": "python3 -c 'import ctypes; raise SystemExit(ctypes.CDLL(None).ptrace(16, 1, 0, 0) != -1)'",
     "threads": "python3 -c '\nimport threading, time\nfor _ in range(999): threading.Thread(target=time.sleep, args=(9,)).start()\n'",
+    "locks and half states": "touch .git/index.lock /run/coder/repository/index.lock; echo junk > .git/index; echo junk > /run/coder/repository/index",
+    "the root shut": "chmod 0 .; sleep 0.1",
+    "no repository": "rm -rf .git; mkdir .git; chmod 0 .git",
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_the_next_command_works_after(sandbox: DockerSandbox, name: str) -> None:
-    started = time.monotonic()
-
-    sandbox.exec(PROGRAMS[name], timeout_s=3)
+def recovered(sandbox: DockerSandbox) -> None:
+    """Nothing of a command is left, the next ones work, and so do files and the way back."""
     after = sandbox.exec("echo $(ps -e --no-headers | grep -vcE 'bash|ps|grep')", timeout_s=30)
+    sandbox.snapshot("")
+    sandbox.exec("rm -rf /tmp/* ~/* /dev/shm/* 2>&1 | tail -1", timeout_s=60)
+    sandbox.restore("")
 
     assert (after.exit_code, after.output.strip()) == (0, "1")
-    assert time.monotonic() - started < DEADLINE_S
+    assert sandbox.diff() == ""
     sandbox.write("still/writable", b"yes")
     assert sandbox.read("still/writable") == b"yes"
-    sandbox.restore("")
-    assert sandbox.diff() == ""
+    sandbox.exec("rm -rf still", timeout_s=30)
+    assert sandbox.list_files() == tuple(sorted({*FILES, "link"}, key=str.encode))
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_next_command_works_after(shared: DockerSandbox, name: str) -> None:
+    started = time.monotonic()
+
+    shared.exec(PROGRAMS[name], timeout_s=2)
+    recovered(shared)
+
+    assert time.monotonic() - started < DEADLINE_S
+
+
+def test_without_room_for_its_objects_a_checkpoint_is_an_error_and_no_silent_gap(shared: DockerSandbox) -> None:
+    shared.exec("head -c 99M /dev/urandom > /run/coder/fill; echo new > new.txt", timeout_s=30)
+
+    with pytest.raises(SandboxError, match=r"room|space"):
+        shared.snapshot("")
+
+    shared.exec("rm /run/coder/fill", timeout_s=30)
+    snapshot = shared.snapshot("")
+    assert snapshot is not None
+    assert "new.txt" in snapshot.diff
+    recovered(shared)
 
 
 @pytest.mark.parametrize(

@@ -47,3 +47,26 @@ def test_the_folder_is_gone_after_closing(tmp_path: Path) -> None:
             assert folder.is_dir()
 
         assert not folder.parent.exists()
+
+
+def test_large_files_are_left_out_by_name_and_do_not_stop_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "big.bin").write_bytes(b"x" * (17 << 20))
+    (tmp_path / "big2.bin").write_bytes(b"y" * (17 << 20))
+    pack = committed(tmp_path)
+    with local_backend() as (provider, image), provider.open(image, pack, labels={}) as sandbox:
+        start = sandbox.checkpoint()
+        sandbox.exec(
+            "echo z >> big2.bin; head -c 40M /dev/zero > new.bin; echo small > small; touch big.bin", timeout_s=30
+        )
+        sandbox.exec("head -c 40M /dev/zero > noise.log", timeout_s=30)
+
+        snapshot = sandbox.snapshot(start)
+
+        assert snapshot is not None
+        assert snapshot.left_out == ("big2.bin", "new.bin")
+        assert snapshot.diff == sandbox.diff()
+        assert "+small" in snapshot.diff
+        assert "big" not in snapshot.diff
+        sandbox.restore("")
+        assert sandbox.checkpoint() == start
+        assert sandbox.exec("ls *.bin; tail -c 2 big2.bin", timeout_s=30).output == "big.bin\nbig2.bin\npicture.bin\nyy"

@@ -42,6 +42,12 @@ class Tree:
             return exc.errno not in (errno.ENOSYS, errno.EPERM)
         return True
 
+    def reopen(self) -> None:
+        """Take back the rights to the root, which a command may have given away: nothing could be run there any more."""
+        mode = stat.S_IMODE(os.stat(self.root).st_mode)
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(self.root, mode | stat.S_IRWXU)
+
     def open(self, path: str, flags: int, mode: int = 0) -> int:
         """A descriptor of `path`; what leads outside the root is a ValueError."""
         name = self._checked(path)

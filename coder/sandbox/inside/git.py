@@ -48,37 +48,53 @@ class Git:
         with suppress(FileNotFoundError):
             os.unlink(self.inside(name))
 
-    def __call__(self, *args: str, index: str = "index", stdin: bytes = b"", accepted: tuple[int, ...] = (0,)) -> bytes:
-        """What `git args…` prints; `index` names the index file it works on."""
+    def __call__(
+        self,
+        *args: str,
+        index: str = "index",
+        stdin: bytes = b"",
+        accepted: tuple[int, ...] = (0,),
+        timeout_s: float = GIT_TIMEOUT_S,
+        magic: bool = False,
+    ) -> bytes:
+        """What `git args…` prints; `index` names the index file it works on. Without `magic`, paths mean themselves."""
         self.forget(f"{index}.lock")
         argv = ["git"]
         for setting in FIXED:
             argv += ["-c", setting]
-        return self.run([*argv, *args], stdin=stdin, accepted=accepted, index=self.inside(index))
+        more = {"GIT_INDEX_FILE": self.inside(index), "GIT_LITERAL_PATHSPECS": "0" if magic else "1"}
+        return self.run([*argv, *args], stdin=stdin, accepted=accepted, env=more, timeout_s=timeout_s)
 
-    def run(self, argv: list[str], *, stdin: bytes = b"", accepted: tuple[int, ...] = (0,), index: str = "") -> bytes:
+    def run(
+        self,
+        argv: list[str],
+        *,
+        stdin: bytes = b"",
+        accepted: tuple[int, ...] = (0,),
+        env: dict[str, str] | None = None,
+        timeout_s: float = GIT_TIMEOUT_S,
+    ) -> bytes:
         """What a program prints that must end with one of the `accepted` exit codes."""
-        env = {
+        whole = {
             "PATH": PATH,
             "HOME": "/nonexistent",
             "LC_ALL": "C",
             "GIT_DIR": self._private,
             "GIT_WORK_TREE": self.root,
-            "GIT_INDEX_FILE": index,
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_LITERAL_PATHSPECS": "1",
             "GIT_TERMINAL_PROMPT": "0",
+            **(env or {}),
         }
         encoded = [item.encode("utf-8", "surrogateescape") for item in argv]
         try:
             done = subprocess.run(  # noqa: PLW1510  (the exit code is judged below)
-                encoded, cwd=self.root, env=env, input=stdin, capture_output=True, timeout=GIT_TIMEOUT_S
+                encoded, cwd=self.root, env=whole, input=stdin, capture_output=True, timeout=timeout_s
             )
         except subprocess.TimeoutExpired:
-            raise RepositoryError(f"{argv[0]} did not end within {GIT_TIMEOUT_S} s") from None
+            raise RepositoryError(f"{argv[0]} did not end within {timeout_s:g} s") from None
         if done.returncode not in accepted:
             words = " ".join(word for word in argv if "=" not in word and word != "-c")
             message = done.stderr.decode("utf-8", "replace").strip()[-2000:]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from contextlib import suppress
 
 from coder.sandbox.inside.git import Git, RepositoryError
+from coder.sandbox.inside.staging import Staging, clear, empty
 
 CONFIG = """[core]
 \trepositoryformatversion = 0
@@ -43,6 +43,7 @@ class Repository:
     def __init__(self, root: str, private: str) -> None:
         self._root = root
         self._git = Git(root, private)
+        self._staging = Staging(self._git)
         self._base = ""
         os.makedirs(private, mode=0o700, exist_ok=True)
 
@@ -65,6 +66,7 @@ class Repository:
         tree = self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
         self._git("read-tree", "--reset", "-u", commit)
         self._base = commit
+        self._staging.begin(commit)
         self._make_own(shallow)
         return tree
 
@@ -91,10 +93,11 @@ class Repository:
         self._add("index")
         return self._git("ls-files", "-z")
 
-    def snapshot(self, known_tree: str, max_bytes: int) -> tuple[str, bytes]:
-        """The tree id of the work tree, and the change against the base unless it is still the known tree."""
+    def snapshot(self, known_tree: str, max_bytes: int) -> tuple[str, bytes, list[str]]:
+        """The tree id of the work tree, the change against the base unless it is still the known tree, and what was left out."""
         tree = self.checkpoint()
-        return tree, b"" if tree == known_tree else self._changed(tree, max_bytes)
+        changed = b"" if tree == known_tree else self._changed(tree, max_bytes)
+        return tree, changed, self._staging.left_out()
 
     def diff(self, max_bytes: int) -> bytes:
         """The change against the base as UTF-8 text, from an index that only the base and the work tree have made."""
@@ -153,14 +156,17 @@ class Repository:
             self._git.forget(index)
         try:
             self._add("index")
+            for name in self._staging.left_out():
+                # In no index, so git would leave a new one; a changed one it brings back.
+                clear(os.path.join(self._root, name))
             self._git("read-tree", "--reset", "-u", tree)
         except RepositoryError:
             # Something is in the way (a folder without rights, a spoilt index): clear the place and fill it anew.
-            _clear(self._root)
+            empty(self._root)
             self._git.forget("index")
             self._git("read-tree", "--reset", "-u", tree)
         if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
-            _clear(os.path.join(self._root, ".git"))
+            clear(os.path.join(self._root, ".git"))
             self._make_own(self._shallow())
 
     def _shallow(self) -> list[str]:
@@ -193,8 +199,7 @@ class Repository:
         shutil.copyfile(os.path.join(folder, EXCLUDES), own)
 
     def _add(self, index: str) -> None:
-        # An unreadable file or an empty nested repository is left out rather than the end of everything: exit code 1.
-        self._git("add", "--all", "--ignore-errors", index=index, accepted=(0, 1))
+        self._staging.add(index)
 
 
 def _put(path: str, text: str) -> None:
@@ -228,21 +233,3 @@ def _attribute_byte(byte: int) -> bytes:
     if byte == ord('"') or byte < ord(" ") or byte > ord("~"):
         return b"\\%03o" % byte
     return bytes([byte])
-
-
-def _clear(folder: str) -> None:
-    """Remove everything below `folder`, rights or no rights."""
-    for top, folders, _ in os.walk(folder):
-        for name in folders:
-            path = os.path.join(top, name)
-            with suppress(OSError):
-                if not stat.S_ISLNK(os.lstat(path).st_mode):
-                    os.chmod(path, 0o700)
-    with suppress(OSError):
-        names = os.listdir(folder)
-        for name in names:
-            path = os.path.join(folder, name)
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)

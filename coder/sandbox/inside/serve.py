@@ -149,6 +149,7 @@ class Runner:
             )
         finally:
             os.close(folder)
+            self._tree.reopen()
         head, tail = done.ring.parts
         return _result(done.status, head, tail, done.ring.total, done.duration_s)
 
@@ -170,8 +171,9 @@ class Runner:
         return {"tree": self._tidied(self._repository.checkpoint)}, b""
 
     def _snapshot(self, request: dict[str, Any], _body: bytes) -> Answer:
-        tree, text = self._tidied(lambda: self._repository.snapshot(request["known"], request["max_bytes"]))
-        return {"tree": tree}, text
+        known, max_bytes = request["known"], request["max_bytes"]
+        tree, text, left_out = self._tidied(lambda: self._repository.snapshot(known, max_bytes))
+        return {"tree": tree, "left_out": left_out}, text
 
     def _diff(self, request: dict[str, Any], _body: bytes) -> Answer:
         return {}, self._tidied(lambda: self._repository.diff(request["max_bytes"]))
