@@ -4,39 +4,28 @@ import logging
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from typing import Any
 
 from coder.agent.followup import followup_message, nonce_of
 from coder.agent.loop import Agent
 from coder.agent.opening import guide_paths, opening
-from coder.codemap.map import CodeMap
-from coder.codemap.tree import Tree
 from coder.errors import CodeMapError, JournalError, PatchRefusedError
+from coder.model.profile import ModelProfile
 from coder.prompts import render
 from coder.review import objection_text, objections, review, worth_a_review
 from coder.sandbox.protocol import Sandbox
 from coder.segment import may_edit
 from coder.services import Ground, Services
-from coder.tools.base import Tool, Toolbox
-from coder.tools.codemap import CodeMapTool
-from coder.tools.edit import EditTool
-from coder.tools.files import List, Read, Search
-from coder.tools.plan import Plan, Submit
+from coder.tools.base import Toolbox
 from coder.tools.planning import planning
-from coder.tools.recall import RecallTool
-from coder.tools.run import Processes, Run, RunTests
+from coder.toolset import tools_of
 from coder.trace.events import Opened, PatchTaken, ProblemRead, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
 from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
-from coder.types import Base, Cell, Evidence, Message, Task, Verdict
-from coder.verify.cells import run_cell
+from coder.types import Base, Evidence, Message, Task, Verdict
 from coder.verify.verifier import CellVerifier
 
 logger = logging.getLogger(__name__)
-
-MAP_TOKENS_OF_TOOL = 1_000
-"""Size of what the tool `code_map` gives for words."""
 
 
 class Rounds:
@@ -96,7 +85,7 @@ class Rounds:
     def _solve(self, sandbox: Sandbox) -> bool:
         """Let the agent work; take its change out of the sandbox and check it. False when it waits or was stopped."""
         model = self._services.model(self._task.model)
-        toolbox = self._toolbox(sandbox)
+        toolbox = self._toolbox(sandbox, model.profile)
         if self._state.opened is None:
             self._show("working")
             self._journal.append(Opened(messages=self._opening(), tools=toolbox.specs))
@@ -129,30 +118,16 @@ class Rounds:
         step = last_turn(self._journal.events).step
         self._journal.append(Told(step=step, reason="followup", followup=state.followup.id, message=message))
 
-    def _toolbox(self, sandbox: Sandbox) -> Toolbox:
-        """The tools of the run. A new one is one line here."""
-
-        def suite(sandbox: Sandbox, select: list[str], timeout_s: float) -> Cell | None:
-            if self._ground.tests is None:
-                return None
-            return run_cell(
-                sandbox, name="head", tree_sha="", command=self._ground.tests.selecting(select), timeout_s=timeout_s
-            )
-
-        maps = _BaseMaps(self._services.codemap, self._ground.repository.tree(self._base.sha))
-        tools: list[Tool[Any]] = [
-            CodeMapTool(maps),
-            EditTool(sandbox, self._services.codemap.syntax),
-            List(sandbox),
-            Plan(),
-            Processes(sandbox),
-            Read(sandbox),
-            RecallTool(self._recall),
-            Run(sandbox),
-            RunTests(sandbox, suite),
-            Search(sandbox),
-            Submit(sandbox),
-        ]
+    def _toolbox(self, sandbox: Sandbox, profile: ModelProfile) -> Toolbox:
+        tools = tools_of(
+            self._services,
+            self._ground,
+            self._base,
+            sandbox=sandbox,
+            profile=profile,
+            journal=self._journal,
+            recall=self._recall,
+        )
         return Toolbox(tools if may_edit(self._task, self._state.segments) else planning(tools))
 
     def _opening(self) -> tuple[Message, ...]:
@@ -247,22 +222,6 @@ def _no_change(solved: Solved | None) -> Verdict:
     submission = solved.outcome.submission if solved else None
     words = (f"in the model's words: {submission.summary}",) if submission else ()
     return Verdict(kind="no_change", reasons=("the change is empty", *words))
-
-
-class _BaseMaps:
-    """The code map of the base commit, as the model's tool asks for it."""
-
-    def __init__(self, codemap: CodeMap, tree: Tree) -> None:
-        self._codemap, self._tree = codemap, tree
-
-    def relevant(self, words: str) -> str:
-        return self._codemap.map(self._tree, focus=words, max_tokens=MAP_TOKENS_OF_TOOL)
-
-    def outline(self, path: str) -> str:
-        return self._codemap.outline(self._tree, path)
-
-    def symbol(self, name: str) -> str:
-        return self._codemap.symbol(self._tree, name)
 
 
 def base_of(state: RunState) -> Base:

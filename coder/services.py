@@ -39,6 +39,8 @@ class Services:
     """What is going on, for a person who watches."""
     inbox: Callable[[str], tuple[Followup, ...]] = lambda _: ()
     """What permitted people said to a run (by its id) while it works, oldest first; also what it has taken already."""
+    answerable: bool = False
+    """Somebody can be asked: the model gets the tool for it."""
     dry_run: Path | None = None
     """Write the pull request into this folder instead of publishing it."""
 

@@ -67,6 +67,8 @@ class ModelProfile(Value):
     """The provider takes `prompt_cache_key`."""
     cache_control: bool = False
     """Anthropic's explicit cache breakpoints."""
+    edit_format: Literal["edit", "apply_patch"] = "edit"
+    """The tool by which the model changes files: the one that it was trained on does best."""
     prices: Prices
     max_body_bytes: int | None = None
     retired: str | None = None

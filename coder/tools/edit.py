@@ -114,14 +114,15 @@ def complaint(faults: Sequence[SyntaxFault]) -> str:
 
 def like(before: bytes, content: str) -> bytes:
     """`content` as bytes, with the byte order mark and the line ends of what stood there before."""
-    if _is_crlf(before):
+    if is_crlf(before):
         content = content.replace("\r\n", "\n").replace("\n", "\r\n")
     data = content.encode("utf-8", "surrogateescape")
     marked = before.startswith(codecs.BOM_UTF8) and not data.startswith(codecs.BOM_UTF8)
     return codecs.BOM_UTF8 + data if marked else data
 
 
-def _is_crlf(data: bytes) -> bool:
+def is_crlf(data: bytes) -> bool:
+    """Whether all lines of `data` end as on Windows."""
     return b"\r\n" in data and data.count(b"\r\n") == data.count(b"\n")
 
 
@@ -134,7 +135,7 @@ def edited(data: bytes, edits: list[Edit]) -> bytes:
     # Bytes that are not UTF-8 pass through as lone surrogates and come back exactly.
     mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
     text = data[len(mark) :].decode("utf-8", "surrogateescape")
-    crlf = _is_crlf(data)
+    crlf = is_crlf(data)
     if crlf:
         text = text.replace("\r\n", "\n")
     for number, edit in enumerate(edits, 1):
@@ -178,19 +179,19 @@ def reindented(text: str, old: str, new: str) -> str | None:
     The new lines get the same shift. Nothing else is forgiven: a guess about content would be a wrong edit.
     """
     lines, wanted = text.splitlines(keepends=True), old.strip("\n").splitlines()
-    shifts = {n: _shift(wanted, lines[n : n + len(wanted)]) for n in range(len(lines) - len(wanted) + 1)}
+    shifts = {n: common_shift(wanted, lines[n : n + len(wanted)]) for n in range(len(lines) - len(wanted) + 1)}
     found = [(n, shift) for n, shift in shifts.items() if shift is not None]
     if len(found) != 1:
         return None
     (start, shift), end = found[0], found[0][0] + len(wanted)
-    fresh = [_shifted(line, shift) for line in new.strip("\n").splitlines()] if new.strip() else []
+    fresh = [shifted(line, shift) for line in new.strip("\n").splitlines()] if new.strip() else []
     if None in fresh:
         return None
     text_of = "".join(f"{line}\n" for line in fresh)
     return "".join([*lines[:start], text_of if lines[end - 1].endswith("\n") else text_of.rstrip("\n"), *lines[end:]])
 
 
-def _shift(wanted: list[str], found: list[str]) -> str | None:
+def common_shift(wanted: list[str], found: list[str]) -> str | None:
     """What stands before the lines of `found` and not of `wanted` (or, after a `-`, the other way round); None: no match."""
     shifts = set[str | None]()
     for want, have in zip(wanted, found, strict=True):
@@ -207,7 +208,7 @@ def _indent_shift(want: str, have: str) -> str | None:
     return f"-{want[: len(want) - len(have)]}" if want.endswith(have) else None
 
 
-def _shifted(line: str, shift: str) -> str | None:
+def shifted(line: str, shift: str) -> str | None:
     """`line` with the shift; None when what should be taken away is not there."""
     if not line.strip():
         return line

@@ -13,18 +13,23 @@ from pathlib import Path
 import pytest
 
 from coder import errors
+from coder.tools.apply_patch import ApplyPatchArguments
+from coder.tools.ask import AskArguments
 from coder.tools.base import Arguments, schema
 from coder.tools.codemap import CodeMapArguments
 from coder.tools.edit import EditArguments
 from coder.tools.files import ListArguments, ReadArguments, SearchArguments
 from coder.tools.plan import PlanArguments, SubmitArguments
 from coder.tools.recall import RecallArguments
+from coder.tools.rollback import RollbackArguments
 from coder.tools.run import ProcessesArguments, RunArguments, RunTestsArguments
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for name in ("coder", "webhooks", "tests", "benchmarks") for p in (ROOT / name).rglob("*.py"))
 PRODUCT = [p for p in SOURCES if p.relative_to(ROOT).parts[0] in {"coder", "webhooks"}]
 TOOLS: dict[str, type[Arguments]] = {
+    "apply_patch": ApplyPatchArguments,
+    "ask": AskArguments,
     "code_map": CodeMapArguments,
     "edit": EditArguments,
     "list": ListArguments,
@@ -32,6 +37,7 @@ TOOLS: dict[str, type[Arguments]] = {
     "processes": ProcessesArguments,
     "read": ReadArguments,
     "recall": RecallArguments,
+    "rollback": RollbackArguments,
     "run": RunArguments,
     "run_tests": RunTestsArguments,
     "search": SearchArguments,
