@@ -153,7 +153,9 @@ def _followup(request: Request, kind: _Kind, text: str | None = None, add_cost_u
 
 
 def _approved(request: Request, situation: Situation, rules: Rules) -> Decision:
-    if situation.state != "waiting":
+    # A plan may have been posted a moment before its job is over: the approval waits behind it.
+    planning = situation.state == "live" and situation.task is not None and situation.task.mode == "plan"
+    if situation.state != "waiting" and not planning:
         return _answer(request, "Nothing waits for an approval here.", "nothing waits")
     return _followed(request, situation, rules, "approve")
 

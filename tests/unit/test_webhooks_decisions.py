@@ -280,6 +280,12 @@ def test_fix_while_a_plan_waits_approves_it() -> None:
     assert summary(said("/coder plan", PLANNED)) == "run react"
 
 
+def test_an_approval_that_is_quicker_than_the_end_of_the_plan_waits_behind_it() -> None:
+    planning = Situation(now=NOW, state="live", task=TASK.model_copy(update={"mode": "plan"}))
+
+    assert summary(said("/coder approve", planning)) == "approve react"
+
+
 def test_what_is_added_to_a_run_keeps_its_task_and_names_its_comment() -> None:
     decision = said("/coder revise use\nthe other one", WAITING, comment_id=501)
 
