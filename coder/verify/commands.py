@@ -1,4 +1,4 @@
-"""How a repository's tests are run: given by somebody, or found by the files that lie in it."""
+"""How a repository's tests are run: given by somebody, said by what CI runs, or found by the files that lie in it."""
 
 import configparser
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from coder.verify import runners
+from coder.verify.declared import declared
 from coder.verify.runners import REPORT as REPORT
 from coder.verify.runners import TestCommand as TestCommand
 from coder.verify.runners import given as given
@@ -33,6 +34,19 @@ def test_command(
     if override and override.strip():
         return given(override)
     known = frozenset(paths)
+    marked = _marked(known, read)
+    if marked is None or marked.kind in {"pytest", "exit_code"}:
+        said = declared(known, read)
+        if said is not None and (marked is None or marked.kind == "exit_code" or said.kind in _OF_PYTHON):
+            return said
+    return marked
+
+
+_OF_PYTHON: Final = frozenset({"pytest", "unittest", "nose2"})
+
+
+def _marked(known: frozenset[str], read: Read) -> TestCommand | None:
+    """The command by the files that lie in the repository."""
     kinds = (_configured_pytest, _python_tests, _go, _cargo, _npm, _maven, _gradle, _rspec, _phpunit, _minitest)
     for find in (*kinds, _make, _ctest, _any_python):
         command = find(known, read)
