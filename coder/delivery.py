@@ -2,22 +2,39 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import quote
 
-from coder.errors import InputError, JournalError, PermissionDeniedError
+from coder.errors import ForgeError, InputError, JournalError, PermissionDeniedError
+from coder.forge.protocol import CheckReport
 from coder.policy import Policy
+from coder.publish.account import Account
 from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
 from coder.publish.evidence import statement
+from coder.publish.made_in import made_in
+from coder.publish.sections import VERDICT_WORDS, proof
+from coder.publish.template import template_path
 from coder.publish.texts import Texts
 from coder.services import Ground, Services
 from coder.trace.events import Event, ProblemRead, Published, Solved
 from coder.trace.journal import Journal
 from coder.trace.state import Round, RunState, spent, state_of
-from coder.types import Followup, JsonObject, Patch, Proposal, PullRequest, Submission, Task
+from coder.types import Followup, JsonObject, Patch, Proposal, PullRequest, Submission, Task, VerdictKind
 from coder.workspace.branch import branch_name
+
+logger = logging.getLogger(__name__)
+
+_CONCLUSIONS: Mapping[VerdictKind, Literal["success", "failure"]] = MappingProxyType(
+    {"proven": "success", "regressed": "failure", "refused": "failure"}
+)
+"""What is neither is neutral: it keeps nobody from merging, and proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +83,7 @@ class Delivery:
             )
         self._show("publishing")
         commit = self._commit(best.patch.patch, best)
-        proposal = self._proposal(best.patch.patch, best)
+        proposal = self._proposal(best.patch.patch, best, commit)
         if services.dry_run is not None:
             pull_request = self._written(services.dry_run, best, proposal, commit)
         else:
@@ -77,11 +94,80 @@ class Delivery:
         self._journal.append(Published(pull_request=pull_request))
         return pull_request
 
-    def _proposal(self, patch: Patch, best: Round) -> Proposal:
+    def announce(self, best: Round, pull: PullRequest) -> tuple[str, ...]:
+        """Say what was published where people look for it; what they should know besides, a sentence each.
+
+        A check of the commit, who is asked for a review, an answer to each comment of a review. All of it is looked for
+        before it is said, and none of it is worth a failed run.
+        """
+        forge, task, state = self._services.forge, self._task, self._state
+        if self._services.dry_run is not None:
+            return ()
+        with politely(task):
+            forge.checks.report(task, pull.commit_sha, self._report(best))
+        if pull.number is None:
+            return ()
+        if state.followup is None and self._ground.config.reviewers:
+            with politely(task):
+                forge.request_reviews(task, pull.number, self._ground.config.reviewers)
+        if state.followup is not None and state.followup.kind == "review":
+            with politely(task):
+                self._answer(state.followup, best, pull.number, pull.commit_sha)
+        with politely(task):
+            if forge.checks.missing(task, pull.commit_sha, self._problem().base.sha):
+                return ("no check began on the pushed commit, though there are some on its base: start them by hand",)
+        return ()
+
+    def _report(self, best: Round) -> CheckReport:
+        """Our check of the commit: the verdict, and what was run for it."""
+        texts, verdict = Texts(self._services.redact_fully), best.verified.verdict
+        summary = proof(texts, verdict, best.verified.evidence, best.outcome.submission)
+        return CheckReport(_CONCLUSIONS.get(verdict.kind, "neutral"), VERDICT_WORDS[verdict.kind], summary)
+
+    def _answer(self, review: Followup, best: Round, number: int, commit: str) -> None:
+        """Answer each comment of a review with the commit that changed its file, and the review itself once."""
+        forge, texts, state = self._services.forge, Texts(self._services.redact_fully), self._state
+        before = state.reopened.head_sha if state.reopened else None
+        changed = self._ground.repository.history.paths(before, commit) if before else ()
+        submission = best.outcome.submission
+        reasons = {entry.path: entry.reason for entry in submission.rationale} if submission else {}
+        words = submission.summary if submission else "The work was not handed in."
+        replies = {
+            thread.comment_id: f"Changed in {commit}.\n\n{texts.quote(reasons.get(thread.path) or words, 1_000)}"
+            if thread.path in changed
+            else f"This file was not changed. In the model's words:\n\n{texts.quote(words, 1_000)}"
+            for thread in review.threads
+            if thread.note.trusted
+        }
+        forge.reply(self._task, number, replies)
+        verdict = VERDICT_WORDS[best.verified.verdict.kind]
+        by = texts.code(review.note.author, 60)
+        text = f"Review by {by}, answered in {commit}. {verdict}\n\n{texts.quote(words, 3_000)}"
+        where = self._task.model_copy(update={"run_id": f"{self._task.run_id}.{review.id}", "number": number})
+        forge.status(where, text)
+
+    def _proposal(self, patch: Patch, best: Round, commit: str) -> Proposal:
         """The pull request's words, made by us from the journal; the model's own words are marked as its own."""
-        problem, state = self._problem(), self._state
-        submission = whole_submission(self._journal.events, best.outcome.submission)
-        body = pull_request_body(
+        problem, state, redact = self._problem(), self._state, self._services.redact_fully
+        account = self._account(patch, best, commit)
+        submission = account.outcome.submission
+        known = state.pull_request.branch if state.pull_request else branch_name(self._task, problem.problem.title)
+        draft = is_draft(verdict=best.verified.verdict, patch=patch, reviewed=best.reviewed)
+        return Proposal(
+            branch=known,
+            base_ref=problem.base.ref,
+            title=pull_request_title(problem=problem.problem, submission=submission, redact=redact, log=self._log()),
+            body=pull_request_body(account, redact=redact),
+            draft=draft or self._ground.config.draft == "always",
+        )
+
+    def _account(self, patch: Patch, best: Round, commit: str) -> Account:
+        """All that is told of the change."""
+        problem, ground, events = self._problem(), self._ground, self._journal.events
+        submission = whole_submission(events, best.outcome.submission)
+        files = ground.repository.files(problem.base.sha)
+        template = template_path(files)
+        return Account(
             task=self._task,
             problem=problem.problem,
             base=problem.base,
@@ -92,19 +178,19 @@ class Delivery:
             spent=spent(self._journal.entries),
             model=self._services.model(self._task.model).profile.model,
             recorded=self._policy.recorded,
-            events=self._journal.events,
+            events=events,
             journal_digest=self._journal.digest,
-            redact=self._services.redact_fully,
+            reviewed=best.reviewed,
+            commit=commit,
+            made_in=made_in(events, self._journal.blob),
+            hosts=ground.image.egress,
+            template=ground.repository.read(problem.base.sha, template).decode("utf-8", "replace") if template else "",
+            trace_url=self._policy.trace_url.replace("{run}", quote(self._task.run_id, safe="")),
         )
-        title = pull_request_title(problem=problem.problem, submission=submission, redact=self._services.redact_fully)
-        known = state.pull_request.branch if state.pull_request else branch_name(self._task, problem.problem.title)
-        return Proposal(
-            branch=known,
-            base_ref=problem.base.ref,
-            title=title,
-            body=body,
-            draft=is_draft(verdict=best.verified.verdict, patch=patch) or self._ground.config.draft == "always",
-        )
+
+    def _log(self) -> tuple[str, ...]:
+        """How commits are titled here."""
+        return self._ground.repository.subjects(self._problem().base.sha)
 
     def _commit(self, patch: Patch, best: Round) -> str:
         """The commit: equal for equal journals, so that a continued run pushes what the first one may have pushed."""
@@ -118,6 +204,7 @@ class Delivery:
             submission=best.outcome.submission,
             verdict=best.verified.verdict,
             redact=self._services.redact_fully,
+            log=self._log(),
         )
         author = self._services.forge.co_author(on_behalf(self._task, state.followup))
         written = next(e.ts for e in reversed(self._journal.entries) if e.event == best.verified)
@@ -155,6 +242,15 @@ class Delivery:
         if (problem := self._state.problem) is None:
             raise JournalError(f"run {self._task.run_id} goes on without having read its problem")
         return problem
+
+
+@contextmanager
+def politely(task: Task) -> Iterator[None]:
+    """For what is only said and not done: work that was paid for does not end because a comment cannot be edited."""
+    try:
+        yield
+    except ForgeError as exc:
+        logger.warning("cannot tell how the run goes", extra={"run": task.run_id, "why": str(exc)})
 
 
 def on_behalf(task: Task, followup: Followup | None) -> Task:

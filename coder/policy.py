@@ -30,6 +30,8 @@ class Policy(Value):
     patch: PatchRules = PatchRules()
     reviewer: str = ""
     """Profile of a model that reviews each change which the tests accept; `same`: the run's own, in a fresh conversation."""
+    trace_url: str = ""
+    """Address of a run's page with `{run}` in it, when the service can be reached by readers; named in pull requests."""
     author_name: str = "coder[bot]"
     author_email: str = "coder[bot]@users.noreply.github.com"
     recorded: bool = False

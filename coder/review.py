@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from coder.agent import budget, window
+from coder.agent import budget
+from coder.agent.window import CHARS_PER_TOKEN
 from coder.errors import ModelError
 from coder.model.protocol import CompletionRequest, ModelClient
 from coder.prompts import render
@@ -71,7 +72,8 @@ def review(
     messages, partial = _question(problem, diff, verdict, cells, model.profile.window_tokens)
     event = Reviewed(round=number, model=model.profile.name)
     used = spent(journal.entries)
-    room = budget.room(window.tokens(messages, (_spec(),)), model.profile, limits, used)
+    prompt_chars = sum(len(message.content or "") for message in messages) + len(str(_spec().parameters))
+    room = budget.room(int(prompt_chars / CHARS_PER_TOKEN), model.profile, limits, used)
     if reason := budget.exhausted(limits, used) or ("" if room else budget.worst_call(model.profile, limits, used)):
         event = event.model_copy(update={"problem": reason})
     else:

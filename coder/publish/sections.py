@@ -1,16 +1,17 @@
 """The sections of a pull request's text, each with a size of its own so that together they always fit."""
 
+import re
 from collections.abc import Collection, Sequence
 
+from coder.publish.account import Account
 from coder.publish.texts import Texts, fitting
+from coder.trace.events import Continued, Event, Reviewed
 from coder.types import (
-    Base,
     Cell,
     Evidence,
     FileChange,
     Note,
     Outcome,
-    Patch,
     Problem,
     Spent,
     Submission,
@@ -19,6 +20,10 @@ from coder.types import (
     VerdictKind,
 )
 from coder.verify.prediction import as_predicted
+
+_STEPS_SHOWN = 3
+_RED_CHARS = 1_500
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}(?:/[A-Za-z0-9._~/%=?&+-]{0,500})?")
 
 VERDICT_WORDS: dict[VerdictKind, str] = {
     "proven": "Proven: a test failed before and passes now, and nothing that passed fails.",
@@ -51,20 +56,39 @@ def why(texts: Texts, task: Task, problem: Problem, outcome: Outcome, *, closes:
     return "\n".join(lines)
 
 
-def what_changed(texts: Texts, patch: Patch, submission: Submission | None) -> str:
-    """A line for each file, with the model's reason for it."""
+def what_changed(texts: Texts, account: Account) -> str:
+    """A line for each file: the model's reason for it, and the steps of the trace that made it."""
+    submission, patch = account.outcome.submission, account.patch
     reasons = {entry.path: entry.reason for entry in submission.rationale} if submission else {}
     flagged = frozenset(patch.flagged)
-    lines = [_file_line(texts, change, reasons.get(change.path, ""), flagged) for change in patch.files]
+    lines = []
+    for change in patch.files:
+        made = _steps(account.made_in.get(change.path, ()), account.trace_url)
+        lines.append(_file_line(texts, change, reasons.get(change.path, ""), flagged, made))
     return "\n".join(fitting(lines, 11_000, more="- … and {} more files")) or "Nothing."
 
 
-def _file_line(texts: Texts, change: FileChange, reason: str, flagged: Collection[str]) -> str:
+def _steps(numbers: Sequence[int], trace_url: str) -> str:
+    """The last steps, linked where the trace can be read."""
+    last = numbers[-_STEPS_SHOWN:]
+    if not last:
+        return ""
+    url = address(trace_url)
+    shown = [f"[{number}]({url}#step-{number})" if url else str(number) for number in last]
+    return f"; step{'s' if len(last) > 1 else ''} {', '.join(shown)}"
+
+
+def address(url: str) -> str:
+    """An address of the operator's that may be shown live; empty when it is none."""
+    return url if _ADDRESS.fullmatch(url) else ""
+
+
+def _file_line(texts: Texts, change: FileChange, reason: str, flagged: Collection[str], made: str) -> str:
     size = "binary" if change.additions is None else f"+{change.additions} -{change.deletions or 0}"
     was = f" from {texts.code(change.old_path, 150)}" if change.old_path else ""
     mark = " **protected**" if change.path in flagged else ""
     words = texts.line(reason, 240)
-    return f"- {texts.code(change.path, 150)} ({change.status}{was}, {size}){mark}{f': {words}' if words else ''}"
+    return f"- {texts.code(change.path, 150)} ({change.status}{was}, {size}{made}){mark}{f': {words}' if words else ''}"
 
 
 def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submission | None = None) -> str:
@@ -86,11 +110,23 @@ def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submis
     if borne_out is not None:
         how = "**as predicted**" if borne_out else "**not as predicted** (compared by its words; look at it)"
         parts.append(f"The new tests failed on base {how}. The model's prediction: {texts.line(expected, 300)}")
+    if verdict.kind == "proven":
+        parts += _red_run(texts, evidence)
     parts.append(
         f"Base commit {texts.code(evidence.base_sha, 64)}, tree of the change {texts.code(evidence.head_tree, 64)}, "
         f"image {texts.code(evidence.image, 150)} {texts.code(evidence.image_digest, 100)}."
     )
     return "\n\n".join(parts)
+
+
+def _red_run(texts: Texts, evidence: Evidence) -> list[str]:
+    """What the failing run printed before the change, folded."""
+    red = next((cell for cell in evidence.cells if cell.name == "base+new tests"), None)
+    red = red or next((cell for cell in evidence.cells if cell.name == "base"), None)
+    if red is None or not red.output_tail.strip():
+        return []
+    shown = texts.fence(red.output_tail[-_RED_CHARS:], _RED_CHARS)
+    return [f"<details>\n<summary>How it failed before ({red.name})</summary>\n\n{shown}\n\n</details>"]
 
 
 def _where(evidence: Evidence) -> str:
@@ -132,19 +168,53 @@ def _counts(cell: Cell) -> list[str]:
     return [str(len(ids)) for ids in (report.passed, report.failed, report.errored, report.skipped)]
 
 
-def not_verified(texts: Texts, patch: Patch, outcome: Outcome, verdict: Verdict, evidence: Evidence) -> str:
-    """What a reviewer must not take for granted."""
+def not_verified(texts: Texts, account: Account) -> str:
+    """What a reviewer must not take for granted, and what could go wrong."""
+    patch, evidence, verdict = account.patch, account.evidence, account.verdict
     lines = [f"- {texts.line(line, 300)}" for line in evidence.not_verified]
     if verdict.kind == "passing":
         lines.append("- whether a test would have caught the problem")
-    if outcome.kind != "submitted":
+    if account.outcome.kind != "submitted":
         lines.append("- whether the work is complete: the model did not hand it in")
     lines += [f"- {texts.code(path, 150)} is a protected file: look at this change with care" for path in patch.flagged]
-    return "\n".join(fitting(lines, 4_000, more="- … and {} more")) or "- nothing that the runs above could show"
+    lines += [f"- not exercised by any test: {texts.code(place, 200)}" for place in evidence.unexercised]
+    lines += [f"- flaky: {texts.code(t.name, 200)} passed in {t.passed} of {t.runs} runs" for t in evidence.flaky]
+    lines += _review_risks(texts, account.reviewed)
+    return "\n".join(fitting(lines, 5_000, more="- … and {} more")) or "- nothing that the runs above could show"
 
 
-def inputs(texts: Texts, task: Task, problem: Problem, base: Base) -> str:
-    """Whose words the model was shown, and what was withheld."""
+def _review_risks(texts: Texts, reviewed: Reviewed | None) -> list[str]:
+    if reviewed is None:
+        return []
+    if reviewed.review is None:
+        return [f"- no independent review: {texts.line(reviewed.problem, 200)}"]
+    standing = sum(remark.must_fix for remark in reviewed.review.remarks)
+    cut = (
+        ["- the independent reviewer was not shown the whole change: it is too long"] if reviewed.review.partial else []
+    )
+    return [*([f"- {standing} objections of the independent reviewer stand (below)"] if standing else []), *cut]
+
+
+def review(texts: Texts, reviewed: Reviewed | None) -> str:
+    """What a second model says: its objections first. Empty when there is none."""
+    if reviewed is None or reviewed.review is None:
+        return ""
+    found = reviewed.review
+    lines = [
+        f"- **{'objects' if remark.must_fix else 'notes'}** "
+        + (f"{texts.code(remark.place, 160)}: " if remark.place else "")
+        + texts.line(remark.what, 500)
+        for remark in found.remarks
+    ]
+    listed = "\n".join(fitting(lines, 4_000, more="- … and {} more")) or "- no objection"
+    said = [texts.quote(found.summary, 800)] if found.summary.strip() else []
+    head = f"By {texts.code(reviewed.model, 80)}, which saw only the problem and the change. It proves nothing."
+    return "\n\n".join([head, listed, *said])
+
+
+def inputs(texts: Texts, account: Account) -> str:
+    """Whose words the model was shown, what was withheld, and what it could reach."""
+    task, problem, base = account.task, account.problem, account.base
     lines = [
         f"- asked for by {texts.code(task.requested_by, 60)} at {texts.code(task.requested_at, 40)}",
         f"- worked from {texts.code(base.ref, 100)} at {texts.code(base.sha, 64)}",
@@ -153,7 +223,25 @@ def inputs(texts: Texts, task: Task, problem: Problem, base: Base) -> str:
     ]
     withheld = [f"- withheld: {texts.line(line, 200)}" for line in problem.withheld]
     shown = fitting(lines, 3_500, more="- … and {} more comments")
-    return "\n".join([*shown, *(fitting(withheld, 2_500, more="- … and {} more withheld") or ["- withheld: nothing"])])
+    hidden = fitting(withheld, 2_500, more="- … and {} more withheld") or ["- withheld: nothing"]
+    return "\n".join([*shown, *hidden, *_added(texts, account.events), _network(texts, account)])
+
+
+def _added(texts: Texts, events: Sequence[Event]) -> list[str]:
+    """Who added to the run later."""
+    added = [event.followup for event in events if isinstance(event, Continued)]
+    lines = [_note_line(texts, f"later, {one.kind.replace('_', ' ')}", one.note) for one in added]
+    return fitting(lines, 1_500, more="- … and {} more")
+
+
+def _network(texts: Texts, account: Account) -> str:
+    """Which hosts commands of the model could speak to."""
+    if not account.evidence.image_digest.startswith("sha256:"):
+        return "- network: commands ran **without isolation**, with whatever this machine can reach"
+    if account.hosts:
+        hosts = ", ".join(texts.code(host, 100) for host in account.hosts[:20])
+        return f"- network: while the model worked only {hosts}; the setup phase before it had all of it"
+    return "- network: none while the model worked; the setup phase before it had one"
 
 
 def _note_line(texts: Texts, what: str, note: Note) -> str:
@@ -162,16 +250,20 @@ def _note_line(texts: Texts, what: str, note: Note) -> str:
     return f"- {what} by {texts.code(note.author, 60) or 'nobody'}{when}: {len(note.body):,} character{'' if len(note.body) == 1 else 's'}, {trust}"
 
 
-def cost(texts: Texts, task: Task, spent: Spent, *, model: str, recorded: bool, journal_digest: str) -> str:
-    """What the run used of its limits, and by which its journal can be checked."""
+def cost(texts: Texts, account: Account) -> str:
+    """What the run used of its limits, by which its journal can be checked, and how to read all of it."""
+    task, spent, recorded = account.task, account.spent, account.recorded
+    url = address(account.trace_url)
+    run = texts.code(task.run_id, 100)
     lines = [
-        f"- model {texts.code(model, 100)}"
+        f"- model {texts.code(account.model, 100)}"
         + (": **a recorded model run, played back; nothing was asked of a live model**" if recorded else ""),
         f"- {spent.steps} of {task.limits.max_steps} steps, {duration(spent.elapsed_s)} of {task.limits.max_minutes:g} min",
         f"- {spent.prompt_tokens:,} prompt tokens ({cached_share(spent)} cached), {spent.completion_tokens:,} completion tokens",
         f"- ${spent.cost_usd:.4f} of ${task.limits.max_cost_usd:.2f}"
         + (" (as the recording was billed)" if recorded else ""),
-        f"- run {texts.code(task.run_id, 100)}, journal digest {texts.code(journal_digest, 100) or 'unknown'}",
+        f"- run {run}, journal digest {texts.code(account.journal_digest, 100) or 'unknown'}",
+        f"- full trace: {url}" if url else f"- full trace: {texts.code(f'coder trace {task.run_id} --full', 150)}",
     ]
     return "\n".join(lines)
 

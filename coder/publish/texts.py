@@ -1,9 +1,20 @@
 """The one way from anybody's text to text of ours: hidden characters out, secrets out, cut to size, made inert."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from coder.publish.inert import fenced, inline_code, one_line, plain, plain_line, quoted, visible
+from coder.publish.inert import (
+    ZERO_WIDTH_SPACE,
+    fenced,
+    inert,
+    inline_code,
+    one_line,
+    plain,
+    plain_line,
+    quoted,
+    visible,
+)
 from coder.redact import Redactor
 
 BODY_UNITS: Final = 65_000
@@ -15,6 +26,7 @@ _MIN_RAW_CHARS: Final = 8_000
 """Of a long text only so much more than is shown is looked at, so that what is left of a token at that edge is not shown."""
 
 _MARKER: Final = "[…]"
+_FENCE_OR_HEADING = re.compile(r"^(\s*)(`{3,}|~{3,}|#{1,6}\s|=+\s*$|-{2,}\s*$)")
 
 
 class Texts:
@@ -37,6 +49,11 @@ class Texts:
     def quote(self, text: str, max_chars: int) -> str:
         """A block quote: somebody else's words, whatever they hold."""
         return quoted(self.clean(text, max_chars))
+
+    def prose(self, text: str, max_chars: int) -> str:
+        """Lines of Markdown that keep lists and boxes; what could reach beyond them, a fence or a heading, is broken."""
+        lines = inert(self.clean(text, max_chars)).strip("\n").split("\n")
+        return "\n".join(_FENCE_OR_HEADING.sub(rf"\1{ZERO_WIDTH_SPACE}\2", line) for line in lines)
 
     def code(self, text: str, max_chars: int = 200) -> str:
         """A code span for a name, a path, a command, an id."""

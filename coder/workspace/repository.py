@@ -101,6 +101,15 @@ class Repository:
             raise WorkspaceError(f"no commit {commit_sha[:12]} in the mirror")
         return finished.stdout.decode("ascii").strip()
 
+    def subjects(self, commit_sha: str, *, limit: int = 50) -> tuple[str, ...]:
+        """The subjects of a commit and those before it, the newest first, merges left out.
+
+        Raises:
+            WorkspaceError: There is no such commit here.
+        """
+        args = ["log", "--format=%s", "--no-merges", f"--max-count={limit}", checked_sha(commit_sha), "--"]
+        return tuple(self._git.output(args, git_dir=self._git_dir).decode("utf-8", "replace").splitlines())
+
     def merge_base(self, one_sha: str, other_sha: str) -> str:
         """The commit from which two branches went apart.
 

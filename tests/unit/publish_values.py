@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from coder.publish.account import Account
 from coder.publish.body import pull_request_body
 from coder.trace.events import Answered, Event, ToolFinished
 from coder.types import (
@@ -134,9 +135,10 @@ def body(**changes: Any) -> str:
             *step(3, "run_tests", "2 passed"),
         ],
         "journal_digest": "d" * 64,
-        "redact": hide,
     }
-    return pull_request_body(**{**values, **changes})
+    redact = {"redact": hide, **changes}.pop("redact")
+    changes.pop("redact", None)
+    return pull_request_body(Account(**{**values, **changes}), redact=redact)
 
 
 def verdict(kind: VerdictKind) -> Verdict:

@@ -34,7 +34,7 @@ def test_the_sections_stand_in_order() -> None:
         "## Why",
         "## What changed",
         "## Proof",
-        "## Not verified",
+        "## Not verified, risks",
         "## Inputs",
         "## Cost and model",
         "## Trace",
@@ -215,7 +215,10 @@ def test_the_body_never_exceeds_what_github_takes(text: str, times: int, many: i
     change = FileChange(path=long or "p", status="added", additions=1, deletions=0)
     ids = tuple(f"{text}{number}" for number in range(many))
     evidence = Evidence(
-        cells=(cell("head", CLEAN, 0),) * 4,
+        cells=(
+            cell("base+new tests", CLEAN, 0).model_copy(update={"output_tail": long}),
+            *(cell("head", CLEAN, 0),) * 4,
+        ),
         base_sha=long,
         head_tree=long,
         image=long,
