@@ -6,12 +6,10 @@ opens the same journal again: one conversation, one branch (docs/decisions/0008)
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 from coder import __version__
-from coder.delivery import Delivery, Moved, on_behalf
+from coder.delivery import Delivery, Moved, on_behalf, politely
 from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError, WorkspaceError
 from coder.publish.status import status_body
 from coder.repo_config import RepoConfig, repo_config
@@ -96,8 +94,13 @@ class _Run:
         refusal = self._read()
         if refusal is not None:
             return self._finish(refusal, Outcome(kind="failed", reason=refusal.reasons[0]), None)
-        with self._politely():
+        with politely(self._task):
             self._services.forge.acknowledge(self._asked)
+        if (why := self._in_the_way()) is not None:
+            verdict = Verdict(kind="no_change", reasons=(f"nothing was begun: {why}; `/coder fix --force` does",))
+            return self._finish(verdict, Outcome(kind="failed", reason=why), None)
+        with politely(self._task):
+            self._services.forge.mark(self._task, "running")
         if (ended := self._ended()) is not None:
             return self._pause(ended)
         return self._work(self._prepare())
@@ -115,10 +118,24 @@ class _Run:
             delivery = Delivery(task, services, journal, ground, policy=self._policy, show=self._show)
             published = delivery.publish(best)
             if not isinstance(published, Moved):
-                return self._finish(best.verified.verdict, best.outcome, published or self._state.pull_request)
+                verdict = best.verified.verdict
+                if published is not None:
+                    more = delivery.announce(best, published)
+                    verdict = verdict.model_copy(update={"reasons": (*verdict.reasons, *more)})
+                return self._finish(verdict, best.outcome, published or self._state.pull_request)
             self._show("others pushed to the branch: putting the change on theirs")
             segment.meet(published.commit_sha, published.theirs_sha)
         raise WorkspaceError("others keep pushing to the branch while the change is tested; ask again when it is quiet")
+
+    def _in_the_way(self) -> str | None:
+        """Why it would be impolite to begin, asked before the first work is done."""
+        if self._task.force or self._state.prepared is not None:
+            return None
+        try:
+            return self._services.forge.unfit(self._task)
+        except ForgeError as exc:
+            logger.warning("cannot look who else works on it", extra={"run": self._task.run_id, "why": str(exc)})
+            return None
 
     def _ended(self) -> Outcome | None:
         """How the segment ended before there was anything to prove: it waits for a person, or was stopped by one."""
@@ -245,7 +262,7 @@ class _Run:
         )
         if self._state.problem is not None:  # a stranger's request is answered by nothing
             self._show("done", result)
-            with self._politely():
+            with politely(self._task):
                 self._services.forge.finish(self._asked, result)
         self._journal.append(Finished(result=result))
         return result
@@ -261,21 +278,13 @@ class _Run:
             result=result,
             redact=self._services.redact_fully,
         )
-        with self._politely():
+        with politely(self._task):
             self._services.forge.status(self._task, body)
 
     def _report(self, entry: Entry) -> None:
         """Now and then, while the model works."""
         if isinstance(entry.event, Answered) and entry.event.step % STEPS_BETWEEN_REPORTS == 0:
             self._show("working")
-
-    @contextmanager
-    def _politely(self) -> Iterator[None]:
-        """For what is only said and not done: work that was paid for does not end because a comment cannot be edited."""
-        try:
-            yield
-        except ForgeError as exc:
-            logger.warning("cannot tell how the run goes", extra={"run": self._task.run_id, "why": str(exc)})
 
     def _journalled_problem(self) -> ProblemRead:
         if (problem := self._state.problem) is None:

@@ -78,6 +78,8 @@ class Task(Value):
     """Branch or commit to work from; None is the default branch."""
     mode: Literal["fix", "plan"] = "fix"
     """`plan`: look, write a plan, and wait for a person's word before anything is changed."""
+    force: bool = False
+    """Begin also where somebody else is at work already."""
     model: str
     """Name of a model profile."""
     limits: Limits = Limits()
@@ -202,6 +204,17 @@ class Checkpoint(Value):
     step: int
     tree_sha: str
     diff_blob: str
+
+
+class Contact(Value):
+    """A host that a sandbox tried to reach."""
+
+    host: str
+    port: int
+    allowed: bool
+    reason: str = ""
+    """Why it was refused, or came to nothing."""
+    count: int = 1
 
 
 # --- the proof --------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ class GitHubSettings(Value):
         default_factory=lambda: {"contents": "write", "pull_requests": "write", "issues": "write", "metadata": "read"}
     )
     """What an installation token asks for; never `workflows`."""
+    more_permissions: dict[str, str] = Field(default_factory=lambda: {"checks": "write", "actions": "read"})
+    """What it asks for on top, where the installation grants it: our check run, and logs of failed jobs."""
     seconds_between_requests: float = Field(default=0.25, ge=0)
     seconds_between_writes: float = Field(default=1.0, ge=0)
     """GitHub asks for a second between writes: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api"""
@@ -39,9 +41,9 @@ class GitHubSettings(Value):
     max_retries: int = Field(default=5, ge=0)
     retry_backoff_s: float = Field(default=1.0, ge=0)
     trigger_labels: tuple[str, ...] = ("coder",)
-    """Taken off when a run ends, so that putting one on again is a retry."""
-    done_label: str = "coder:pr-open"
-    failed_label: str = "coder:failed"
+    """Taken off when a run begins, so that putting one on again is a retry."""
+    state_label: str = Field(default="coder:{state}", pattern=r"^[^{}]{0,30}\{state\}[^{}]{0,10}$")
+    """Name of the labels that show where a run stands (queued, running, needs-info, needs-human, pr-open, failed)."""
     max_comments: int = Field(default=200, ge=0)
     """Newest comments before the request that are read; older ones are withheld and counted."""
     max_people: int = Field(default=30, ge=1)

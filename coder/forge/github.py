@@ -1,8 +1,10 @@
 """GitHub: problems from issues, status comments, pull requests."""
 
+import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import get_args
 
 from typing_extensions import override
 
@@ -12,7 +14,7 @@ from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
 from coder.forge.github_problem import prompted, read_problem
 from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
-from coder.forge.protocol import Forge
+from coder.forge.protocol import CheckReport, Checks, FailedJob, Forge, StateLabel, state_after
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -29,7 +31,7 @@ class GitHubForge(GitHubConnection, Forge):
     @override
     def may_write(self, task: Task) -> bool:
         what = f"look up what {task.requested_by} may do in {task.repo.full_name}"
-        return self._do(task, what, lambda access: access.writes(task.requested_by))
+        return self.within(task, what, lambda access: access.writes(task.requested_by))
 
     @override
     def problem(self, task: Task) -> Problem:
@@ -42,12 +44,12 @@ class GitHubForge(GitHubConnection, Forge):
             moved = task.model_copy(update={"repo": access.ref})
             return read_problem(client, moved, self._settings, writes=access.writes, own_id=own_id)
 
-        return self._do(task, f"read {task.repo.full_name}#{task.number}", read)
+        return self.within(task, f"read {task.repo.full_name}#{task.number}", read)
 
     @override
     def base(self, task: Task) -> Base:
         what = f"find {task.base_ref or 'the default branch'} of {task.repo.full_name}"
-        return self._do(task, what, lambda access: access.base(task.base_ref))
+        return self.within(task, what, lambda access: access.base(task.base_ref))
 
     @override
     def remote(self, task: Task) -> Remote:
@@ -57,7 +59,7 @@ class GitHubForge(GitHubConnection, Forge):
     @override
     def acknowledge(self, task: Task) -> None:
         what = f"react to {task.repo.full_name}#{task.number}"
-        self._do(task, what, lambda access: access.react(task, "eyes"))
+        self.within(task, what, lambda access: access.react(task, "eyes"))
 
     @override
     def status(self, task: Task, body: str) -> None:
@@ -68,7 +70,7 @@ class GitHubForge(GitHubConnection, Forge):
         number, own_id = task.number, self._tokens.identity().id
         known = self._comments.get(task.run_id)
         what = f"write the status comment on {task.repo.full_name}#{number}"
-        self._comments[task.run_id] = self._do(
+        self._comments[task.run_id] = self.within(
             task, what, lambda access: access.status(number, marker, text, own_id=own_id, known=known)
         )
 
@@ -80,30 +82,86 @@ class GitHubForge(GitHubConnection, Forge):
                 branch=proposal.branch, commit_sha=commit_sha, draft=pull.draft, number=pull.number, url=pull.html_url
             )
 
-        return self._do(task, f"open a pull request for {proposal.branch!r} in {task.repo.full_name}", open_one)
+        return self.within(task, f"open a pull request for {proposal.branch!r} in {task.repo.full_name}", open_one)
 
     @override
     def finish(self, task: Task, result: RunResult) -> None:
         if task.number is None:
             return
         good = result.pull_request is not None and result.verdict.kind in {"proven", "passing"}
+        self.mark(task, state_after(result))
+        what = f"finish {task.repo.full_name}#{task.number}"
+        self.within(task, what, lambda access: access.react(task, "hooray" if good else "confused"))
+
+    @override
+    def mark(self, task: Task, state: StateLabel) -> None:
+        if task.number is None:
+            return
         number, settings = task.number, self._settings
-        label = settings.done_label if result.pull_request is not None else settings.failed_label
-
-        def tell(access: RepositoryAccess) -> None:
-            access.swap_labels(number, remove=settings.trigger_labels, add=label)
-            access.react(task, "hooray" if good else "confused")
-
-        self._do(task, f"finish {task.repo.full_name}#{number}", tell)
+        states = {settings.state_label.format(state=one) for one in get_args(StateLabel)}
+        off = frozenset(label.lower() for label in (*states, *settings.trigger_labels))
+        label = settings.state_label.format(state=state)
+        what = f"put the label {label!r} on {task.repo.full_name}#{number}"
+        self.within(task, what, lambda access: access.mark(number, label, instead_of=off))
 
     @override
     def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
         what = f"read what {followup.note.author} said to {task.repo.full_name}"
-        return self._do(task, what, lambda access: access.said().heard(followup, pull))
+        return self.within(task, what, lambda access: access.said().heard(followup, pull))
 
     @override
     def co_author(self, task: Task) -> str:
         if task.number is None:
             return ""
         what = f"find out who {task.requested_by} is"
-        return self._do(task, what, lambda access: access.co_author(task.requested_by))
+        return self.within(task, what, lambda access: access.co_author(task.requested_by))
+
+    @override
+    def unfit(self, task: Task) -> str | None:
+        if task.number is None:
+            return None
+        number, own_id = task.number, self._tokens.identity().id
+
+        def look(access: RepositoryAccess) -> str | None:
+            others = access.open_pulls(number, own_id=own_id)
+            return f"#{others[0]} is open for it already" if others else None
+
+        return self.within(task, f"look who works on {task.repo.full_name}#{number}", look)
+
+    @override
+    def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
+        own_id = self._tokens.identity().id
+        mark = hashlib.sha256(f"{task.run_id}\n{sorted(replies.items())}".encode()).hexdigest()[:16]
+        what = f"answer comments on {task.repo.full_name}#{pull}"
+        self.within(
+            task, what, lambda access: access.reply(pull, replies, f"<!-- coder:reply {mark} -->", own_id=own_id)
+        )
+
+    @override
+    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+        what = f"ask for reviews of {task.repo.full_name}#{pull}"
+        self.within(task, what, lambda access: access.request_reviews(pull, logins))
+
+    @property
+    @override
+    def checks(self) -> Checks:
+        return _GitHubChecks(self)
+
+
+class _GitHubChecks(Checks):
+    """The forge's checks: tokens, new names and errors are the forge's business."""
+
+    def __init__(self, forge: GitHubForge) -> None:
+        self._forge = forge
+
+    @override
+    def report(self, task: Task, commit_sha: str, check: CheckReport) -> None:
+        self._forge.within(task, "report a check", lambda access: access.checks().report(commit_sha, check))
+
+    @override
+    def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
+        return self._forge.within(task, "look for checks", lambda access: access.checks().missing(commit_sha, base_sha))
+
+    @override
+    def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:
+        return self._forge.within(task, "read failed checks", lambda access: access.checks().failures(commit_sha))

@@ -1,5 +1,6 @@
 """Who we are at GitHub: a personal token, or an App whose tokens are minted for one repository and last an hour."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import github
 
 from coder.errors import ConfigError, ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import API_VERSION, MEDIA_TYPE, SignedAuth, once, retry, translated
+from coder.forge.github_client import API_VERSION, MEDIA_TYPE, UNPROCESSABLE, SignedAuth, once, retry, translated
 from coder.types import JsonObject, RepoRef
+
+logger = logging.getLogger(__name__)
 
 JWT_LIFETIME_S = 540  # GitHub allows 600 and clocks differ
 JWT_BACKDATE_S = -60
@@ -143,19 +146,27 @@ class AppTokens:
         with translated(f"get an installation token for {repo.full_name}"):
             installation = int(self._get(f"/repos/{repo.full_name}/installation")["id"])
             # A token need not exist once only: after a lost answer another one is asked for, and the first one expires.
+            path = f"/app/installations/{installation}/access_tokens"
             data = once(
-                look=lambda: None,
-                write=lambda: self._post(
-                    f"/app/installations/{installation}/access_tokens",
-                    {"repositories": [repo.name], "permissions": self._settings.permissions},
-                ),
-                pause=self._sleep,
-                settings=self._settings,
+                look=lambda: None, write=lambda: self._narrowed(path, repo), pause=self._sleep, settings=self._settings
             )
             token, expires = str(data["token"]), datetime.fromisoformat(str(data["expires_at"]))
         if not token:
             raise ForgeError(f"GitHub gave an empty installation token for {repo.full_name}")
         return token, expires
+
+    def _narrowed(self, path: str, repo: RepoRef) -> JsonObject:
+        """A token for one repository; what the installation does not grant is done without."""
+        least = self._settings.permissions
+        try:
+            return self._post(
+                path, {"repositories": [repo.name], "permissions": {**least, **self._settings.more_permissions}}
+            )
+        except github.GithubException as exc:
+            if exc.status != UNPROCESSABLE or not self._settings.more_permissions:
+                raise
+        logger.info("the installation grants no checks", extra={"repo": repo.full_name})
+        return self._post(path, {"repositories": [repo.name], "permissions": least})
 
     def _get(self, path: str) -> JsonObject:
         _, data = self._integration.requester.requestJsonAndCheck("GET", path)

@@ -63,7 +63,7 @@ class GitHubConnection:
     ) -> None:
         self.close()
 
-    def _do(self, task: Task, what: str, action: Callable[[RepositoryAccess], T]) -> T:
+    def within(self, task: Task, what: str, action: Callable[[RepositoryAccess], T]) -> T:
         """`action`, and once more after a token that GitHub has withdrawn or a new name of the repository."""
         with translated(what):
             try:

@@ -1,13 +1,30 @@
 """A checkout on this machine in the place of a forge: the problem comes from a prompt or a file, the result is a branch."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_line
-from coder.forge.protocol import Forge
+from coder.forge.protocol import CheckReport, Checks, FailedJob, Forge, StateLabel
 from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
+
+
+class NoChecks(Checks):
+    """Nothing checks the commits of a checkout."""
+
+    @override
+    def report(self, task: Task, commit_sha: str, check: CheckReport) -> None:
+        """The verdict is printed."""
+
+    @override
+    def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
+        return False
+
+    @override
+    def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:
+        return ()
 
 
 class LocalForge(Forge):
@@ -70,3 +87,24 @@ class LocalForge(Forge):
     @override
     def co_author(self, task: Task) -> str:
         return ""
+
+    @override
+    def unfit(self, task: Task) -> str | None:
+        return None
+
+    @override
+    def mark(self, task: Task, state: StateLabel) -> None:
+        """There are no labels."""
+
+    @override
+    def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
+        """There are no reviews."""
+
+    @override
+    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+        """There is nobody else."""
+
+    @property
+    @override
+    def checks(self) -> Checks:
+        return NoChecks()

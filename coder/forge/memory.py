@@ -1,12 +1,13 @@
 """A forge in memory, for tests and rehearsals. Passes the same contract as the real one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_hidden, strip_line
-from coder.forge.protocol import Forge
+from coder.forge.protocol import CheckReport, Checks, FailedJob, Forge, StateLabel, state_after
 from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -34,6 +35,27 @@ class MemoryIssue:
     reactions: set[str] = field(default_factory=set)
 
 
+class MemoryChecks(Checks):
+    """Checks in memory, by commit. `started` and `failed` are for tests to set, `reports` to look at."""
+
+    def __init__(self) -> None:
+        self.reports: dict[str, CheckReport] = {}
+        self.started: set[str] = set()
+        self.failed: dict[str, tuple[FailedJob, ...]] = {}
+
+    @override
+    def report(self, task: Task, commit_sha: str, check: CheckReport) -> None:
+        self.reports[commit_sha] = check
+
+    @override
+    def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
+        return base_sha in self.started and commit_sha not in self.started
+
+    @override
+    def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:
+        return self.failed.get(commit_sha, ())
+
+
 class InMemoryForge(Forge):
     """Issues by number, branches by name, writers by login.
 
@@ -58,6 +80,11 @@ class InMemoryForge(Forge):
         self.proposals: dict[int, Proposal] = {}
         self.results: dict[str, RunResult] = {}
         self.failure: str | None = None
+        self.in_the_way: str | None = None
+        """What `unfit` says."""
+        self.replies: dict[int, str] = {}
+        self.reviewers: set[str] = set()
+        self._checks = MemoryChecks()
         self._default_branch = default_branch
         self._remote = remote or Remote(url="https://forge.invalid/repository.git")
 
@@ -153,8 +180,7 @@ class InMemoryForge(Forge):
             issue = self._issue(task)
             good = result.pull_request is not None and result.verdict.kind in {"proven", "passing"}
             issue.reactions.add("hooray" if good else "confused")
-            issue.labels.discard("coder")
-            issue.labels.add("coder:pr-open" if result.pull_request is not None else "coder:failed")
+            self.mark(task, state_after(result))
 
     @override
     def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
@@ -166,6 +192,34 @@ class InMemoryForge(Forge):
     def co_author(self, task: Task) -> str:
         self._fail()
         return f"{task.requested_by} <{task.requested_by}@users.forge.invalid>" if task.number is not None else ""
+
+    @override
+    def unfit(self, task: Task) -> str | None:
+        self._fail()
+        return self.in_the_way
+
+    @override
+    def mark(self, task: Task, state: StateLabel) -> None:
+        self._fail()
+        if task.number is not None:
+            labels = self._issue(task).labels
+            labels -= {label for label in labels if label == "coder" or label.startswith("coder:")}
+            labels.add(f"coder:{state}")
+
+    @override
+    def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
+        self._fail()
+        self.replies |= replies
+
+    @override
+    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+        self._fail()
+        self.reviewers |= set(logins) & self.writers
+
+    @property
+    @override
+    def checks(self) -> MemoryChecks:
+        return self._checks
 
     def _heard(self, note: Note) -> Note:
         return note.model_copy(update={"body": strip_hidden(note.body).text, "trusted": note.author in self.writers})

@@ -1,9 +1,59 @@
 """The seam to where problems come from and pull requests go."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, RunResult, Task
 from coder.types import Remote as Remote
+
+StateLabel = Literal["queued", "running", "needs-info", "needs-human", "pr-open", "failed"]
+"""Where a run stands, as a label on its issue; at most one of them is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A remark on a line of the change."""
+
+    path: str
+    line: int
+    message: str
+    level: Literal["notice", "warning", "failure"] = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What our verification found, as a check of the commit."""
+
+    conclusion: Literal["success", "neutral", "failure"]
+    title: str
+    summary: str
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A check of somebody else's that failed; `log` is its end, or what it said of itself."""
+
+    name: str
+    log: str
+    url: str = ""
+
+
+class Checks(Protocol):
+    """Checks of commits. Every method raises `ForgeError` as those of `Forge` do."""
+
+    def report(self, task: Task, commit_sha: str, check: CheckReport) -> None:
+        """Say on the commit what our verification found; once, however often it is said."""
+        ...
+
+    def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
+        """Whether no check of others began on the commit although there are some on base; waits some seconds for them."""
+        ...
+
+    def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:
+        """The checks of others that failed on the commit."""
+        ...
 
 
 class Forge(Protocol):
@@ -54,3 +104,31 @@ class Forge(Protocol):
     def co_author(self, task: Task) -> str:
         """`NAME <ADDRESS>` of the person who asked, for a commit's trailer; empty when the forge knows of none."""
         ...
+
+    def unfit(self, task: Task) -> str | None:
+        """Why nobody should begin work on it now, as a clause: somebody's open pull request does; None when nothing is in the way."""
+        ...
+
+    def mark(self, task: Task, state: StateLabel) -> None:
+        """Show by a label where the run stands; the others of its kind, and those that start runs, come off."""
+        ...
+
+    def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
+        """Answer comments on lines of the pull request `pull`, by their ids; once each for the task's run and text."""
+        ...
+
+    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+        """Ask people to review the pull request; who may not is left out."""
+        ...
+
+    @property
+    def checks(self) -> Checks:
+        """Checks of commits."""
+        ...
+
+
+def state_after(result: RunResult) -> StateLabel:
+    """The label that says how a run ended, or what it waits for."""
+    if result.outcome.kind == "asked":
+        return "needs-info"
+    return "pr-open" if result.pull_request is not None else "failed"

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -76,6 +77,9 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         body = self._read_body()
         path = self.server.state.canonical(parts.path)
+        if (log := self._log(path)) is not None:
+            self._raw(200, {"Content-Type": "text/plain"}, log)
+            return
         is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
         if not is_git:
             self._check(path, parts.query, body)
@@ -125,6 +129,8 @@ class Handler(BaseHTTPRequestHandler):
             if path != "/graphql":
                 state.complaints += state.rules.answer(self.command, path, status, result)
         headers: dict[str, str] = {}
+        if status == HTTPStatus.FOUND:
+            result, headers = None, {"Location": str(result)}
         if isinstance(result, list):
             result, headers = self._page(path, call.query, result)
         if drop:
@@ -142,6 +148,16 @@ class Handler(BaseHTTPRequestHandler):
                 state.complaints += state.rules.request(self.command, path, asked, dict(self.headers.items()), sent)
             elif not self.headers.get("User-Agent"):
                 state.complaints.append(f"no user agent: {path}")
+
+    def _log(self, path: str) -> bytes | None:
+        """What a signed address of a log holds."""
+        match = re.fullmatch(r"/signed-logs/(\d+)/(\d+)", path)
+        if match is None:
+            return None
+        if self.headers.get("Authorization"):
+            self.server.state.complaints.append("a token was sent to the store of logs")
+        repos = self.server.state.repos.values()
+        return next((one.logs[int(match[2])] for one in repos if one.id == int(match[1])), b"")
 
     def _page(self, path: str, query: dict[str, str], items: list[Any]) -> tuple[list[Any], dict[str, str]]:
         size = min(int(query.get("per_page", 30)), 100)

@@ -9,8 +9,18 @@ from urllib.parse import unquote
 import jwt
 
 from tests.servers.github_call import Answer, Call, Refusal
+from tests.servers.github_check_routes import (
+    create_check_run,
+    create_status,
+    get_job_log,
+    list_check_runs,
+    list_statuses,
+    list_suites,
+    update_check_run,
+)
 from tests.servers.github_git import git
 from tests.servers.github_graphql import graphql
+from tests.servers.github_review_routes import list_review_comments, reply_to_comment, request_reviewers
 from tests.servers.github_state import (
     Comment,
     Issue,
@@ -77,6 +87,9 @@ def create_installation_token(call: Call) -> Answer:
         raise Refusal(404, "Not Found")
     if not set(names) <= set(owned):
         raise Refusal(422, "There is at least one repository that does not exist or is not accessible")
+    asked = set(call.body.get("permissions") or {})
+    if call.state.granted is not None and not asked <= call.state.granted:
+        raise Refusal(422, "The permissions requested are not granted to this installation.")
     value = "ghs_" + secrets.token_hex(18)
     expires = datetime.now(UTC) + timedelta(seconds=call.state.token_lifetime_s)
     permissions = dict(call.body.get("permissions") or {}) | {"metadata": "read"}
@@ -294,6 +307,16 @@ ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("DELETE", REPO + r"/issues/(?P<number>\d+)/labels/(?P<label>[^/]+)", remove_label),
     ("GET", REPO + r"/git/ref/heads/(?P<branch>.+)", get_ref),
     ("GET", REPO + r"/commits/(?P<sha>[^/]+)", get_commit),
+    ("GET", REPO + r"/commits/(?P<sha>[^/]+)/check-runs", list_check_runs),
+    ("GET", REPO + r"/commits/(?P<sha>[^/]+)/check-suites", list_suites),
+    ("GET", REPO + r"/commits/(?P<sha>[^/]+)/statuses", list_statuses),
+    ("POST", REPO + r"/check-runs", create_check_run),
+    ("PATCH", REPO + r"/check-runs/(?P<id>\d+)", update_check_run),
+    ("POST", REPO + r"/statuses/(?P<sha>[^/]+)", create_status),
+    ("GET", REPO + r"/actions/jobs/(?P<id>\d+)/logs", get_job_log),
+    ("GET", REPO + r"/pulls/(?P<number>\d+)/comments", list_review_comments),
+    ("POST", REPO + r"/pulls/(?P<number>\d+)/comments/(?P<id>\d+)/replies", reply_to_comment),
+    ("POST", REPO + r"/pulls/(?P<number>\d+)/requested_reviewers", request_reviewers),
     ("GET", REPO + r"/pulls", list_pulls),
     ("POST", REPO + r"/pulls", create_pull),
     ("GET", REPO + r"/pulls/(?P<number>\d+)", get_pull),

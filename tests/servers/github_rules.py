@@ -32,7 +32,7 @@ class Rules:
         """The route that a request is for, as the description names it."""
         found = [route for route in self._routes if re.fullmatch(_pattern(route), f"{method} {path}")]
         # `/users/{x}` and the like give way to what is literal.
-        return min(found, key=lambda route: route.count("{"), default=None)
+        return min(found, key=lambda route: (route.count("{"), -len(route)), default=None)
 
     def request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Any
@@ -61,6 +61,8 @@ class Rules:
         kind = self._routes[route]["answers"].get(str(status))
         if kind is None:
             return [f"{route}: no answer {status} is described"]
+        if kind == "none":
+            return []
         return [f"{route} answered {text}" for text in self.faults(kind, result, "$")]
 
     def fits(self, kind: str, value: Any) -> bool:

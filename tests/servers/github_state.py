@@ -65,6 +65,41 @@ class Issue:
     last_edited_at: str | None = None
     renamed: list[tuple[str, str]] = field(default_factory=list)
     """Time and previous title."""
+    references: list[int] = field(default_factory=list)
+    """Pull requests that would close it."""
+
+
+@dataclass
+class ReviewComment:
+    id: int
+    user: User
+    path: str
+    body: str
+    created_at: str
+    review_id: int
+    line: int | None = None
+    in_reply_to: int | None = None
+
+
+@dataclass
+class CheckRun:
+    id: int
+    name: str
+    head_sha: str
+    app: str
+    status: str = "queued"
+    conclusion: str | None = None
+    output: Json = field(default_factory=dict)
+
+
+@dataclass
+class Status:
+    id: int
+    sha: str
+    state: str
+    description: str | None
+    context: str
+    creator: User
 
 
 @dataclass
@@ -78,6 +113,8 @@ class Pull:
     base: str
     draft: bool
     state: str = "open"
+    review_comments: list[ReviewComment] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -93,6 +130,13 @@ class Repo:
     issues: dict[int, Issue] = field(default_factory=dict)
     pulls: dict[int, Pull] = field(default_factory=dict)
     installation: int | None = None
+    checks: list[CheckRun] = field(default_factory=list)
+    suites: dict[str, list[str]] = field(default_factory=dict)
+    """Commit to the Apps that began to check it."""
+    statuses: list[Status] = field(default_factory=list)
+    """Newest first."""
+    logs: dict[int, bytes] = field(default_factory=dict)
+    """Job to its log."""
 
     @property
     def full_name(self) -> str:
@@ -136,6 +180,8 @@ class State:
     app_slug: str = "coder-app"
     app_public_key: str | None = None
     token_lifetime_s: int = 3600
+    granted: frozenset[str] | None = None
+    """Permissions that the installation has; None is all."""
     url: str = ""
     rules: Rules = field(default_factory=Rules)
     lock: threading.RLock = field(default_factory=threading.RLock)

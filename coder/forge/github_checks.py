@@ -1,0 +1,194 @@
+"""Checks of a commit at GitHub: ours as a check run or a status, and what other people's said."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import github
+import requests
+
+from coder.errors import ForgeError
+from coder.forge.config import GitHubSettings
+from coder.forge.github_client import NOT_FOUND, once, status_of
+from coder.forge.protocol import CheckReport, FailedJob
+from coder.types import JsonObject, RepoRef
+
+MAX_SUMMARY = 65_535
+MAX_ANNOTATIONS = 50  # for one call: https://docs.github.com/rest/checks/runs
+MAX_DESCRIPTION = 140
+MAX_LOG_BYTES = 20_000_000
+MAX_LOG_CHARS = 200_000
+MAX_JOBS = 5
+LOOKS = 4
+BETWEEN_LOOKS_S = 5.0
+"""GitHub starts checks within seconds of a push, or never."""
+CONTEXT = "coder / verification"
+_BAD = frozenset({"failure", "timed_out", "action_required", "startup_failure"})
+_STATES = {"success": "success", "neutral": "success", "failure": "failure"}
+_STAMP = re.compile(r"(?m)^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class CommitChecks:
+    """The checks of one repository's commits. PyGithub's failures pass through."""
+
+    def __init__(
+        self, client: github.Github, ref: RepoRef, settings: GitHubSettings, *, pause: Callable[[float], None]
+    ) -> None:
+        self._client, self._settings, self._pause = client, settings, pause
+        self._root = f"/repos/{ref.full_name}"
+
+    def report(self, commit_sha: str, check: CheckReport) -> None:
+        """Say what our verification found: a check run for an App, a commit status for a token."""
+        if self._settings.app_id is None:
+            self._status(commit_sha, check)
+            return
+        found = self._ours(commit_sha)
+        output: JsonObject = {
+            "title": check.title[:200],
+            "summary": check.summary[:MAX_SUMMARY],
+            "annotations": [
+                {
+                    "path": one.path,
+                    "start_line": one.line,
+                    "end_line": one.line,
+                    "annotation_level": one.level,
+                    "message": one.message[:2_000],
+                }
+                for one in check.annotations[:MAX_ANNOTATIONS]
+            ],
+        }
+        done = {"status": "completed", "conclusion": check.conclusion, "output": output}
+        if found is not None:
+            if (found.get("conclusion"), (found.get("output") or {}).get("summary")) != (
+                check.conclusion,
+                output["summary"],
+            ):
+                self._ask("PATCH", f"{self._root}/check-runs/{int(found['id'])}", done)
+            return
+        once(
+            look=lambda: self._ours(commit_sha),
+            write=lambda: self._ask(
+                "POST", f"{self._root}/check-runs", {"name": CONTEXT, "head_sha": commit_sha, **done}
+            ),
+            pause=self._pause,
+            settings=self._settings,
+        )
+
+    def _status(self, commit_sha: str, check: CheckReport) -> None:
+        body = {"state": _STATES[check.conclusion], "context": CONTEXT, "description": check.title[:MAX_DESCRIPTION]}
+
+        def look() -> JsonObject | None:
+            listed: Any = self._ask("GET", f"{self._root}/commits/{commit_sha}/statuses")
+            newest = next((one for one in listed if one["context"] == CONTEXT), None)
+            return (
+                newest
+                if newest and (newest["state"], newest["description"]) == (body["state"], body["description"])
+                else None
+            )
+
+        once(
+            look=look,
+            write=lambda: self._ask("POST", f"{self._root}/statuses/{commit_sha}", body),
+            pause=self._pause,
+            settings=self._settings,
+        )
+
+    def _ours(self, commit_sha: str) -> JsonObject | None:
+        path = f"{self._root}/commits/{commit_sha}/check-runs"
+        found = self._ask("GET", path, query={"check_name": CONTEXT, "filter": "latest"})["check_runs"]
+        mine = [one for one in found if (one.get("app") or {}).get("id") == self._settings.app_id]
+        return dict(mine[0]) if mine else None
+
+    def missing(self, commit_sha: str, base_sha: str) -> bool:
+        """Whether no other App began to check the commit, though some checked base; they may take a while."""
+        if not self._suites(base_sha):
+            return False
+        for _ in range(LOOKS):
+            if self._suites(commit_sha):
+                return False
+            self._pause(BETWEEN_LOOKS_S)
+        return True
+
+    def _suites(self, commit_sha: str) -> int:
+        found = self._ask("GET", f"{self._root}/commits/{commit_sha}/check-suites")["check_suites"]
+        return len([one for one in found if (one.get("app") or {}).get("id") != self._settings.app_id])
+
+    def failures(self, commit_sha: str) -> tuple[FailedJob, ...]:
+        """The failed checks of a commit, ours left out, with the ends of their logs."""
+        path = f"{self._root}/commits/{commit_sha}/check-runs"
+        found = self._ask("GET", path, query={"status": "completed", "filter": "latest", "per_page": "100"})[
+            "check_runs"
+        ]
+        bad = [one for one in found if one["conclusion"] in _BAD and one["name"] != CONTEXT]
+        return tuple(self._failed(one) for one in bad[:MAX_JOBS])
+
+    def _failed(self, run: JsonObject) -> FailedJob:
+        output = run.get("output") or {}
+        text = "\n".join(filter(None, (output.get("title"), output.get("summary"), output.get("text"))))
+        app = (run.get("app") or {}).get("slug")
+        log = self._log(int(run["id"])) if app == "github-actions" else ""
+        return FailedJob(name=str(run["name"]), log=log or text[:MAX_LOG_CHARS], url=str(run.get("html_url") or ""))
+
+    def _log(self, job: int) -> str:
+        """The log of a job of GitHub's own runners; empty when it is gone (they are kept for some days) or not for us."""
+        try:
+            self._ask("GET", f"{self._root}/actions/jobs/{job}/logs")
+        except github.GithubException as exc:
+            headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
+            if "location" in headers:
+                return _readable(self._download(headers["location"]))
+            if status_of(exc) in {NOT_FOUND, 403, 410}:
+                return ""
+            raise
+        return ""
+
+    def _download(self, url: str) -> bytes:
+        """What a signed address holds, without our credential, up to a limit."""
+        plain = url.startswith("http://")
+        if plain and not any(url.startswith(f"http://{host}/") for host in self._settings.http_hosts):
+            raise ForgeError("GitHub keeps a log where it is not protected on its way")
+        verify = self._settings.ca_bundle or True
+        data = bytearray()
+        with requests.get(
+            url, stream=True, timeout=self._settings.timeout_s, verify=verify, allow_redirects=False
+        ) as response:
+            response.raise_for_status()
+            for chunk in response.iter_content(65_536):
+                data += chunk
+                if len(data) > MAX_LOG_BYTES:
+                    break
+        return bytes(data)
+
+    def _ask(
+        self, method: str, path: str, body: JsonObject | None = None, *, query: dict[str, str] | None = None
+    ) -> Any:
+        _, data = self._client.requester.requestJsonAndCheck(method, path, parameters=query, input=body)
+        return data
+
+
+def _readable(data: bytes) -> str:
+    """A log as text: out of its archive, without time stamps and colours, its end kept."""
+    if data[:2] == b"PK":
+        data = _unzipped(data)
+    text = _COLOUR.sub("", data[-4 * MAX_LOG_CHARS :].decode("utf-8", "replace"))
+    return _STAMP.sub("", text)[-MAX_LOG_CHARS:]
+
+
+def _unzipped(data: bytes) -> bytes:
+    """The files of an archive one after the other, as far as they are no bomb."""
+    parts, left = [], MAX_LOG_BYTES
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for info in archive.infolist()[:1_000]:
+                with archive.open(info) as member:
+                    part = member.read(left)
+                parts.append(part)
+                left -= len(part)
+                if left <= 0:
+                    break
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as exc:
+        raise ForgeError(f"the archive of a log cannot be read: {exc}") from exc
+    return b"\n".join(parts)
