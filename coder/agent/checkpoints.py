@@ -16,12 +16,12 @@ class Checkpoints:
 
     def take(self, step: int) -> Checkpoint | None:
         """The workspace as it stands, if it changed since the last time."""
-        tree = self._sandbox.checkpoint()
-        if tree == self._tree:
+        snapshot = self._sandbox.snapshot(self._tree)
+        if snapshot is None:
             return None
-        self._tree = tree
-        blob = self._journal.put_blob(self._sandbox.diff().encode("utf-8", "surrogateescape"))
-        return Checkpoint(step=step, tree_sha=tree, diff_blob=blob)
+        self._tree = snapshot.tree_sha
+        blob = self._journal.put_blob(snapshot.diff.encode("utf-8", "surrogateescape"))
+        return Checkpoint(step=step, tree_sha=snapshot.tree_sha, diff_blob=blob)
 
     def back_to(self, checkpoint: Checkpoint | None) -> Checkpoint:
         """Set the workspace back (None: to how it was at the start); what it is now."""

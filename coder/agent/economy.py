@@ -9,11 +9,11 @@ from coder.model.profile import ModelProfile, Prices
 from coder.trace.events import Answered, Event, Reduced, Summarised, Told, ToolFinished
 from coder.trace.fold import chars
 
-KEEP_STEPS = 12
+KEEP_STEPS = 6
 """Steps that stay whole."""
 HORIZON_STEPS = 40
 """Steps that are assumed to come: nobody knows, and most runs that came so far go on for about that long."""
-MARGIN = 8.0
+MARGIN = 15.5
 """How many times the saving must exceed the price: a summary also costs attention, so it is not written for pennies."""
 SUMMARY_TOKENS = 1_000
 _REFERENCE = Prices(input=0.60, cached_input=0.15, output=2.50)

@@ -20,10 +20,18 @@ class _Part:
 
 
 def opening(
-    problem: Problem, base: Base, prepared: Prepared, *, code_map: str, guides: Mapping[str, str], nonce: str
+    problem: Problem,
+    base: Base,
+    prepared: Prepared,
+    *,
+    code_map: str,
+    guides: Mapping[str, str],
+    nonce: str,
+    may_ask: bool = False,
 ) -> tuple[Message, ...]:
     """System prompt and first message. `guides` are instruction files of the base commit, by path.
 
+    `may_ask`: there is a tool by which people can be asked.
     `nonce` makes the fences around other people's text unguessable to them.
     """
     text = render(
@@ -41,7 +49,8 @@ def opening(
         setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
         map=_fenced(code_map, nonce) or "(no map of this repository could be made)",
     )
-    return (Message(role="system", content=render("system", nonce=nonce)), Message(role="user", content=text))
+    system = render("system", nonce=nonce, may_ask=may_ask)
+    return (Message(role="system", content=system), Message(role="user", content=text))
 
 
 def guide_paths(paths: Sequence[str]) -> list[str]:
