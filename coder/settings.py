@@ -202,6 +202,9 @@ def _machine_defaults(settings: Settings) -> Settings:
     changes: dict[str, Any] = {}
     if sandbox.docker_host is None and (host := os.environ.get("DOCKER_HOST")):
         changes["docker_host"] = host
+        if sandbox.docker_certs is None and os.environ.get("DOCKER_TLS_VERIFY"):
+            # As Docker's own client does: it is set together with the address.
+            changes["docker_certs"] = os.environ.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
     if sandbox.ca_bundle is None and bundle and Path(bundle).is_file():
         changes["ca_bundle"] = bundle
     if sandbox.proxy == ProxySettings():

@@ -27,6 +27,8 @@ class SandboxSettings(Value):
     """Names this installation in container labels, so that two on one engine do not sweep each other."""
     docker_host: str | None = None
     """Address of the engine (`unix://…`, `tcp://…`, `ssh://…`); None is the local socket."""
+    docker_certs: str | None = None
+    """Folder with `ca.pem`, `cert.pem` and `key.pem` for an engine at `tcp://…`; None is no TLS."""
     runtime: str | None = None
     """Container runtime, for instance `runsc` (gVisor); None is the engine's default."""
     base_image: str | None = None

@@ -18,7 +18,7 @@ from typing_extensions import override
 from coder.errors import EngineUnavailableError, SandboxError
 from coder.sandbox import docker_container, images, runner, servers
 from coder.sandbox.config import SandboxSettings
-from coder.sandbox.docker_engine import connected, engine_errors
+from coder.sandbox.docker_engine import Engine, connected, engine_errors
 from coder.sandbox.docker_images import ImageBuilder
 from coder.sandbox.docker_sidecar import Sidecar, argv_of, await_ready
 from coder.sandbox.docker_stream import AttachedStream
@@ -73,7 +73,7 @@ class DockerSandboxProvider(SandboxProvider):
         self._lock = threading.Lock()
         # Two builds of one image at once would do the same work twice.
         self._building = threading.Lock()
-        self._api: docker.APIClient | None = None
+        self._api: Engine | None = None
 
     @property
     def catalogue(self) -> images.Catalogue:
@@ -202,8 +202,11 @@ class DockerSandboxProvider(SandboxProvider):
 
     def _engine(self) -> docker.APIClient:
         with self._lock:
+            if self._api is not None and not self._api.usable:
+                self._api.close()
+                self._api = None
             if self._api is None:
-                self._api = connected(self._settings.docker_host)
+                self._api = connected(self._settings)
             return self._api
 
     def _started(self, image: Image, labels: Mapping[str, str], phase: docker_container.Phase) -> DockerSandbox:

@@ -54,7 +54,7 @@ class ImageShelf:
     def __init__(self, settings: SandboxSettings, folder: Path) -> None:
         self._settings = settings
         self._catalogue = images.catalogue(folder, settings.base_image)
-        self._api = connected(settings.docker_host)
+        self._api = connected(settings)
 
     def __enter__(self) -> Self:
         return self
