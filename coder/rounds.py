@@ -22,7 +22,7 @@ from coder.trace.events import Opened, PatchTaken, ProblemRead, Solved, Told, Ve
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
 from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
-from coder.types import Base, Evidence, Message, Task, Verdict
+from coder.types import Base, Evidence, Followup, Message, Task, Verdict
 from coder.verify.verifier import CellVerifier
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Rounds:
         if (solved := self._state.solved) is not None:
             outcome = solved.outcome
         else:
-            limits = limits_now(self._task, self._journal.entries)
+            limits = limits_now(at_effort(self._task, model.profile), self._journal.entries)
             agent = Agent(model=model, toolbox=toolbox, sandbox=sandbox, journal=self._journal, limits=limits)
             outcome = agent.solve()
         if outcome.kind in {"asked", "stopped"}:
@@ -114,7 +114,7 @@ class Rounds:
         if state.followup is None or state.opened is None or state.told:
             return
         editable = may_edit(self._task, state.segments)
-        message = followup_message(state.followup, state.opened, state.reopened, may_edit=editable)
+        message = followup_message(with_blame(state), state.opened, state.reopened, may_edit=editable)
         step = last_turn(self._journal.events).step
         self._journal.append(Told(step=step, reason="followup", followup=state.followup.id, message=message))
 
@@ -144,7 +144,15 @@ class Rounds:
             code_map = ""
         guides = guide_paths(tuple(self._ground.repository.files(base.sha)))
         texts = {path: self._ground.repository.read(base.sha, path).decode("utf-8", "replace") for path in guides}
-        messages = opening(problem, base, state.prepared, code_map=code_map, guides=texts, nonce=secrets.token_hex(8))
+        messages = opening(
+            problem,
+            base,
+            state.prepared,
+            code_map=code_map,
+            guides=texts,
+            nonce=secrets.token_hex(8),
+            may_ask=self._services.answerable,
+        )
         if self._task.mode == "fix":
             return messages
         *before, last = messages
@@ -200,7 +208,8 @@ class Rounds:
         """Tell the model what the tests and the reviewer object to; False when the verdict stands."""
         state = self._state
         last, verdict = state.rounds[-1], state.rounds[-1].verified.verdict
-        left = self._policy.max_rounds - len(state.rounds)
+        profile = self._services.model(self._task.model).profile
+        left = (profile.max_rounds or self._policy.max_rounds) - len(state.rounds)
         handed_in = state.solved is not None and state.solved.outcome.kind == "submitted"
         objected = bool(objections(last.reviewed))
         if not (verdict.objections or objected) or not handed_in or left < 1:
@@ -224,6 +233,13 @@ def _no_change(solved: Solved | None) -> Verdict:
     return Verdict(kind="no_change", reasons=("the change is empty", *words))
 
 
+def at_effort(task: Task, profile: ModelProfile) -> Task:
+    """`task` with no more steps than the profile gives at its effort."""
+    limits = task.limits
+    steps = min(limits.max_steps, profile.max_steps or limits.max_steps)
+    return task.model_copy(update={"limits": limits.model_copy(update={"max_steps": steps})})
+
+
 def base_of(state: RunState) -> Base:
     """The commit that the run works from; read before anything else is done."""
     return problem_of(state).base
@@ -234,3 +250,14 @@ def problem_of(state: RunState) -> ProblemRead:
     if state.problem is None:
         raise JournalError("the journal goes on without having read its problem")
     return state.problem
+
+
+def with_blame(state: RunState) -> Followup:
+    """The follow-up that opened the run again; of a red check with what was found out about it."""
+    followup, found = state.followup, state.attributed
+    if followup is None:
+        raise JournalError("nobody added anything to this run")
+    if found is None:
+        return followup
+    body = "\n".join([followup.note.body, "", "Run again by us:", *found.lines, "", "Of the log:", found.log])
+    return followup.model_copy(update={"note": followup.note.model_copy(update={"body": body})})

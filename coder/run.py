@@ -6,23 +6,19 @@ opens the same journal again: one conversation, one branch (docs/decisions/0008)
 """
 
 import logging
-from dataclasses import replace
 
 from coder import __version__
+from coder.blame import BLAME_WORDS, blamed, tell_blame
 from coder.delivery import Delivery, Moved, on_behalf, politely
-from coder.errors import CoderError, ForgeError, InputError, JournalError, PermissionDeniedError, WorkspaceError
+from coder.errors import CoderError, ForgeError, InputError, PermissionDeniedError, WorkspaceError
+from coder.preparation import Preparation
 from coder.publish.status import status_body
-from coder.repo_config import RepoConfig, repo_config
 from coder.rounds import Rounds
-from coder.sandbox.protocol import Image
 from coder.segment import Segment
 from coder.services import Ground, Services
-from coder.trace.events import Answered, Continued, Entry, Finished, Prepared, ProblemRead, Resumed, RunStarted
+from coder.trace.events import Answered, Continued, Entry, Finished, Resumed, RunStarted
 from coder.trace.state import RunState, limits_now, spent, state_of
-from coder.types import Base, Followup, Outcome, PullRequest, RunResult, Task, Verdict
-from coder.verify.commands import test_command
-from coder.workspace.contents import Contents
-from coder.workspace.repository import Repository
+from coder.types import Followup, Outcome, PullRequest, RunResult, Task, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +51,7 @@ class _Run:
     """One run in one process: the stations of the line, in order."""
 
     def __init__(self, task: Task, services: Services) -> None:
-        self._task, self._services, self._policy = task, services, services.policy
+        self._task, self._services = task, services
         listeners = (*services.listeners, self._report)
         self._journal = services.journals.open(task.run_id, redact=services.redact, listeners=listeners)
 
@@ -91,7 +87,8 @@ class _Run:
             self._journal.append(RunStarted(task=self._task, version=__version__))
         if followup is not None:
             self._journal.append(Continued(followup=followup))
-        refusal = self._read()
+        before = Preparation(self._task, self._services, self._journal, show=self._show)
+        refusal = before.read()
         if refusal is not None:
             return self._finish(refusal, Outcome(kind="failed", reason=refusal.reasons[0]), None)
         with politely(self._task):
@@ -103,19 +100,25 @@ class _Run:
             self._services.forge.mark(self._task, "running")
         if (ended := self._ended()) is not None:
             return self._pause(ended)
-        return self._work(self._prepare())
+        ground = before.prepare()
+        # What the repository says of itself narrows what this run may do.
+        self._task, self._services = before.task, before.services
+        return self._work(ground)
 
     def _work(self, ground: Ground) -> RunResult:
         """Rounds of work and proof, and the way out; once more when others pushed to the branch meanwhile."""
         task, services, journal = self._task, self._services, self._journal
-        segment = Segment(task, services, journal, ground, policy=self._policy)
+        policy = services.policy
+        segment = Segment(task, services, journal, ground, policy=policy)
         segment.begin()
+        if (blame := self._blame(ground)) is not None:
+            return blame
         for _ in range(MAX_MEETINGS):
             Rounds(task, services, journal, ground, show=self._show).prove()
             if (ended := self._ended()) is not None:
                 return self._pause(ended)
             best = self._state.best
-            delivery = Delivery(task, services, journal, ground, policy=self._policy, show=self._show)
+            delivery = Delivery(task, services, journal, ground, policy=policy, show=self._show)
             published = delivery.publish(best)
             if not isinstance(published, Moved):
                 verdict = best.verified.verdict
@@ -129,13 +132,30 @@ class _Run:
 
     def _in_the_way(self) -> str | None:
         """Why it would be impolite to begin, asked before the first work is done."""
-        if self._task.force or self._state.prepared is not None:
+        state = self._state
+        if self._task.force or state.prepared is not None or state.followup is not None:
             return None
         try:
             return self._services.forge.unfit(self._task)
         except ForgeError as exc:
             logger.warning("cannot look who else works on it", extra={"run": self._task.run_id, "why": str(exc)})
             return None
+
+    def _blame(self, ground: Ground) -> RunResult | None:
+        """Of a red check, whose fault it is: only what our change caused is mended, the rest is told with what was seen."""
+        state = self._state
+        if state.followup is None or state.followup.kind != "check_failure" or state.reopened is None:
+            return None
+        if state.attributed is None and state.reopened.head_sha is not None:
+            self._show("running what failed on base and head")
+            self._journal.append(blamed(self._task, self._services, ground, state))
+        found = self._state.attributed
+        if found is None or found.kind == "caused":
+            return None
+        with politely(self._task):
+            tell_blame(self._task, self._services, state, found)
+        verdict = Verdict(kind="no_change", reasons=(BLAME_WORDS[found.kind], *found.lines[:5]))
+        return self._finish(verdict, Outcome(kind="failed", reason=BLAME_WORDS[found.kind]), state.pull_request)
 
     def _ended(self) -> Outcome | None:
         """How the segment ended before there was anything to prove: it waits for a person, or was stopped by one."""
@@ -167,86 +187,6 @@ class _Run:
             self._show(f"stopped: {exc}" if mistake else f"stopped by an error of ours or of a service: {exc}")
         except CoderError:
             logger.warning("cannot report a failed run", extra={"run": self._task.run_id}, exc_info=True)
-
-    # --- read -------------------------------------------------------------------------------------------------------
-
-    def _read(self) -> Verdict | None:
-        """Read the problem and the base commit; a refusal when the person who asked may not."""
-        forge, task = self._services.forge, self._task
-        if self._state.problem is not None:
-            return None
-        if not forge.may_write(task):
-            reason = f"{task.requested_by} has no write permission to {task.repo.full_name}"
-            return Verdict(kind="refused", reasons=(reason,))
-        remote = forge.remote(task)
-        read = ProblemRead(
-            problem=forge.problem(task), base=self._named_base(), remote_url=remote.url, remote_is_local=remote.local
-        )
-        self._journal.append(read)
-        self._show("preparing the environment")
-        return None
-
-    def _named_base(self) -> Base:
-        """The commit to work from: the task's, else of the branch that `.coder.yml` of the default branch names."""
-        forge, task = self._services.forge, self._task
-        base = forge.base(task)
-        if task.base_ref is not None:
-            return base
-        try:
-            named = repo_config(Contents(self._fetched(base), base.sha)).base
-        except InputError:  # told in `_prepare`, when somebody can be told
-            named = None
-        return base if named is None else forge.base(task.model_copy(update={"base_ref": named}))
-
-    def _fetched(self, base: Base) -> Repository:
-        services = self._services
-        services.progress(f"fetching {base.sha[:12]}")
-        return services.workspace.fetch(services.forge.remote(self._task), self._task.repo, base.sha)
-
-    # --- prepare ----------------------------------------------------------------------------------------------------
-
-    def _prepare(self) -> Ground:
-        """Fetch the base commit, heed its `.coder.yml`, see to its image, find its tests."""
-        base = self._journalled_problem().base
-        repository = self._fetched(base)
-        files = Contents(repository, base.sha)
-        config = repo_config(files)
-        self._narrow(config)
-        services, policy = self._services, self._policy
-        pack = repository.pack(base.sha, depth=policy.history)
-        image = services.sandboxes.image_for(
-            files, pack=pack, setup=policy.setup, progress=services.progress, wants=config.wants
-        )
-        tests = test_command(files, files.__getitem__, override=policy.test_command)
-        prepared = Prepared(
-            image=image.reference,
-            image_digest=image.digest,
-            setup_ok=image.setup_ok,
-            setup_log=image.setup_log[-20_000:],
-            test_command=tests.shown if tests else None,
-        )
-        if self._state.prepared is None or (image.setup_ok and not self._state.prepared.setup_ok):
-            self._journal.append(prepared)
-        self._check_setup(image)
-        return Ground(repository, pack, image, tests, config)
-
-    def _narrow(self, config: RepoConfig) -> None:
-        """Take on what the repository says of itself; it only narrows what the operator allows."""
-        limits = config.limits.within(self._task.limits)
-        self._task = self._task.model_copy(update={"limits": limits})
-        self._policy = config.policy(self._policy)
-        self._services = replace(self._services, policy=self._policy)
-
-    def _check_setup(self, image: Image) -> None:
-        if not image.setup_stopped or self._policy.without_setup:
-            return
-        last = next(
-            (line for line in reversed(image.setup_log.splitlines()) if line.startswith("! ")), "it gave no log"
-        )
-        raise InputError(
-            f"the environment would not build: {last.removeprefix('! ')}; say how in `setup:` of .coder.yml "
-            "(`coder doctor` helps), or have the operator set policy.without_setup"
-        )
 
     # --- finish -----------------------------------------------------------------------------------------------------
 
@@ -285,8 +225,3 @@ class _Run:
         """Now and then, while the model works."""
         if isinstance(entry.event, Answered) and entry.event.step % STEPS_BETWEEN_REPORTS == 0:
             self._show("working")
-
-    def _journalled_problem(self) -> ProblemRead:
-        if (problem := self._state.problem) is None:
-            raise JournalError(f"run {self._task.run_id} goes on without having read its problem")
-        return problem

@@ -107,7 +107,7 @@ class GitHubForge(GitHubConnection, Forge):
     @override
     def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
         what = f"read what {followup.note.author} said to {task.repo.full_name}"
-        return self.within(task, what, lambda access: access.said().heard(followup, pull))
+        return self.within(task, what, lambda access: access.people().heard(followup, pull))
 
     @override
     def co_author(self, task: Task) -> str:
@@ -123,7 +123,7 @@ class GitHubForge(GitHubConnection, Forge):
         number, own_id = task.number, self._tokens.identity().id
 
         def look(access: RepositoryAccess) -> str | None:
-            others = access.open_pulls(number, own_id=own_id)
+            others = access.people().open_pulls(number, own_id=own_id)
             return f"#{others[0]} is open for it already" if others else None
 
         return self.within(task, f"look who works on {task.repo.full_name}#{number}", look)
@@ -134,13 +134,15 @@ class GitHubForge(GitHubConnection, Forge):
         mark = hashlib.sha256(f"{task.run_id}\n{sorted(replies.items())}".encode()).hexdigest()[:16]
         what = f"answer comments on {task.repo.full_name}#{pull}"
         self.within(
-            task, what, lambda access: access.reply(pull, replies, f"<!-- coder:reply {mark} -->", own_id=own_id)
+            task,
+            what,
+            lambda access: access.people().reply(pull, replies, f"<!-- coder:reply {mark} -->", own_id=own_id),
         )
 
     @override
     def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
         what = f"ask for reviews of {task.repo.full_name}#{pull}"
-        self.within(task, what, lambda access: access.request_reviews(pull, logins))
+        self.within(task, what, lambda access: access.people().request_reviews(pull, logins))
 
     @property
     @override

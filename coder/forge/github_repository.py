@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -14,8 +14,8 @@ from github.PullRequest import PullRequest
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_checks import CommitChecks
-from coder.forge.github_client import FAILURES, MOVED, NOT_FOUND, UNPROCESSABLE, author, once, reason, status_of
-from coder.forge.github_reviews import Said
+from coder.forge.github_client import FAILURES, MOVED, NOT_FOUND, author, once, reason, status_of
+from coder.forge.github_reviews import People
 from coder.types import Base, Proposal, RepoRef, Task
 
 logger = logging.getLogger(__name__)
@@ -28,20 +28,6 @@ MAY_WRITE = frozenset({"admin", "maintain", "write"})
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
 _REF = re.compile(r"(?!/)(?!.*(?:\.\.|//|@\{))[^\x00-\x20\x7f~^:?*\[\\]{1,255}\Z")
 _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
-
-
-_REFERENCES = """query($owner: String!, $name: String!, $number: Int!) {
-  repository(owner: $owner, name: $name) {
-    issue(number: $number) {
-      timelineItems(itemTypes: [CROSS_REFERENCED_EVENT], last: 50) {
-        nodes { ... on CrossReferencedEvent {
-          isCrossRepository willCloseTarget
-          source { ... on PullRequest { number state author { ... on User { databaseId } ... on Bot { databaseId } } } }
-        } }
-      }
-    }
-  }
-}"""
 
 
 class RepositoryAccess:
@@ -65,9 +51,9 @@ class RepositoryAccess:
         except github.UnknownObjectException:
             return False
 
-    def said(self) -> Said:
-        """Reads what people said to a run."""
-        return Said(self._repo, self._settings, writes=self.writes)
+    def people(self) -> People:
+        """What people said to a run, and what is said to them."""
+        return People(self._client, self.ref, self._settings, writes=self.writes, pause=self._pause)
 
     def co_author(self, login: str) -> str:
         """`NAME <ADDRESS>` as GitHub knows commits of `login` by; empty for an account that is gone."""
@@ -161,52 +147,14 @@ class RepositoryAccess:
             # PyGithub sends a bare list, which GitHub does not describe.
             path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
             ask = self._client.requester.requestJsonAndCheck
-            self._again(lambda: ask("POST", path, input={"labels": [label]}))
-
-    def open_pulls(self, number: int, *, own_id: int) -> list[int]:
-        """Open pull requests of others in this repository that would close the issue."""
-        variables = {"owner": self.ref.owner, "name": self.ref.name, "number": number}
-        _, data = self._client.requester.graphql_query(_REFERENCES, variables)
-        issue = data["data"]["repository"]["issue"]
-        nodes = issue["timelineItems"]["nodes"] if isinstance(issue, dict) else []
-        closing = [n for n in nodes if n and n.get("willCloseTarget") and not n.get("isCrossRepository")]
-        sources = [n["source"] for n in closing if n.get("source")]
-        others = [s for s in sources if (s.get("author") or {}).get("databaseId") != own_id]
-        return sorted({int(s["number"]) for s in others if s.get("state") == "OPEN"})
+            try:
+                self._again(lambda: ask("POST", path, input={"labels": [label]}))
+            except FAILURES as exc:  # a label is not worth a failed run
+                logger.warning("cannot add label", extra={"label": label, "reason": reason(exc)})
 
     def checks(self) -> CommitChecks:
         """The checks of its commits."""
         return CommitChecks(self._client, self.ref, self._settings, pause=self._pause)
-
-    def request_reviews(self, pull: int, logins: tuple[str, ...]) -> None:
-        """Ask people for a review, one by one: GitHub refuses a whole list for one name that may not review."""
-        for login in logins:
-            try:
-                self._repo.get_pull(pull).create_review_request(reviewers=[login])
-            except github.GithubException as exc:
-                if exc.status != UNPROCESSABLE:
-                    raise
-                logger.info("cannot ask for a review", extra={"login": login, "reason": reason(exc)})
-
-    def reply(self, pull: int, replies: Mapping[int, str], marker: str, *, own_id: int) -> None:
-        """Answer comments on lines; what carries the marker and is ours was answered already."""
-
-        def answered() -> set[int]:
-            mine = (one for one in self._repo.get_pull(pull).get_review_comments() if marker in (one.body or ""))
-            return {one.in_reply_to_id for one in mine if (by := author(one)) is not None and by.id == own_id}
-
-        done = answered()
-        for comment_id, text in replies.items():
-            if comment_id in done:
-                continue
-            once(
-                look=lambda target=comment_id: True if target in answered() else None,  # type: ignore[misc]  # bound early on purpose
-                write=lambda target=comment_id, said=text: bool(  # type: ignore[misc]  # bound early on purpose
-                    self._repo.get_pull(pull).create_review_comment_reply(target, f"{said}\n\n{marker}")
-                ),
-                pause=self._pause,
-                settings=self._settings,
-            )
 
     def _again(self, write: Callable[[], T]) -> T:
         """`write`, repeated after a lost answer: for what GitHub keeps once however often it is said."""

@@ -56,7 +56,73 @@ class MemoryChecks(Checks):
         return self.failed.get(commit_sha, ())
 
 
-class InMemoryForge(Forge):
+class MemoryPeople(Forge):
+    """What people say, and what is said to them, in memory. `replies` and `reviewers` are for tests to look at."""
+
+    def __init__(self, issues: tuple[MemoryIssue, ...], writers: frozenset[str]) -> None:
+        self.issues = {issue.number: issue for issue in issues}
+        self.writers = writers
+        self.failure: str | None = None
+        self.in_the_way: str | None = None
+        """What `unfit` says."""
+        self.replies: dict[int, str] = {}
+        self.reviewers: set[str] = set()
+        self._checks = MemoryChecks()
+
+    @override
+    def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
+        self._fail()
+        threads = tuple(t.model_copy(update={"note": self._heard(t.note)}) for t in followup.threads)
+        return followup.model_copy(update={"note": self._heard(followup.note), "threads": threads})
+
+    @override
+    def co_author(self, task: Task) -> str:
+        self._fail()
+        return f"{task.requested_by} <{task.requested_by}@users.forge.invalid>" if task.number is not None else ""
+
+    @override
+    def unfit(self, task: Task) -> str | None:
+        self._fail()
+        return self.in_the_way
+
+    @override
+    def mark(self, task: Task, state: StateLabel) -> None:
+        self._fail()
+        if task.number is not None:
+            labels = self._issue(task).labels
+            labels -= {label for label in labels if label == "coder" or label.startswith("coder:")}
+            labels.add(f"coder:{state}")
+
+    @override
+    def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
+        self._fail()
+        self.replies |= replies
+
+    @override
+    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+        self._fail()
+        self.reviewers |= set(logins) & self.writers
+
+    @property
+    @override
+    def checks(self) -> MemoryChecks:
+        return self._checks
+
+    def _heard(self, note: Note) -> Note:
+        return note.model_copy(update={"body": strip_hidden(note.body).text, "trusted": note.author in self.writers})
+
+    def _issue(self, task: Task) -> MemoryIssue:
+        if task.number not in self.issues:
+            raise ForgeError(f"cannot read {task.repo.full_name}#{task.number}: there is no such issue")
+        return self.issues[task.number]
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            message, self.failure = self.failure, None
+            raise ForgeError(message)
+
+
+class InMemoryForge(MemoryPeople):
     """Issues by number, branches by name, writers by login.
 
     `statuses` (run id to text), `proposals` (by pull request number) and the issues' reactions and labels are for tests to look at.
@@ -72,19 +138,12 @@ class InMemoryForge(Forge):
         default_branch: str = "main",
         remote: Remote | None = None,
     ) -> None:
-        self.issues = {issue.number: issue for issue in issues}
-        self.writers = writers
+        super().__init__(issues, writers)
         self.branches = dict(branches or {})
         self.statuses: dict[str, str] = {}
         self.pull_requests: list[PullRequest] = []
         self.proposals: dict[int, Proposal] = {}
         self.results: dict[str, RunResult] = {}
-        self.failure: str | None = None
-        self.in_the_way: str | None = None
-        """What `unfit` says."""
-        self.replies: dict[int, str] = {}
-        self.reviewers: set[str] = set()
-        self._checks = MemoryChecks()
         self._default_branch = default_branch
         self._remote = remote or Remote(url="https://forge.invalid/repository.git")
 
@@ -182,57 +241,5 @@ class InMemoryForge(Forge):
             issue.reactions.add("hooray" if good else "confused")
             self.mark(task, state_after(result))
 
-    @override
-    def heard(self, task: Task, followup: Followup, pull: int | None = None) -> Followup:
-        self._fail()
-        threads = tuple(t.model_copy(update={"note": self._heard(t.note)}) for t in followup.threads)
-        return followup.model_copy(update={"note": self._heard(followup.note), "threads": threads})
-
-    @override
-    def co_author(self, task: Task) -> str:
-        self._fail()
-        return f"{task.requested_by} <{task.requested_by}@users.forge.invalid>" if task.number is not None else ""
-
-    @override
-    def unfit(self, task: Task) -> str | None:
-        self._fail()
-        return self.in_the_way
-
-    @override
-    def mark(self, task: Task, state: StateLabel) -> None:
-        self._fail()
-        if task.number is not None:
-            labels = self._issue(task).labels
-            labels -= {label for label in labels if label == "coder" or label.startswith("coder:")}
-            labels.add(f"coder:{state}")
-
-    @override
-    def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
-        self._fail()
-        self.replies |= replies
-
-    @override
-    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
-        self._fail()
-        self.reviewers |= set(logins) & self.writers
-
-    @property
-    @override
-    def checks(self) -> MemoryChecks:
-        return self._checks
-
-    def _heard(self, note: Note) -> Note:
-        return note.model_copy(update={"body": strip_hidden(note.body).text, "trusted": note.author in self.writers})
-
-    def _issue(self, task: Task) -> MemoryIssue:
-        if task.number not in self.issues:
-            raise ForgeError(f"cannot read {task.repo.full_name}#{task.number}: there is no such issue")
-        return self.issues[task.number]
-
     def _next_number(self) -> int:
         return max([*self.issues, *self.proposals, 0]) + 1
-
-    def _fail(self) -> None:
-        if self.failure is not None:
-            message, self.failure = self.failure, None
-            raise ForgeError(message)

@@ -8,6 +8,7 @@ from coder.types import (
     Base,
     Checkpoint,
     Completion,
+    Contact,
     Evidence,
     Followup,
     Message,
@@ -60,6 +61,19 @@ class Reopened(Value):
     """What other people pushed to the branch since our last commit, a line each, oldest first."""
     conflicts: tuple[str, ...] = ()
     """Files in which their change and ours met; the workspace has both between conflict markers."""
+
+
+class Attributed(Value):
+    """Whose fault a red check is, by experiment: only what our change caused is mended."""
+
+    type: Literal["attributed"] = "attributed"
+    followup: str
+    """Id of the follow-up that the check is."""
+    kind: Literal["caused", "pre_existing", "flaky", "not_reproduced"]
+    lines: tuple[str, ...]
+    """What was seen, a line for each test."""
+    log: str
+    """What of the check's log tells something."""
 
 
 class ProblemRead(Value):
@@ -153,6 +167,13 @@ class Summarised(Value):
     message: Message | None
 
 
+class Contacted(Value):
+    """Sandboxes of the run tried to reach hosts, since the last event of this kind."""
+
+    type: Literal["contacted"] = "contacted"
+    contacts: tuple[Contact, ...]
+
+
 class Solved(Value):
     """The agent's part ended (for this round)."""
 
@@ -208,6 +229,7 @@ Event = Annotated[
     | Resumed
     | Continued
     | Reopened
+    | Attributed
     | ProblemRead
     | Prepared
     | Opened
@@ -216,6 +238,7 @@ Event = Annotated[
     | Told
     | Reduced
     | Summarised
+    | Contacted
     | Solved
     | PatchTaken
     | Verified

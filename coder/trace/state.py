@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from coder.errors import JournalError
 from coder.trace.events import (
     Answered,
+    Attributed,
     Continued,
     Entry,
     Event,
@@ -48,6 +49,7 @@ _FIELDS = {
     "patch_taken": "patch",
     "published": "published",
     "finished": "finished",
+    "attributed": "attributed",
 }
 
 
@@ -91,6 +93,8 @@ class RunState:
     segments: list[Followup] = field(default_factory=list)
     """The follow-ups that reopened the run, in order."""
     reopened: Reopened | None = None
+    attributed: Attributed | None = None
+    """Of this segment."""
     told: bool = False
     """Whether the model was told the follow-up, from where the segment goes on now."""
     pull_request: PullRequest | None = None
@@ -140,7 +144,7 @@ class RunState:
         if isinstance(event, Reopened):
             self.reopened, self.checkpoint = event, event.checkpoint
             return
-        self.reopened, self.followup = None, event.followup
+        self.reopened, self.attributed, self.followup = None, None, event.followup
         self.heard.add(event.followup.id)
         self.segments.append(event.followup)
 

@@ -49,9 +49,18 @@ def test_an_app_gets_a_narrow_token_keeps_it_and_renews_it(server: GitHubServer)
         assert second.authorization != first.authorization
         mints = [made for made in server.requests if made.path.endswith("/access_tokens")]
         assert len(mints) == 2
-        assert mints[0].body == {"repositories": ["calc"], "permissions": config.permissions}
+        assert mints[0].body == {"repositories": ["calc"], "permissions": config.permissions | config.more_permissions}
         assert "workflows" not in mints[0].body["permissions"]
         assert server.complaints == []
+
+
+def test_an_installation_that_grants_no_checks_does_without(server: GitHubServer) -> None:
+    server.state.granted = frozenset({"contents", "pull_requests", "issues", "metadata"})
+    with GitHubForge(app_settings(server), sleep=lambda _: None) as forge:
+        assert forge.base(task()).ref == "main"
+
+    mints = [made for made in server.requests if made.path.endswith("/access_tokens")]
+    assert [made.status for made in mints] == [422, 201]
 
 
 def test_an_app_does_the_whole_line(server: GitHubServer, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""The first stations of a run: what is to be solved, from which commit, in which environment."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from coder.errors import InputError, JournalError
+from coder.repo_config import RepoConfig, repo_config
+from coder.sandbox.protocol import Image
+from coder.services import Ground, Services
+from coder.trace.events import Prepared, ProblemRead
+from coder.trace.journal import Journal
+from coder.trace.state import RunState, state_of
+from coder.types import Base, Task, Verdict
+from coder.verify.commands import test_command
+from coder.workspace.contents import Contents
+from coder.workspace.repository import Repository
+
+
+class Preparation:
+    """Reads and prepares. Afterwards `task` and `services` are what the repository's own configuration leaves of them."""
+
+    def __init__(self, task: Task, services: Services, journal: Journal, *, show: Callable[[str], None]) -> None:
+        self.task, self.services = task, services
+        self._journal, self._show = journal, show
+
+    @property
+    def _state(self) -> RunState:
+        return state_of(self._journal.events)
+
+    def read(self) -> Verdict | None:
+        """Read the problem and the base commit; a refusal when the person who asked may not."""
+        forge, task = self.services.forge, self.task
+        if self._state.problem is not None:
+            return None
+        if not forge.may_write(task):
+            reason = f"{task.requested_by} has no write permission to {task.repo.full_name}"
+            return Verdict(kind="refused", reasons=(reason,))
+        remote = forge.remote(task)
+        read = ProblemRead(
+            problem=forge.problem(task), base=self._named_base(), remote_url=remote.url, remote_is_local=remote.local
+        )
+        self._journal.append(read)
+        self._show("preparing the environment")
+        return None
+
+    def _named_base(self) -> Base:
+        """The commit to work from: the task's, else of the branch that `.coder.yml` of the default branch names."""
+        forge, task = self.services.forge, self.task
+        base = forge.base(task)
+        if task.base_ref is not None:
+            return base
+        try:
+            named = repo_config(Contents(self._fetched(base), base.sha)).base
+        except InputError:  # told in `prepare`, when somebody can be told
+            named = None
+        return base if named is None else forge.base(task.model_copy(update={"base_ref": named}))
+
+    def _fetched(self, base: Base) -> Repository:
+        services = self.services
+        services.progress(f"fetching {base.sha[:12]}")
+        return services.workspace.fetch(services.forge.remote(self.task), self.task.repo, base.sha)
+
+    def prepare(self) -> Ground:
+        """Fetch the base commit, heed its `.coder.yml`, see to its image, find its tests."""
+        base = self._base()
+        repository = self._fetched(base)
+        files = Contents(repository, base.sha)
+        config = repo_config(files)
+        self._narrow(config)
+        services, policy = self.services, self.services.policy
+        pack = repository.pack(base.sha, depth=policy.history)
+        image = services.sandboxes.image_for(
+            files, pack=pack, setup=policy.setup, progress=services.progress, wants=config.wants
+        )
+        tests = test_command(files, files.__getitem__, override=policy.test_command)
+        prepared = Prepared(
+            image=image.reference,
+            image_digest=image.digest,
+            setup_ok=image.setup_ok,
+            setup_log=image.setup_log[-20_000:],
+            test_command=tests.shown if tests else None,
+        )
+        if self._state.prepared is None or (image.setup_ok and not self._state.prepared.setup_ok):
+            self._journal.append(prepared)
+        self._check_setup(image)
+        return Ground(repository, pack, image, tests, config)
+
+    def _narrow(self, config: RepoConfig) -> None:
+        """Take on what the repository says of itself; it only narrows what the operator allows."""
+        limits = config.limits.within(self.task.limits)
+        self.task = self.task.model_copy(update={"limits": limits})
+        self.services = replace(self.services, policy=config.policy(self.services.policy))
+
+    def _check_setup(self, image: Image) -> None:
+        if not image.setup_stopped or self.services.policy.without_setup:
+            return
+        last = next(
+            (line for line in reversed(image.setup_log.splitlines()) if line.startswith("! ")), "it gave no log"
+        )
+        raise InputError(
+            f"the environment would not build: {last.removeprefix('! ')}; say how in `setup:` of .coder.yml "
+            "(`coder doctor` helps), or have the operator set policy.without_setup"
+        )
+
+    def _base(self) -> Base:
+        if (problem := self._state.problem) is None:
+            raise JournalError(f"run {self.task.run_id} goes on without having read its problem")
+        return problem.base
