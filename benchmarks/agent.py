@@ -112,7 +112,7 @@ def child(options: argparse.Namespace) -> None:
                 if checkpoint := state_of(journal.events).checkpoint:
                     sandbox.restore(journal.blob(checkpoint.diff_blob).decode("utf-8", "surrogateescape"))
             else:
-                system = Message(role="system", content=render("system", nonce="bench"))
+                system = Message(role="system", content=render("system", nonce="bench", may_ask=False))
                 journal.append(Opened(messages=(system, Message(role="user", content="Go.")), tools=tools.specs))
             model.warm_up()
             before = resource.getrusage(resource.RUSAGE_SELF)

@@ -45,6 +45,8 @@ class Options:
 
     recorded: Sequence[Completion] | None = None
     """Answers to play back instead of asking a model."""
+    answerable: bool = False
+    """Somebody waits who can be asked."""
     unsafe_local: bool = False
     """Run without a container; for people who accept that the model's commands run on their machine."""
     dry_run: Path | None = None
@@ -161,6 +163,7 @@ class Application:
             redact_fully=self.redactor.full,
             listeners=options.listeners,
             progress=options.progress,
+            answerable=options.answerable,
             dry_run=options.dry_run,
         )
 
@@ -209,7 +212,7 @@ def service_parts(config: Path | None) -> ServiceParts:
         raise InputError("`coder serve` needs service.webhook_secret (CODER_SERVICE__WEBHOOK_SECRET), as set at GitHub")
     labels = (service.label, service.label_plan, service.label_auto, service.label_heavy)
     forge = app.github(trigger_labels=labels)
-    services = app.services(forge, Options())
+    services = app.services(forge, Options(answerable=True))
     sweep_orphans(services.sandboxes)
 
     def run(task: Task, followup: Followup | None, heard: Heard) -> JsonObject:
@@ -236,7 +239,7 @@ def service_parts(config: Path | None) -> ServiceParts:
         "bot_login": settings.github.bot_login,
         "bot_id": settings.github.bot_id,
         "state_dir": settings.state_dir,
-        "model": settings.model.profile,
+        "model": settings.model.chosen,
         "limits": settings.limits.model_dump(),
     }
     return ServiceParts(values, forge, app.lookup(), run, stop, describe)

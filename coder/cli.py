@@ -46,6 +46,7 @@ def run(
     prompt: Annotated[str, typer.Option(help="What to do, in words.")] = "",
     repo: RepoPath = Path(),
     model: Annotated[str, typer.Option(help="Model profile.")] = "",
+    effort: Annotated[str, typer.Option(help="low, medium, high or max: thought, steps, rounds.")] = "",
     max_cost: Annotated[float | None, typer.Option(help="Most dollars.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Most model calls.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Most minutes.")] = None,
@@ -84,7 +85,8 @@ def run(
         say=say,
         plan=plan,
     )
-    settings = _settings(config, model=model, max_cost=max_cost, max_steps=max_steps, max_minutes=max_minutes)
+    caps = {"max_cost_usd": max_cost, "max_steps": max_steps, "max_minutes": max_minutes}
+    settings = _settings(config, caps, model=model, effort=effort)
     result = execute(command, settings)
     if result.outcome.kind == "asked":
         raise typer.Exit(WAITS)
@@ -366,21 +368,19 @@ def _main(
     """Turn an issue into a pull request that carries its own proof."""
 
 
-def _settings(
-    config: Path | None, *, model: str, max_cost: float | None, max_steps: int | None, max_minutes: float | None
-) -> "Settings":
+def _settings(config: Path | None, caps: "dict[str, float | None]", *, model: str, effort: str) -> "Settings":
     """The settings with the options of this call on top."""
     from coder.settings import load
 
     settings = load(config)
-    given = {"max_cost_usd": max_cost, "max_steps": max_steps, "max_minutes": max_minutes}
-    limits = {**settings.limits.model_dump(), **{k: v for k, v in given.items() if v is not None}}
+    limits = {**settings.limits.model_dump(), **{k: v for k, v in caps.items() if v is not None}}
     try:
         checked = type(settings.limits).model_validate(limits)
     except ValidationError as exc:
         wrong = exc.errors()[0]
         raise InputError(f"the limit {wrong['loc'][0]} does not fit: {wrong['msg'].lower()}") from exc
-    chosen = settings.model.model_copy(update={"profile": model} if model else {})
+    given = {key: value for key, value in {"profile": model, "effort": effort}.items() if value}
+    chosen = settings.model.model_copy(update=given)  # a wrong name is told where the profile is read
     return settings.model_copy(update={"limits": checked, "model": chosen})
 
 

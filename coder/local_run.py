@@ -75,6 +75,7 @@ def execute(command: RunCommand, settings: Settings) -> RunResult:
             console.print(f"run {task.run_id} with a RECORDED model run: no model is called", highlight=False)
         options = Options(
             recorded=None if recorded is None else recorded[done:],
+            answerable=console.is_terminal and recorded is None,
             unsafe_local=command.unsafe,
             dry_run=command.dry_run,
             listeners=(watcher.hear,),
@@ -159,7 +160,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         requested_at=utc_now(),
         base_ref=checkout.head,
         mode="plan" if command.plan else "fix",
-        model=settings.model.profile,
+        model=settings.model.chosen,
         limits=settings.limits,
     )
     return task, _here(checkout, task)
@@ -180,7 +181,7 @@ def _github_task(command: RunCommand, settings: Settings, app: Application, chec
         requested_at=utc_now(),
         base_ref=None if command.pull_request else checkout.head,
         mode="plan" if command.plan else "fix",
-        model=settings.model.profile,
+        model=settings.model.chosen,
         limits=settings.limits,
     )
     return task, github if command.pull_request else _IssueHere(checkout, github.problem(task))

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from coder.errors import ConfigError
 from coder.forge.config import GitHubSettings
-from coder.model.profile import ModelProfile
+from coder.model.profile import Effort, ModelProfile
 from coder.policy import Policy
 from coder.sandbox.config import ProxySettings, SandboxSettings
 from coder.types import Limits, Value
@@ -30,6 +30,8 @@ class ModelSettings(Value):
 
     profile: str = "kimi-k2-thinking"
     """Name of a profile in `configs/models/` or in `profiles`."""
+    effort: Effort | None = None
+    """low, medium, high or max: thought per step, steps and rounds, as the profile says; none leaves the profile as it is."""
     fallbacks: tuple[str, ...] = ()
     """Profiles that go on with a run, in this order, when the model before cannot be asked. The overrides below are not theirs."""
     profiles: Path | None = None
@@ -42,6 +44,11 @@ class ModelSettings(Value):
     """The provider's key; without it the profile's environment variable is read."""
     proxy: str | None = None
     """HTTP proxy to the provider, as a URL; the environment's is not used, so that a model at home is not asked abroad."""
+
+    @property
+    def chosen(self) -> str:
+        """The profile with its effort, as tasks name it: `NAME` or `NAME@EFFORT`."""
+        return f"{self.profile}@{self.effort}" if self.effort and "@" not in self.profile else self.profile
 
 
 class ServiceSettings(Value):

@@ -29,6 +29,23 @@ class Prices(Value):
         return total / 1_000_000
 
 
+Effort = Literal["low", "medium", "high", "max"]
+"""How much is spent on a problem: thought per step, steps, and rounds of proof."""
+
+
+class EffortRules(Value):
+    """What one effort changes of a profile. Fields that are left out stay as the profile, the limits and the policy have them."""
+
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    """Per step, reasoning included: the thinking budget of models without another switch."""
+    thinking_budget_tokens: int | None = Field(default=None, ge=1)
+    reasoning_effort: str | None = None
+    max_steps: int | None = Field(default=None, ge=1)
+    """Model calls per segment; the run's own limit stays the cap."""
+    max_rounds: int | None = Field(default=None, ge=1)
+    """How often the tests may send the work back, instead of the policy's number."""
+
+
 class ModelProfile(Value):
     """One model at one provider. Every provider quirk that the client obeys is a field here."""
 
@@ -71,6 +88,12 @@ class ModelProfile(Value):
     """The tool by which the model changes files: the one that it was trained on does best."""
     prices: Prices
     max_body_bytes: int | None = None
+    max_steps: int | None = Field(default=None, ge=1)
+    """Model calls per segment, below the run's own limit."""
+    max_rounds: int | None = Field(default=None, ge=1)
+    """How often the tests may send the work back, instead of the policy's number."""
+    effort: dict[Effort, EffortRules] = Field(default_factory=dict)
+    """What `NAME@low`, `NAME@medium`, `NAME@high` and `NAME@max` change."""
     retired: str | None = None
     """Why the model is gone and what to use instead; such a profile is refused with this text."""
     note: str = ""

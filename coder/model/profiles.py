@@ -1,13 +1,21 @@
 """Profiles from `configs/models/*.toml`: found by name, checked, and refused with a reason where they are no use."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from coder.errors import ConfigError, ModelError
-from coder.model.profile import ModelProfile
+from coder.model.profile import EffortRules, ModelProfile
+
+EFFORTS: Mapping[str, EffortRules] = {
+    "low": EffortRules(max_steps=100, max_rounds=1),
+    "medium": EffortRules(max_steps=200, max_rounds=2),
+    "high": EffortRules(max_rounds=3),
+    "max": EffortRules(max_rounds=5),
+}
+"""What an effort means whatever the model: 300 steps are the run's default limit, 3 rounds the policy's."""
 
 
 def profile_names(folders: Sequence[Path]) -> tuple[str, ...]:
@@ -16,16 +24,31 @@ def profile_names(folders: Sequence[Path]) -> tuple[str, ...]:
 
 
 def load_profile(name: str, folders: Sequence[Path]) -> ModelProfile:
-    """The profile `name`; where several folders have it, the first one wins.
+    """The profile `name`; where several folders have it, the first one wins. `name@high` is it at that effort.
 
     Raises:
-        ConfigError: There is no such profile, or its file is not one.
+        ConfigError: There is no such profile or effort, or its file is not one.
         ModelError: The model is retired; the message says what to use instead.
     """
-    profile = read_profile(profile_path(name, folders))
+    plain, at, effort = name.partition("@")
+    profile = read_profile(profile_path(plain, folders))
     if profile.retired is not None:
-        raise ModelError(f"model profile {name!r} is retired: {profile.retired}")
-    return profile
+        raise ModelError(f"model profile {plain!r} is retired: {profile.retired}")
+    return with_effort(profile, effort) if at else profile
+
+
+def with_effort(profile: ModelProfile, effort: str) -> ModelProfile:
+    """`profile` with what it changes at `effort`; steps and rounds have defaults that fit any model.
+
+    Raises:
+        ConfigError: There is no such effort, or the profile's own rules contradict each other.
+    """
+    if effort not in EFFORTS:
+        raise ConfigError(f"no effort {effort!r}; there are: {', '.join(EFFORTS)}")
+    rules = {name: rule for name, rule in profile.effort.items() if name == effort}
+    given = [EFFORTS[effort], *rules.values()]
+    changes = {key: value for rule in given for key, value in rule.model_dump(exclude_none=True).items()}
+    return _validated(profile.model_dump() | changes, f"{profile.name}@{effort}")
 
 
 def profile_path(name: str, folders: Sequence[Path]) -> Path:

@@ -6,7 +6,7 @@ import pytest
 
 from coder.errors import ConfigError, ModelError
 from coder.model.profile import Prices
-from coder.model.profiles import load_profile, profile_names, read_profile, with_overrides
+from coder.model.profiles import EFFORTS, load_profile, profile_names, read_profile, with_overrides
 from coder.types import Usage
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "models"
@@ -111,3 +111,28 @@ def test_cost_counts_cached_written_and_output_tokens_at_their_own_prices() -> N
     usage = Usage(prompt_tokens=1000, cached_tokens=600, cache_write_tokens=300, completion_tokens=10)
 
     assert prices.cost_usd(usage) == pytest.approx((100 * 3 + 600 * 0.3 + 300 * 3.75 + 10 * 15) / 1e6)
+
+
+def test_every_shipped_profile_has_every_effort() -> None:
+    names = [name for name in profile_names([SHIPPED]) if read_profile(SHIPPED / f"{name}.toml").retired is None]
+
+    for name in names:
+        low, *_, most = [load_profile(f"{name}@{effort}", [SHIPPED]) for effort in EFFORTS]
+        assert (low.name, low.max_steps, low.max_rounds, most.max_steps, most.max_rounds) == (name, 100, 1, None, 5)
+        assert low.max_output_tokens <= most.max_output_tokens
+
+
+def test_an_effort_changes_how_long_a_model_thinks() -> None:
+    claude = [load_profile(f"claude-sonnet-4-5@{effort}", [SHIPPED]).thinking_budget_tokens for effort in EFFORTS]
+    gpt = [load_profile(f"gpt-5@{effort}", [SHIPPED]).reasoning_effort for effort in EFFORTS]
+    kimi = [load_profile(f"kimi-k2-thinking@{effort}", [SHIPPED]).max_output_tokens for effort in EFFORTS]
+
+    assert claude == [2048, 4096, 8192, 32000]
+    assert gpt == ["low", "medium", "high", "high"]
+    assert kimi == [16384, 24576, 32768, 49152]
+
+
+@pytest.mark.parametrize(("name", "says"), [("gpt-5@huge", "no effort 'huge'"), ("nobody@low", "no model profile")])
+def test_an_unknown_effort_is_refused(name: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_profile(name, [SHIPPED])

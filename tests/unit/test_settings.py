@@ -139,3 +139,10 @@ def test_a_fallback_never_gets_the_key_of_another_provider(monkeypatch: pytest.M
 
     assert settings.api_key(read_profile(folder / "kimi-k2-thinking.toml")) == SecretStr("key-of-the-first")
     assert settings.api_key(read_profile(folder / "kimi-k2.6.toml")) is None
+
+
+def test_an_effort_is_part_of_what_tasks_call_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load().model.chosen
+    monkeypatch.setenv("CODER_MODEL__EFFORT", "low")
+
+    assert (plain, load().model.chosen) == ("kimi-k2-thinking", "kimi-k2-thinking@low")
