@@ -9,8 +9,8 @@ from typing import Final, Literal
 from coder.errors import SandboxError
 from coder.sandbox.protocol import Sandbox
 from coder.types import Cell, ExecResult, TestReport
-from coder.verify.junit import read_reports
-from coder.verify.lines import read_cargo, read_minitest, read_unittest
+from coder.verify.junit import read_reports, read_trx
+from coder.verify.lines import read_cargo, read_minitest, read_nextest, read_unittest
 from coder.verify.outcomes import MAX_REPORT_BYTES, Reading, unreadable
 from coder.verify.reports import Reader, read_go, read_jest, read_mocha, read_node, read_rspec
 from coder.verify.runners import Kind, TestCommand
@@ -36,12 +36,14 @@ _READERS: Final[Mapping[Kind, Reader]] = {
     "cargo": read_cargo,
     "minitest": read_minitest,
     "unittest": read_unittest,
+    "nextest": read_nextest,
 }
 """Every other kind that tells test ids writes JUnit."""
 
 _SCATTERED: Final[Mapping[Kind, str]] = {
     "maven": "-path '*/target/surefire-reports/TEST-*.xml'",
     "gradle": "-path '*/build/test-results/*/TEST-*.xml'",
+    "dotnet": "-path '*/TestResults/*.trx'",
 }
 """Where a runner leaves a report per class; as `find` is told."""
 
@@ -121,7 +123,8 @@ def _read(sandbox: Sandbox, path: str, command: TestCommand, result: ExecResult,
         end = lines[-1][:160] if lines else "(none)"
         return Reading(unreadable(f"exit code {result.exit_code} and no test report; the output ends: {end}"))
     reader = _READERS.get(command.kind)
-    reading = reader(parts[0], root) if reader else read_reports(parts, root)
+    many = read_trx if command.kind == "dotnet" else read_reports
+    reading = reader(parts[0], root) if reader else many(parts, root)
     return replace(reading, report=believed(reading.report, result.exit_code, command.kind))
 
 

@@ -31,9 +31,11 @@ def test_command(
 
     `read` gives a file's bytes and is only asked for `paths`. Files that do not parse are taken as absent.
     """
-    if override and override.strip():
-        return given(override)
     known = frozenset(paths)
+    if override and override.strip():
+        # tox and nox would make environments of their own, which takes network; what they run in them does not.
+        inner = declared(known, read, wrappers_only=True) if _WRAPPER.fullmatch(override.strip()) else None
+        return inner or given(override)
     marked = _marked(known, read)
     if marked is None or marked.kind in {"pytest", "exit_code"}:
         said = declared(known, read)
@@ -42,13 +44,14 @@ def test_command(
     return marked
 
 
-_OF_PYTHON: Final = frozenset({"pytest", "unittest", "nose2"})
+_OF_PYTHON: Final = frozenset({"pytest", "unittest", "junit"})
+_WRAPPER: Final = re.compile(r"(?:tox|nox)(?:\s.*)?")
 
 
 def _marked(known: frozenset[str], read: Read) -> TestCommand | None:
     """The command by the files that lie in the repository."""
     kinds = (_configured_pytest, _python_tests, _go, _cargo, _npm, _maven, _gradle, _rspec, _phpunit, _minitest)
-    for find in (*kinds, _make, _ctest, _any_python):
+    for find in (*kinds, _dotnet, _make, _ctest, _any_python):
         command = find(known, read)
         if command is not None:
             return command
@@ -113,6 +116,14 @@ def package_script(data: bytes) -> str | None:
     if not isinstance(script, str) or not script.strip() or "no test specified" in script:
         return None
     return script.strip()
+
+
+def _dotnet(known: frozenset[str], _read: Read) -> TestCommand | None:
+    return (
+        runners.dotnet("dotnet test --no-restore")
+        if any(path.endswith((".sln", ".csproj")) for path in known)
+        else None
+    )
 
 
 def _maven(known: frozenset[str], _read: Read) -> TestCommand | None:

@@ -30,9 +30,9 @@ _UNITTEST: Final = re.compile(r"^(?:python3?\s+-m\s+)?unittest\b")
 _KEPT_WITH_VALUE: Final = frozenset({"-m", "-k", "--ignore", "--deselect", "--ignore-glob"})
 
 
-def declared(known: Collection[str], read: Read) -> TestCommand | None:
+def declared(known: Collection[str], read: Read, *, wrappers_only: bool = False) -> TestCommand | None:
     """The one command of a known runner that CI runs, else that of tox or nox; None when there is none, or several."""
-    for find in (_workflows, _tox, _nox):
+    for find in (_tox, _nox) if wrappers_only else (_workflows, _tox, _nox):
         commands = {command for line in find(known, read) if (command := _command(line, known)) is not None}
         if len(commands) == 1:
             return commands.pop()

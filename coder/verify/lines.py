@@ -55,6 +55,38 @@ def _cargo(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
     return problem
 
 
+_NEXTEST_TEST: Final = re.compile(
+    r"\s*(PASS|FAIL|FLAKY \d+/\d+|LEAK|SIG\w+|ABORT|TIMEOUT|FAIL \+ LEAK)\s+\[\s*>?\s*[\d.]+s\]\s+(?:\(\s*\d+/\d+\)\s+)?(\S+)\s+(\S.*)"
+)
+_NEXTEST_SUMMARY: Final = re.compile(r"\s*Summary \[\s*[\d.]+s\]\s+(\d+)(?:/\d+)? tests? run: (\d+) passed.*")
+_NEXTEST_GREEN: Final = ("PASS", "FLAKY", "LEAK")
+
+
+def read_nextest(data: bytes, root: str) -> Reading:
+    """The output of `cargo nextest run`: ids `package::binary::test` as it prints them. It names failures twice."""
+    return guarded(_nextest, data, root)
+
+
+def _nextest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
+    told: tuple[int, int] | None = None
+    green: dict[str, bool] = {}
+    for line in _lines(data):
+        if match := _NEXTEST_TEST.fullmatch(line):
+            name = f"{match[2]}::{match[3]}"
+            green[name] = match[1].startswith(_NEXTEST_GREEN)
+            outcomes.add(name, "passed" if green[name] else "failed")
+        elif match := _NEXTEST_SUMMARY.fullmatch(line):
+            told = int(match[1]), int(match[2])
+    if told is None:
+        raise UnreadableError("no summary of nextest: it did not build, or died")
+    found = len(green), sum(green.values())
+    return (
+        None
+        if found == told
+        else f"nextest counts {told[0]} tests, {told[1]} of them green, and {found[0]} and {found[1]} are told"
+    )
+
+
 def read_unittest(data: bytes, root: str) -> Reading:
     """The output of `python -m unittest -v`: ids `module.Class::test`."""
     return guarded(_unittest, data, root)

@@ -33,6 +33,8 @@ Kind = Literal[
     "vitest",
     "mocha",
     "cargo",
+    "nextest",
+    "dotnet",
     "maven",
     "gradle",
     "rspec",
@@ -96,6 +98,23 @@ def go(flags: str = "") -> TestCommand:
 def cargo(command: str) -> TestCommand:
     """`cargo test`, by its lines."""
     return TestCommand(_teed(f"{command} {SELECT}"), "cargo", plain=f"{command} {SELECT}")
+
+
+def nextest(command: str) -> TestCommand:
+    """`cargo nextest run`, by its lines."""
+    full = f"{command} --no-fail-fast --status-level all --final-status-level none"
+    return TestCommand(_teed(full), "nextest", plain=command)
+
+
+def dotnet(command: str) -> TestCommand:
+    """.NET, by the report of each project."""
+    return TestCommand(f"{command} --logger trx", "dotnet", plain=command)
+
+
+def nose2(command: str) -> TestCommand:
+    """nose2, by its own JUnit plug-in."""
+    full = f"{command} --plugin nose2.plugins.junitxml --junit-xml --junit-xml-path {REPORT}"
+    return TestCommand(full, "junit", plain=command)
 
 
 def maven(command: str) -> TestCommand:
@@ -233,6 +252,9 @@ _PYTHON: Final = r"(?:(?:uv run|poetry run)\s+)?(?:python3?\s+-m\s+)?"
 _GIVEN: Final[tuple[tuple[str, Callable[[str], TestCommand]], ...]] = (
     (rf"{_PYTHON}(?:py\.test|pytest)", _given_pytest),
     (rf"{_PYTHON}unittest", unittest),
+    (rf"{_PYTHON}nose2", nose2),
+    (r"cargo nextest run", nextest),
+    (r"dotnet test", dotnet),
     (r"go test", _given_go),
     (r"cargo test", cargo),
     (r"(?:mvn|\./mvnw)\s[^;]*\b(?:test|verify)", maven),
