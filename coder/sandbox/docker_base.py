@@ -32,7 +32,7 @@ def ensure_base(
         SandboxError: There is no way to get it here; the message says what to do.
     """
     name = base.image
-    found = _identity(api, name)
+    found = base_id(api, name)
     if found is not None:
         return found
     progress(f"pulling {name}")
@@ -41,7 +41,7 @@ def ensure_base(
         progress(f"{name} cannot be pulled: {refusal}")
         _check_debootstrap(name, refusal)
         import_debootstrapped(api, base, progress)
-    found = _identity(api, name)
+    found = base_id(api, name)
     if found is None:
         raise SandboxError(f"the engine has no image {name} although it was just made")
     return found
@@ -53,7 +53,8 @@ def inspected(api: docker.APIClient, name: str) -> dict[str, Any]:
     return found
 
 
-def _identity(api: docker.APIClient, name: str) -> str | None:
+def base_id(api: docker.APIClient, name: str) -> str | None:
+    """The content id of an image by its name; None when the engine has none."""
     with engine_errors(f"look for image {name}"):
         try:
             return str(inspected(api, name)["Id"])

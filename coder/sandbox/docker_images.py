@@ -13,9 +13,10 @@ import docker.errors
 
 from coder.errors import ConfigError, SandboxError
 from coder.sandbox.config import SandboxSettings
-from coder.sandbox.docker_base import ensure_base, inspected
+from coder.sandbox.docker_base import base_id, ensure_base, inspected
 from coder.sandbox.docker_engine import engine_errors
 from coder.sandbox.images import HASH_CHARACTERS, BaseSpec, ImageSpec, content_hash
+from coder.sandbox.machine_lock import machine_lock
 from coder.sandbox.protocol import Image
 
 CONTENT = "coder.content"
@@ -49,14 +50,28 @@ class ImageBuilder:
 
     def built(self, specs: Sequence[ImageSpec], base: BaseSpec) -> Image:
         """The image of the last of `specs` on `base`, each made on the one before where it is not there yet."""
+        found = self._stack(specs, base, base_id(self._api, base.image), make=False)
+        if found is not None:
+            return found
+        # Two processes that make the same base get two: what one builds on its own is unknown to the other.
+        with machine_lock("images"):
+            digest = ensure_base(self._api, self._settings, base, self._progress)
+            made = self._stack(specs, base, digest, make=True)
+        if made is None:
+            raise SandboxError(f"the engine has no image {specs[-1].name} although it was just made")
+        return made
+
+    def _stack(self, specs: Sequence[ImageSpec], base: BaseSpec, digest: str | None, *, make: bool) -> Image | None:
+        """The image on top, from the base's `digest` up; None where one is missing and not to be made."""
         reference = base.image
-        digest = ensure_base(self._api, self._settings, base, self._progress)
-        for part in specs:
-            content = content_hash(part, digest)
+        for part in specs if digest else ():
+            content = content_hash(part, digest or "")
             below, reference = reference, f"coder-sandbox-{part.name}:{content[:HASH_CHARACTERS]}"
-            found = image_id(self._api, reference)
-            digest = found or self._build(part, reference, below, content)
-        return Image(reference=reference, digest=digest)
+            digest = image_id(self._api, reference)
+            if digest is None and not make:
+                return None
+            digest = digest or self._build(part, reference, below, content)
+        return Image(reference=reference, digest=digest) if digest else None
 
     def _build(self, spec: ImageSpec, reference: str, below: str, content: str) -> str:
         self._progress(f"building image {reference}")
