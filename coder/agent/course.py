@@ -50,7 +50,8 @@ class Course:
     def end(self, step: int, outcome: Outcome) -> Outcome:
         """The outcome of a run that could not hand in: its best state stays, and the model's last words are kept."""
         self._follow()
-        if back := self._best.safer():
+        back = self._best.safer() if outcome.kind == "limit" else self._best.better()
+        if back is not None:
             self._context.tell(step, "worse", _set_back(back).strip(), self._checkpoints.back_to(back.checkpoint))
         words = self._context.last_words(outcome.reason)
         return outcome.model_copy(update={"submission": Submission(title="", summary=words)}) if words else outcome

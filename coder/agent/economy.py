@@ -11,6 +11,8 @@ from coder.trace.fold import chars
 
 KEEP_STEPS = 6
 """Steps that stay whole."""
+STEPS_AFTER_FAILURE = 12
+"""Steps until the model is asked again after it was asked for a summary and wrote none."""
 HORIZON_STEPS = 40
 """Steps that are assumed to come: nobody knows, and most runs that came so far go on for about that long."""
 MARGIN = 15.5
@@ -32,7 +34,8 @@ class Economy:
 
     def first_step_to_keep(self) -> int | None:
         """The step before which a summary would pay now; None while none would."""
-        if len(self._chars) <= KEEP_STEPS or (self._since_failure or KEEP_STEPS) < KEEP_STEPS:
+        failed = self._since_failure is not None and self._since_failure < STEPS_AFTER_FAILURE
+        if failed or len(self._chars) <= KEEP_STEPS:
             return None
         steps = sorted(self._chars)
         keep = steps[-KEEP_STEPS]

@@ -49,6 +49,8 @@ _STOP_AT = 12
 _SAME_MATTER_STEPS = 6
 """An error that comes back after more steps than these is met again, not fought with."""
 _MIN_TO_AND_FRO = 6
+MAX_NEW_PLANS = 2
+"""Times that new plans are asked for until somebody else says something new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Watch:
         self._length: dict[Kind, int] = {}
         self._said: dict[Kind, int] = {}
         """The length of which the model was told, for each circle that goes on."""
+        self._replans = 0
         self._shapes: deque[str] = deque(maxlen=_STOP_AT + 1)
         """The last steps as hashes of their calls and results."""
         self._open: list[str] | None = None
@@ -89,7 +92,8 @@ class Watch:
             case ToolFinished():
                 self._finished(event)
             case Told(reason="stuck"):
-                self._close()
+                circle = self.circle()
+                self._replans += circle is not None and circle.rung == "replan"
                 self._said = dict(self._length)
                 self._note_tree(event.checkpoint.tree_sha if event.checkpoint else "")
             case Told(reason="objection" | "followup") | Reopened():
@@ -104,6 +108,7 @@ class Watch:
         for kind, ladder in LADDERS.items():
             length = self._length.get(kind, 0)
             if rung := ladder.rung(length, self._said.get(kind, 0)):
+                rung = "stop" if rung == "replan" and self._replans >= MAX_NEW_PLANS else rung
                 found.append(Circle(kind, rung, ladder.words.format(n=length)))
         order: tuple[Rung, ...] = ("stop", "replan", "remind")
         return min(found, key=lambda circle: order.index(circle.rung), default=None)
