@@ -1,7 +1,8 @@
 """Settings of the sandbox section."""
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from coder.sandbox.egress_rules import is_pattern
 from coder.sandbox.protocol import SandboxLimits
 from coder.types import Value
 
@@ -43,6 +44,8 @@ class SandboxSettings(Value):
     """The runner's own git objects: the loaded history and all checkpoints."""
     service_mb: int = Field(default=1024, ge=256)
     """Memory of each server beside a sandbox, half of it for its data."""
+    egress_allowed: tuple[str, ...] = ()
+    """Hosts (`host.example`, `*.example`) that repositories may name in `.coder.yml` to be reached from sandboxes; none by default."""
     inodes: int = Field(default=400_000, ge=1000)
     """Files per tmpfs."""
     output_bytes: int = Field(default=64 * 1024, ge=1024)
@@ -55,6 +58,14 @@ class SandboxSettings(Value):
     ca_bundle: str | None = None
     """File of CA certificates on this machine, passed to image builds and the setup phase (intercepting proxies)."""
     proxy: ProxySettings = ProxySettings()
+
+    @field_validator("egress_allowed")
+    @classmethod
+    def _names_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            if not is_pattern(pattern):
+                raise ValueError(f"{pattern!r} is no host name or pattern of one")
+        return value
 
     @model_validator(mode="after")
     def _memory_suffices(self) -> "SandboxSettings":

@@ -7,7 +7,6 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,22 +15,22 @@ import docker.errors
 from typing_extensions import override
 
 from coder.errors import EngineUnavailableError, SandboxError
-from coder.sandbox import docker_container, images, runner, servers
+from coder.sandbox import docker_beside, docker_container, images, runner
 from coder.sandbox.config import SandboxSettings
+from coder.sandbox.docker_beside import RUN, Beside
 from coder.sandbox.docker_engine import Engine, connected, engine_errors
+from coder.sandbox.docker_environment import Environments
 from coder.sandbox.docker_images import ImageBuilder
-from coder.sandbox.docker_sidecar import Sidecar, argv_of, await_ready
 from coder.sandbox.docker_stream import AttachedStream
-from coder.sandbox.environment import Plan, known_services, plan
 from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
 from coder.sandbox.runner_sandbox import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox
 from coder.sandbox.session import RunnerSession
 from coder.sandbox.setup_phase import Setup
+from coder.types import Contact
 
 logger = logging.getLogger(__name__)
 
 INSTALLATION = "coder.installation"
-RUN = "coder.run"
 OWNER = "coder.owner"
 
 
@@ -71,9 +70,9 @@ class DockerSandboxProvider(SandboxProvider):
         self._settings = settings
         self._catalogue = images.catalogue(images_folder or images.default_folder(), settings.base_image)
         self._lock = threading.Lock()
-        # Two builds of one image at once would do the same work twice.
-        self._building = threading.Lock()
         self._api: Engine | None = None
+        self._environments = Environments(settings, self._catalogue, self._engine)
+        self._beside = Beside(settings, self._engine, self._environments.server, self._discard)
 
     @property
     def catalogue(self) -> images.Catalogue:
@@ -90,29 +89,10 @@ class DockerSandboxProvider(SandboxProvider):
         progress: Callable[[str], None],
         wants: Wants = NOTHING,
     ) -> Image:
-        builder = ImageBuilder(self._engine(), self._settings, progress)
-        services = known_services(self._catalogue, wants.services)
-        wanted = plan(self._catalogue, files, setup=setup, wants=wants)
-        for name in services:
-            self._server_image(name, progress)
-        with self._building:
-            base = self._built(builder, wanted, progress)
-        image = base
-        if wanted.steps:
-            key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
-            image = builder.kept(key) or self._set_up(builder, base, pack, Setup(key, wanted.steps), progress)
-        return replace(image, services=services)
+        def set_up(builder: ImageBuilder, base: Image, setup: Setup, progress: Callable[[str], None]) -> Image:
+            return self._set_up(builder, base, pack, setup, progress)
 
-    def _built(self, builder: ImageBuilder, wanted: Plan, progress: Callable[[str], None]) -> Image:
-        """The image on the base that was chosen; where that cannot be had, on the usual one: its checks tell."""
-        try:
-            return builder.built(wanted.specs, wanted.base)
-        except SandboxError as exc:
-            usual = self._catalogue.bases[0]
-            if wanted.base == usual:
-                raise
-            progress(f"no image on {wanted.base.name} ({str(exc).splitlines()[0][:300]}); taking {usual.name}")
-            return builder.built(wanted.specs, usual)
+        return self._environments.image_for(files, setup=setup, wants=wants, set_up=set_up, progress=progress)
 
     def _set_up(
         self, builder: ImageBuilder, base: Image, pack: TreePack, setup: Setup, progress: Callable[[str], None]
@@ -135,41 +115,18 @@ class DockerSandboxProvider(SandboxProvider):
         named = {key if key.startswith("coder.") else f"coder.{key}": value for key, value in labels.items()}
         sandbox = self._started(image, named, "agent")
         try:
-            started = self._serve(sandbox, image.services, named)
+            wait = self._beside.begin(image, sandbox.container, _labelled(named, self._settings), sandbox.beside)
             sandbox.load(pack)
-            for name, server in started.items():
-                await_ready(server, name)
+            wait()
         except BaseException:
             sandbox.close()
             raise
         return sandbox
 
-    def _serve(
-        self, sandbox: DockerSandbox, services: tuple[str, ...], labels: Mapping[str, str]
-    ) -> dict[str, Sidecar]:
-        """Start servers beside a sandbox, all at once; they are not ready yet."""
-        started = {}
-        for name in services:
-            server = Sidecar(
-                self._engine(),
-                self._server_image(name, lambda _: None).digest,
-                argv_of(name),
-                beside=sandbox.container,
-                labels=self._labelled(labels),
-                settings=self._settings,
-                remove=self._discard,
-            )
-            sandbox.beside.callback(server.close)
-            started[name] = server
-        return started
-
-    def _server_image(self, name: str, progress: Callable[[str], None]) -> Image:
-        builder = ImageBuilder(self._engine(), self._settings, progress)
-        with self._building:
-            return builder.built(self._catalogue.server(name), self._catalogue.bases[0])
-
-    def _labelled(self, labels: Mapping[str, str]) -> dict[str, str]:
-        return {**labels, INSTALLATION: self._settings.installation, OWNER: _owner()}
+    @override
+    def contacts(self, run_id: str) -> tuple[Contact, ...]:
+        """Whom sandboxes of the run tried to reach since the last call."""
+        return self._beside.contacts(run_id)
 
     @override
     def sweep(self, *, run_id: str | None = None) -> int:
@@ -215,7 +172,9 @@ class DockerSandboxProvider(SandboxProvider):
             root=docker_container.WORKSPACE,
             private=f"{docker_container.PRIVATE}/repository",
             artefacts=docker_container.KEPT,
-            env=docker_container.environment(phase, self._settings) | servers.environment(image.services),
+            env=docker_container.environment(phase, self._settings)
+            if phase == "setup"
+            else docker_beside.environment(image, self._settings),
         )
         container = self._create(api, image, labels, phase, len(program))
         try:
@@ -257,7 +216,7 @@ class DockerSandboxProvider(SandboxProvider):
                 # Attached, so that the engine closes stdin when this process dies: the runner then leaves.
                 detach=False,
                 environment={},
-                labels=self._labelled(labels),
+                labels=_labelled(labels, self._settings),
                 host_config=limits,
             )
         return str(created["Id"])
@@ -279,6 +238,11 @@ class DockerSandboxProvider(SandboxProvider):
             self._remove(container)
         except (SandboxError, EngineUnavailableError) as exc:
             logger.warning("container not removed", extra={"container": container, "reason": str(exc)})
+
+
+def _labelled(labels: Mapping[str, str], settings: SandboxSettings) -> dict[str, str]:
+    """What tells whose a container is, beside `labels`."""
+    return {**labels, INSTALLATION: settings.installation, OWNER: _owner()}
 
 
 def _owner() -> str:

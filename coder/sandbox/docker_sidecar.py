@@ -9,6 +9,7 @@ import docker
 from docker.types import LogConfig, Ulimit
 
 from coder.errors import SandboxError
+from coder.sandbox import seccomp
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_container import MIB, USER
 from coder.sandbox.docker_engine import engine_errors
@@ -36,6 +37,7 @@ class Sidecar:
         beside: str,
         labels: Mapping[str, str],
         settings: SandboxSettings,
+        memory_mb: int,
         remove: Callable[[str], None],
     ) -> None:
         with engine_errors("create a container beside the sandbox"):
@@ -52,7 +54,7 @@ class Sidecar:
                 detach=False,
                 environment={},
                 labels=dict(labels),
-                host_config=_host_config(api, beside, settings),
+                host_config=_host_config(api, beside, settings, memory_mb),
             )
         self.container = str(created["Id"])
         self._remove = remove
@@ -77,7 +79,7 @@ class Sidecar:
 
 
 def await_ready(sidecar: Sidecar, name: str, *, timeout_s: float = READY_TIMEOUT_S) -> None:
-    """Wait until the server in `sidecar` says that it answers.
+    """Wait until what runs in `sidecar` says that it is ready.
 
     Raises:
         SandboxError: It ended, or took too long; the message has the end of what it said.
@@ -91,9 +93,9 @@ def await_ready(sidecar: Sidecar, name: str, *, timeout_s: float = READY_TIMEOUT
                 break
             said = (said + chunk)[-MAX_SAID_BYTES:]
     except (OSError, FrameError) as exc:
-        raise SandboxError(f"the service {name} did not start: {exc}") from exc
+        raise SandboxError(f"{name} did not start: {exc}") from exc
     if READY not in said:
-        raise SandboxError(f"the service {name} did not start: {said.decode('utf-8', 'replace').strip()[-1500:]}")
+        raise SandboxError(f"{name} did not start: {said.decode('utf-8', 'replace').strip()[-1500:]}")
 
 
 def argv_of(name: str) -> list[str]:
@@ -101,16 +103,16 @@ def argv_of(name: str) -> list[str]:
     return ["/bin/sh", "-c", SERVERS[name].program]
 
 
-def _host_config(api: docker.APIClient, beside: str, settings: SandboxSettings) -> JsonObject:
-    memory = settings.service_mb * MIB
+def _host_config(api: docker.APIClient, beside: str, settings: SandboxSettings, memory_mb: int) -> JsonObject:
+    memory = memory_mb * MIB
     owner = "rw,nosuid,nodev,uid=1000,gid=1000"
     config: JsonObject = api.create_host_config(
         auto_remove=True,
         cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
+        security_opt=["no-new-privileges:true", f"seccomp={seccomp.profile()}"],
         read_only=True,
         tmpfs={
-            "/data": f"{owner},noexec,size={settings.service_mb // 2}m",
+            "/data": f"{owner},noexec,size={memory_mb // 2}m",
             "/tmp": f"{owner},size={TMP_MB}m,mode=1777",  # noqa: S108  (a tmpfs of the container)
         },
         mem_limit=memory,

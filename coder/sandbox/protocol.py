@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from coder.types import ExecResult
+from coder.types import Contact, ExecResult
 from coder.types import TreePack as TreePack
 
 
@@ -215,6 +215,10 @@ class SandboxProvider(Protocol):
     def open(self, image: Image, pack: TreePack, *, labels: Mapping[str, str]) -> Sandbox:
         """A fresh sandbox with `pack` checked out. `labels` name the run, for the sweep."""
         ...
+
+    def contacts(self, run_id: str) -> tuple[Contact, ...]:  # noqa: ARG002  (where nobody is reached, the run does not matter)
+        """Whom sandboxes of the run tried to reach, where they may reach anybody, since the last call."""
+        return ()
 
     def sweep(self, *, run_id: str | None = None) -> int:
         """Remove containers that a dead process left behind (of one run, or all of this installation); how many."""

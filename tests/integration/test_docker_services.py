@@ -29,7 +29,7 @@ postgres = socket.create_connection((os.environ["PGHOST"], int(os.environ["PGPOR
 postgres.sendall((len(said) + 8).to_bytes(4, "big") + (196608).to_bytes(4, "big") + said)
 print(postgres.recv(9))
 """
-WAYS_OUT = "cat /proc/net/route | tail -n +2; ls /sys/class/net; getent hosts deb.debian.org; echo $?"
+WAYS_OUT = "cat /proc/net/route | tail -n +2; ls /sys/class/net; getent hosts example.com; echo $?"
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing(engine: docker
     # Its data does not fit into the memory that it gets.
     with DockerSandboxProvider(settings(service_mb=256)) as provider:
         made = image(provider, "postgres")
-        provider._settings = settings().model_copy(update={"service_mb": 16})
+        provider._beside.settings = settings().model_copy(update={"service_mb": 16})
 
         with pytest.raises(SandboxError, match="service postgres did not start: "):
             provider.open(made, committed(tmp_path, {}), labels={"run": "starved"})
