@@ -15,6 +15,7 @@ from coder.errors import CoderError, EngineUnavailableError, InputError, Permiss
 from coder.forge.github import GitHubForge
 from coder.forge.github_lookup import GitHubLookup
 from coder.forge.protocol import Forge
+from coder.memory.store import MemoryStore
 from coder.model.fallback import FallbackModel
 from coder.model.litellm_client import LitellmClient
 from coder.model.profile import ModelProfile
@@ -67,6 +68,7 @@ class Application:
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.journals = JournalStore(settings.state_dir / "journal.sqlite")
         self.codemap = CodeMap(settings.state_dir / "codemap.sqlite")
+        self.memory = MemoryStore(settings.state_dir / "memory.sqlite")
 
     def __enter__(self) -> Self:
         return self
@@ -82,6 +84,7 @@ class Application:
         for close in reversed(self._closers):
             close()
         self._closers.clear()
+        self.memory.close()
         self.codemap.close()
         self.journals.close()
 
@@ -163,6 +166,7 @@ class Application:
             redact_fully=self.redactor.full,
             listeners=options.listeners,
             progress=options.progress,
+            memory=self.memory if recorded is None else None,  # a played recording finds nothing out
             answerable=options.answerable,
             dry_run=options.dry_run,
         )

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from coder import __version__
 from coder.errors import CoderError, InputError
 
 if TYPE_CHECKING:
-    from coder.settings import Settings
     from coder.types import VerdictKind
 
 VERDICT_EXIT_CODES: "dict[VerdictKind, int]" = {
@@ -68,7 +67,8 @@ def run(
     config: ConfigPath = None,
 ) -> None:
     """Solve an issue in a checkout: ends with a branch, a verdict, and untouched working files."""
-    from coder.local_run import RunCommand, execute
+    from coder.local_run import RunCommand, execute, with_options
+    from coder.settings import load
 
     command = RunCommand(
         issue=issue,
@@ -86,7 +86,7 @@ def run(
         plan=plan,
     )
     caps = {"max_cost_usd": max_cost, "max_steps": max_steps, "max_minutes": max_minutes}
-    settings = _settings(config, caps, model=model, effort=effort)
+    settings = with_options(load(config), caps, model=model, effort=effort)
     result = execute(command, settings)
     if result.outcome.kind == "asked":
         raise typer.Exit(WAITS)
@@ -314,6 +314,24 @@ def sandbox_images(
     images(action, names or [], load(config), typer.echo, days=days, keep_mb=keep_mb)
 
 
+@cli.command()
+def memory(
+    action: Annotated[str, typer.Argument(help="list, approve or forget.")] = "list",
+    facts: Annotated[list[int] | None, typer.Argument(help="Numbers of facts.")] = None,
+    *,
+    repo: Annotated[str, typer.Option(help="Only facts of this one: owner/name.")] = "",
+    config: ConfigPath = None,
+) -> None:
+    """Show what runs found out about repositories, let models be told it, or drop it."""
+    from coder.memory.command import manage
+    from coder.settings import load
+    from coder.trace.journal import utc_now
+
+    state_dir = load(config).state_dir
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    manage(state_dir / "memory.sqlite", action, facts or [], repo=repo, now=utc_now(), echo=typer.echo)
+
+
 @cli.command("config")
 def show_config(*, config: ConfigPath = None) -> None:
     """Show every setting with its value (secrets hidden) and its environment variable."""
@@ -366,22 +384,6 @@ def _main(
     ] = False,
 ) -> None:
     """Turn an issue into a pull request that carries its own proof."""
-
-
-def _settings(config: Path | None, caps: "dict[str, float | None]", *, model: str, effort: str) -> "Settings":
-    """The settings with the options of this call on top."""
-    from coder.settings import load
-
-    settings = load(config)
-    limits = {**settings.limits.model_dump(), **{k: v for k, v in caps.items() if v is not None}}
-    try:
-        checked = type(settings.limits).model_validate(limits)
-    except ValidationError as exc:
-        wrong = exc.errors()[0]
-        raise InputError(f"the limit {wrong['loc'][0]} does not fit: {wrong['msg'].lower()}") from exc
-    given = {key: value for key, value in {"profile": model, "effort": effort}.items() if value}
-    chosen = settings.model.model_copy(update=given)  # a wrong name is told where the profile is read
-    return settings.model_copy(update={"limits": checked, "model": chosen})
 
 
 def _text(path: Path) -> str:

@@ -67,7 +67,7 @@ class PermissionDeniedError(ForgeError):
 
 
 class JournalError(CoderError):
-    """The journal is broken, tampered with, or another process writes the same run."""
+    """The journal is broken, tampered with, or another process writes the same run; or the memory of runs is broken."""
 
     exit_code = 74
 

@@ -4,7 +4,7 @@ import getpass
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,6 +55,23 @@ class RunCommand:
 
 
 def execute(command: RunCommand, settings: Settings) -> RunResult:
+def with_options(settings: Settings, caps: Mapping[str, float | None], *, model: str, effort: str) -> Settings:
+    """The settings with the options of a call on top; what was not given stays.
+
+    Raises:
+        InputError: A limit does not fit.
+    """
+    limits = {**settings.limits.model_dump(), **{k: v for k, v in caps.items() if v is not None}}
+    try:
+        checked = type(settings.limits).model_validate(limits)
+    except ValidationError as exc:
+        wrong = exc.errors()[0]
+        raise InputError(f"the limit {wrong['loc'][0]} does not fit: {wrong['msg'].lower()}") from exc
+    given = {key: value for key, value in {"profile": model, "effort": effort}.items() if value}
+    chosen = settings.model.model_copy(update=given)  # a wrong name is told where the profile is read
+    return settings.model_copy(update={"limits": checked, "model": chosen})
+
+
     """Carry the command out and show how it went.
 
     Raises:

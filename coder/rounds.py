@@ -17,7 +17,7 @@ from coder.segment import may_edit
 from coder.services import Ground, Services
 from coder.tools.base import Toolbox
 from coder.tools.planning import planning
-from coder.toolset import tools_of
+from coder.toolset import remembered, tools_of
 from coder.trace.events import Opened, PatchTaken, ProblemRead, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
@@ -88,7 +88,10 @@ class Rounds:
         toolbox = self._toolbox(sandbox, model.profile)
         if self._state.opened is None:
             self._show("working")
-            self._journal.append(Opened(messages=self._opening(), tools=toolbox.specs))
+            facts = remembered(
+                self._services.memory, self._task.repo.full_name, self._ground.repository, self._base.sha
+            )
+            self._journal.append(Opened(messages=self._opening(facts), tools=toolbox.specs, remembered=facts))
         self._tell()
         if (solved := self._state.solved) is not None:
             outcome = solved.outcome
@@ -120,6 +123,7 @@ class Rounds:
 
     def _toolbox(self, sandbox: Sandbox, profile: ModelProfile) -> Toolbox:
         tools = tools_of(
+            self._task,
             self._services,
             self._ground,
             self._base,
@@ -130,7 +134,7 @@ class Rounds:
         )
         return Toolbox(tools if may_edit(self._task, self._state.segments) else planning(tools))
 
-    def _opening(self) -> tuple[Message, ...]:
+    def _opening(self, facts: tuple[str, ...]) -> tuple[Message, ...]:
         state, base = self._state, self._base
         if state.problem is None or state.prepared is None:
             raise JournalError(f"run {self._task.run_id} opens a conversation before it has read and prepared")
@@ -152,6 +156,7 @@ class Rounds:
             guides=texts,
             nonce=secrets.token_hex(8),
             may_ask=self._services.answerable,
+            remembered=facts,
         )
         if self._task.mode == "fix":
             return messages

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from coder.codemap.map import CodeMap
 from coder.forge.protocol import Forge
+from coder.memory.store import MemoryStore
 from coder.model.protocol import ModelClient
 from coder.policy import Policy
 from coder.repo_config import RepoConfig
@@ -39,6 +40,8 @@ class Services:
     """What is going on, for a person who watches."""
     inbox: Callable[[str], tuple[Followup, ...]] = lambda _: ()
     """What permitted people said to a run (by its id) while it works, oldest first; also what it has taken already."""
+    memory: MemoryStore | None = None
+    """What runs found out about repositories; None keeps nothing and shows nothing."""
     answerable: bool = False
     """Somebody can be asked: the model gets the tool for it."""
     dry_run: Path | None = None

@@ -1,9 +1,13 @@
 """What the agent of a run can do: its tools, put together from the run's parts."""
 
+from functools import partial
 from typing import Any
 
 from coder.codemap.map import CodeMap
 from coder.codemap.tree import Tree
+from coder.errors import WorkspaceError
+from coder.memory.known import known
+from coder.memory.store import MemoryStore
 from coder.model.profile import ModelProfile
 from coder.sandbox.protocol import Sandbox
 from coder.services import Ground, Services
@@ -15,18 +19,22 @@ from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
 from coder.tools.recall import RecallTool
+from coder.tools.remember import Origin, Remember
 from coder.tools.rollback import Rollback
 from coder.tools.run import Processes, Run, RunTests
-from coder.trace.journal import Journal
+from coder.trace.events import Continued, ProblemRead
+from coder.trace.journal import Journal, utc_now
 from coder.trace.recall import Recall
-from coder.types import Base, Cell
+from coder.types import Base, Cell, Note, Task
 from coder.verify.cells import run_cell
+from coder.workspace.repository import Repository
 
 MAP_TOKENS_OF_TOOL = 1_000
 """Size of what the tool `code_map` gives for words."""
 
 
 def tools_of(
+    task: Task,
     services: Services,
     ground: Ground,
     base: Base,
@@ -58,7 +66,36 @@ def tools_of(
         Search(sandbox),
         Submit(sandbox),
     ]
+    if services.memory is not None:
+        origin = Origin(task.repo.full_name, base.sha, task.run_id, task.requested_by)
+        trusted = partial(_all_trusted, journal)
+        keeper = services.redact_fully
+        tools.append(Remember(sandbox, services.memory, origin, trusted=trusted, redact=keeper, now=utc_now))
     return [*tools, Ask()] if services.answerable else tools
+
+
+def _all_trusted(journal: Journal) -> bool:
+    """Whether all words that the model was given are those of people who may write to the repository."""
+    notes: list[Note] = []
+    for event in journal.events:
+        if isinstance(event, ProblemRead):
+            notes += [event.problem.body, *event.problem.comments]
+        elif isinstance(event, Continued):
+            notes += [event.followup.note, *(thread.note for thread in event.followup.threads)]
+    # What people say while it works is passed on from those only who may write (`Services.inbox`).
+    return all(note.trusted for note in notes)
+
+
+def remembered(memory: MemoryStore | None, repo: str, repository: Repository, sha: str) -> tuple[str, ...]:
+    """What earlier runs found out that still stands at `sha`, a line each."""
+
+    def read(path: str) -> bytes | None:
+        try:
+            return repository.read(sha, path)
+        except WorkspaceError:
+            return None
+
+    return () if memory is None else known(memory, repo, read, utc_now())
 
 
 class _BaseMaps:

@@ -1,5 +1,7 @@
 """Values that many tests need."""
 
+from collections.abc import Mapping
+
 from coder.codemap.syntax import SyntaxFault
 from coder.model.profile import ModelProfile, Prices
 
@@ -25,3 +27,16 @@ class NoSyntax:
     def new_faults(self, path: str, before: bytes, after: bytes) -> tuple[SyntaxFault, ...]:
         del path, before, after
         return ()
+
+
+class ReadOnlySandbox:
+    """Files that can be read, and nothing else."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def read(self, path: str, *, max_bytes: int = 4_000_000) -> bytes:
+        del max_bytes
+        if path not in self._files:
+            raise FileNotFoundError(path)
+        return self._files[path]

@@ -28,10 +28,11 @@ def opening(
     guides: Mapping[str, str],
     nonce: str,
     may_ask: bool = False,
+    remembered: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """System prompt and first message. `guides` are instruction files of the base commit, by path.
 
-    `may_ask`: there is a tool by which people can be asked.
+    `may_ask`: there is a tool by which people can be asked. `remembered` are facts that earlier runs found out.
     `nonce` makes the fences around other people's text unguessable to them.
     """
     text = render(
@@ -47,6 +48,7 @@ def opening(
         test_command=prepared.test_command,
         setup_ok=prepared.setup_ok,
         setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
+        remembered=[_fenced(fact, nonce) for fact in remembered],
         map=_fenced(code_map, nonce) or "(no map of this repository could be made)",
     )
     system = render("system", nonce=nonce, may_ask=may_ask)

@@ -105,6 +105,8 @@ class Opened(Value):
     type: Literal["opened"] = "opened"
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...]
+    remembered: tuple[str, ...] = ()
+    """Facts of earlier runs that the model was shown, a line each."""
 
 
 class Answered(Value):

@@ -21,6 +21,7 @@ from coder.tools.edit import EditArguments
 from coder.tools.files import ListArguments, ReadArguments, SearchArguments
 from coder.tools.plan import PlanArguments, SubmitArguments
 from coder.tools.recall import RecallArguments
+from coder.tools.remember import RememberArguments
 from coder.tools.rollback import RollbackArguments
 from coder.tools.run import ProcessesArguments, RunArguments, RunTestsArguments
 
@@ -37,6 +38,7 @@ TOOLS: dict[str, type[Arguments]] = {
     "processes": ProcessesArguments,
     "read": ReadArguments,
     "recall": RecallArguments,
+    "remember": RememberArguments,
     "rollback": RollbackArguments,
     "run": RunArguments,
     "run_tests": RunTestsArguments,

@@ -1,0 +1,1 @@
+"""What runs found out about a repository, kept for later runs."""
