@@ -33,6 +33,8 @@ DIFF = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
+ATTRIBUTES = "* -text -ident -filter\n"
+"""Files are what the commit holds, byte for byte. A conversion of line ends makes changes that nobody made."""
 ARTEFACTS = "artefacts.tar"
 EXCLUDES = "artefacts.exclude"
 
@@ -60,6 +62,7 @@ class Repository:
         os.makedirs(self._git.inside("info"), exist_ok=True)
         _put(self._git.inside("HEAD"), "ref: refs/heads/none\n")
         _put(self._git.inside("config"), CONFIG)
+        _put(self._git.inside("info/attributes"), ATTRIBUTES)
         if shallow:
             _put(self._git.inside("shallow"), "".join(f"{sha}\n" for sha in shallow))
         self._git("index-pack", self.incoming_pack)
@@ -77,6 +80,7 @@ class Repository:
             os.makedirs(os.path.join(own, folder), exist_ok=True)
         _put(os.path.join(own, "objects/info/alternates"), self._git.inside("objects") + "\n")
         _put(os.path.join(own, "config"), OWN_CONFIG)
+        _put(os.path.join(own, "info/attributes"), ATTRIBUTES)
         _put(os.path.join(own, "refs/heads/base"), self._base + "\n")
         if shallow:
             _put(os.path.join(own, "shallow"), "".join(f"{sha}\n" for sha in shallow))
@@ -100,23 +104,16 @@ class Repository:
         return tree, changed, self._staging.left_out()
 
     def diff(self, max_bytes: int) -> bytes:
-        """The change against the base as UTF-8 text, from an index that only the base and the work tree have made."""
-        index = "index.diff"
-        self._git.forget(index)
-        self._git("read-tree", self._base, index=index)
-        self._add(index)
-        tree = self._git("write-tree", index=index).decode().strip()
-        self._git.forget(index)
-        return self._changed(tree, max_bytes)
+        """The change of the work tree against the base as UTF-8 text."""
+        return self._changed(self.checkpoint(), max_bytes)
 
     def _changed(self, tree: str, max_bytes: int) -> bytes:
         """The way from the base to `tree` as text."""
-        _put(self._git.inside("info/attributes"), "")
         text = self._diff_text(tree, max_bytes)
         if not _is_text(text):
             self._mark_binary(tree, max_bytes)
             text = self._diff_text(tree, max_bytes)
-            _put(self._git.inside("info/attributes"), "")
+            _put(self._git.inside("info/attributes"), ATTRIBUTES)
             if not _is_text(text):
                 raise RepositoryError("the diff is not UTF-8 text")
         return text
@@ -142,7 +139,7 @@ class Repository:
             if not _is_text(self._diff_text(tree, max_bytes, raw.decode("utf-8", "surrogateescape")))
         ]
         with open(self._git.inside("info/attributes"), "wb") as file:
-            file.writelines(lines)
+            file.writelines([ATTRIBUTES.encode(), *lines])
 
     def restore(self, diff: bytes) -> None:
         """Bring the work tree to the base with `diff` applied. Ignored files stay."""

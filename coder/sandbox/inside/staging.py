@@ -32,7 +32,7 @@ class Staging:
     def begin(self, base: str) -> None:
         """The commit `base` has been checked out."""
         self._base = base
-        self._used = _used(self._git.root)
+        self._look()
 
     def add(self, index: str) -> None:
         """Stage everything that is not ignored, not large and can be read."""
