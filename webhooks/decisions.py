@@ -90,7 +90,9 @@ def _approves(request: Request, situation: Situation) -> bool:
 def _new_run(request: Request, situation: Situation, rules: Rules) -> Decision:
     options = request.options
     model = options.model or (rules.heavy_model if request.heavy else None) or rules.model
-    if model not in {rules.model, rules.heavy_model, *rules.models}:
+    # `NAME@EFFORT` is the profile NAME.
+    allowed = {(one or "").partition("@")[0] for one in (rules.model, rules.heavy_model, *rules.models)}
+    if model.partition("@")[0] not in allowed:
         return _answer(request, help_text(rules, "That model may not be named here."), "a model that is not allowed")
     work = Work(task=_task(request, situation, rules, model))
     return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
@@ -119,6 +121,7 @@ def _task(request: Request, situation: Situation, rules: Rules, model: str) -> T
         comment_id=request.comment_id,
         base_ref=options.base or (request.head.branch if request.head is not None else None),
         mode="plan" if plans else "fix",
+        force=request.forced,
         model=model,
         limits=limits,
     )

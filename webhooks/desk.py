@@ -179,6 +179,20 @@ class Desk:
                 return  # a review has no place for it
             task = task.model_copy(update={"comment_id": followup.comment_id})
         self._outside.forge.acknowledge(task)
+        if followup is None:
+            self._mark(task)
+
+    def _mark(self, task: Task) -> None:
+        """Show that a run waits for its turn; one that has begun shows so by itself."""
+        if not self._is_queued(task):
+            return
+        self._outside.forge.mark(task, "queued")
+        if not self._is_queued(task):  # it began while we wrote
+            self._outside.forge.mark(task, "running")
+
+    def _is_queued(self, task: Task) -> bool:
+        job = self._engine.status(task.run_id)
+        return job is not None and job.state == "queued"
 
     def _say(self, chore: Chore, text: str) -> None:
         task = chore.work.task

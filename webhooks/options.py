@@ -14,7 +14,7 @@ _OPTION = re.compile(r"([A-Za-z][A-Za-z_-]{0,20})=(\S{1,200})", re.ASCII)
 _DOLLARS = re.compile(r"\$?(\d{1,6}(?:\.\d{1,4})?)\$?", re.ASCII)
 _MORE = re.compile(r"\+(\$?\d{1,6}(?:\.\d{1,4})?\$?)", re.ASCII)
 _WHOLE = re.compile(r"[1-9]\d{0,8}", re.ASCII)
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:@[a-z]{1,20})?", re.ASCII)
 _BRANCH = re.compile(r"(?![-/])(?!.*(?:\.\.|//|@\{))[A-Za-z0-9._/-]{1,200}(?<![./])", re.ASCII)
 
 

@@ -37,6 +37,8 @@ class Request:
     heavy: bool = False
     straight: bool = False
     """Fix without a plan, even where plans come first."""
+    forced: bool = False
+    """Begin also where somebody else is at work already."""
     leads: bool = False
     """Free text that is said to us, and not about us."""
     is_open: bool = True

@@ -144,7 +144,7 @@ def _spoken(
         options = understood(said.given, said.more)
     except OptionError as exc:
         return replace(request, what="help", problem=f"{str(exc)[:1].upper()}{str(exc)[1:]}.")
-    return replace(request, what=said.verb, words=said.words, options=options)
+    return replace(request, what=said.verb, words=said.words, options=options, forced=forced)
 
 
 def _reviewed(event: Reviewed, rules: Rules) -> Request | Refusal:

@@ -47,7 +47,7 @@ def commits(world: World, branch: str) -> list[str]:
 
 
 def test_a_plan_is_approved_and_its_result_revised_on_one_branch(tmp_path: Path) -> None:
-    wish = call("edit", path="README.md", edits=[{"old": "", "new": "# Bills\n"}])
+    wish = call("edit", path="README.md", edits=[{"old": "# bills", "new": "# Bills, to the cent"}])
     turns = [handed_in("Share the cents that are left"), *demo_turns(), wish, handed_in("Say it in the README")]
     with started(tmp_path, turns) as world:
         world.label(label="coder:plan")

@@ -125,6 +125,11 @@ def test_what_a_run_is_told_by_its_trigger() -> None:
     assert prompt.requested_at == NOW
 
 
+def test_the_effort_of_a_model_may_be_named() -> None:
+    assert task_of(said("/coder fix model=kimi-k2.6@high")).model == "kimi-k2.6@high"
+    assert summary(said("/coder fix model=gpt@high")) == "answer"
+
+
 def test_no_option_goes_above_what_the_operator_allows() -> None:
     task = task_of(said("/coder fix max=$999 steps=999999 minutes=99999"))
 
@@ -234,7 +239,8 @@ def test_help_for_a_wrong_verb_is_one_comment_an_issue() -> None:
 
 
 def test_force_overrules_closed_and_assigned_but_not_locked() -> None:
-    assert summary(said("/coder fix --force", state="closed")) == "run react"
+    assert task_of(said("/coder fix --force", state="closed")).force
+    assert not task_of(said("/coder fix")).force
     assert summary(said("/coder fix --force", assignees=[user("lisa", 9)])) == "run react"
     assert summary(said("/coder fix --force", locked=True)) == "nothing"
     assert summary(said("/coder fix", assignees=[user(), user("coder-app[bot]", BOT_ID, "Bot")])) == "run react"

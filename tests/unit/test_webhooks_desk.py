@@ -106,6 +106,19 @@ def test_a_request_is_seen_before_its_run_begins(place: Place) -> None:
     assert place.work() == 0
 
 
+def test_a_run_that_waits_for_its_turn_is_labelled_so(place: Place) -> None:
+    place.started()
+    assert "coder:queued" in place.forge.issues[12].labels
+
+
+def test_a_run_that_has_begun_is_not(place: Place) -> None:
+    run = str(place.deliver("issues", labeled())["run"])
+    place.engine.end(run, ok=True, outcome="submitted")
+    place.work()
+
+    assert "coder:queued" not in place.forge.issues[12].labels
+
+
 def test_a_stranger_gets_nothing(place: Place) -> None:
     place.forge.writers = frozenset()
     for body in ("/coder fix", "/coder help", "/coder stop", "/coder deploy", "/coder config", "/coder autofix on"):
