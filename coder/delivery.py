@@ -94,6 +94,23 @@ class Delivery:
         self._journal.append(Published(pull_request=pull_request))
         return pull_request
 
+    def keep(self, best: Round) -> str:
+        """Put work that is not worth a pull request onto a branch of its own; its name, empty where there is none.
+
+        A run that was killed makes the same commit again and finds its branch there.
+        """
+        services, task, patch = self._services, self._task, best.patch
+        wanted = self._policy.keep_work == "branch" and services.dry_run is None
+        if not wanted or patch is None or not patch.patch.files:
+            return ""
+        if not services.forge.may_write(on_behalf(task, self._state.followup)):
+            return ""
+        segment = len(self._state.segments)
+        name = f"{branch_name(task, self._problem().problem.title)}-wip-{run_mark(task.run_id)}"
+        name = f"{name}-{segment}" if segment else name
+        self._ground.repository.push(services.forge.remote(task), self._commit(patch.patch, best), name)
+        return name
+
     def announce(self, best: Round, pull: PullRequest) -> tuple[str, ...]:
         """Say what was published where people look for it; what they should know besides, a sentence each.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.markup import escape
 
+from coder.publish.attempt import FIRST, Attempt, unfinished
 from coder.trace.events import Answered, Entry, Prepared, ProblemRead, Published, Solved, Told, ToolFinished, Verified
 from coder.types import Evidence, RunResult
 
@@ -99,8 +100,8 @@ def _milestone(entry: Entry) -> str:
             return ""
 
 
-def show_result(console: Console, result: RunResult, evidence: Evidence | None) -> None:
-    """The verdict and where the change is."""
+def show_result(console: Console, result: RunResult, evidence: Evidence | None, tried: Attempt | None = None) -> None:
+    """The verdict, where the change is, and of a run that did not get there what was `tried`."""
     verdict, spent = result.verdict, result.spent
     console.print()
     colour = _COLOURS.get(verdict.kind, "red")
@@ -122,12 +123,33 @@ def show_result(console: Console, result: RunResult, evidence: Evidence | None) 
         f"tokens, ${spent.cost_usd:.3f}, {spent.elapsed_s:.0f} s",
         highlight=False,
     )
+    for line in _account(result, tried or Attempt()):
+        console.print(escape(line), highlight=False, soft_wrap=True)
     if result.pull_request is not None:
         where = result.pull_request.url or f"branch {result.pull_request.branch}"
         state = "draft" if result.pull_request.draft else "ready"
         console.print(
             f"{state}: {escape(where)} at {result.pull_request.commit_sha[:12]}", highlight=False, soft_wrap=True
         )
+
+
+def _account(result: RunResult, tried: Attempt) -> Iterable[str]:
+    """Of a run that did not get there: what was tried, what happened, where the work is, how to go on."""
+    if not unfinished(result):
+        return
+    if tried.tried:
+        yield "what was tried → what happened:"
+    for index, one in enumerate(tried.tried):
+        if tried.left_out and index == FIRST:
+            yield f"  … {tried.left_out} more …"
+        step = f"{one.step:>4}" if one.step else "    "
+        yield f"  {step}  {brief(one.what)} → {brief(one.happened, 160)}"
+    if tried.nearest:
+        yield f"nearest failing test: {brief(tried.nearest, 200)}"
+    if result.kept:
+        yield f"the work so far is on branch {brief(result.kept, 200)}"
+    money = f"+${tried.add_usd:.0f} " if tried.add_usd else ""
+    yield f'to go on: coder run --resume {result.run_id} --say "{money}HINT"'
 
 
 def trace_lines(entries: Iterable[Entry], *, full: bool) -> Iterable[str]:

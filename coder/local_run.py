@@ -19,6 +19,7 @@ from coder.errors import InputError
 from coder.forge.github import GitHubForge
 from coder.forge.local import LocalForge
 from coder.forge.protocol import Forge
+from coder.publish.attempt import attempt
 from coder.run import resolve
 from coder.settings import Settings
 from coder.trace.events import Answered, Event, PatchTaken, RunStarted, Verified
@@ -54,7 +55,6 @@ class RunCommand:
     """Only a plan, until it is approved."""
 
 
-def execute(command: RunCommand, settings: Settings) -> RunResult:
 def with_options(settings: Settings, caps: Mapping[str, float | None], *, model: str, effort: str) -> Settings:
     """The settings with the options of a call on top; what was not given stays.
 
@@ -72,6 +72,7 @@ def with_options(settings: Settings, caps: Mapping[str, float | None], *, model:
     return settings.model_copy(update={"limits": checked, "model": chosen})
 
 
+def execute(command: RunCommand, settings: Settings) -> RunResult:
     """Carry the command out and show how it went.
 
     Raises:
@@ -108,7 +109,8 @@ def with_options(settings: Settings, caps: Mapping[str, float | None], *, model:
             raise
         journal = app.journals.open(task.run_id)
         verified = [e for e in journal.events if isinstance(e, Verified)]
-        show_result(console, result, verified[-1].evidence if verified else None)
+        tried = attempt(journal.events, task=task, spent=result.spent)
+        show_result(console, result, verified[-1].evidence if verified else None, tried)
         if result.outcome.kind == "asked":
             answer = "approve" if task.mode == "plan" else "YOUR ANSWER"
             console.print(f"to go on: coder run --resume {task.run_id} --say '{answer}'", highlight=False)

@@ -1,5 +1,7 @@
 """What a run may do: an operator's choice, never the model's."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from coder.types import Value, VerdictKind
@@ -30,6 +32,8 @@ class Policy(Value):
     patch: PatchRules = PatchRules()
     reviewer: str = ""
     """Profile of a model that reviews each change which the tests accept; `same`: the run's own, in a fresh conversation."""
+    keep_work: Literal["branch", "none"] = "branch"
+    """Where work goes that is not worth a pull request: onto a branch of its own, or nowhere but the journal."""
     trace_url: str = ""
     """Address of a run's page with `{run}` in it, when the service can be reached by readers; named in pull requests."""
     author_name: str = "coder[bot]"

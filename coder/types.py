@@ -359,4 +359,6 @@ class RunResult(Value):
     outcome: Outcome
     spent: Spent
     pull_request: PullRequest | None = None
+    kept: str = ""
+    """Branch with work in progress that was not worth a pull request."""
     journal_digest: str = ""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from coder.publish.account import Account
 from coder.publish.texts import Texts, fitting
-from coder.trace.events import Continued, Event, Reviewed
+from coder.trace.events import Contacted, Continued, Event, Reviewed
 from coder.types import (
     Cell,
     Evidence,
@@ -224,7 +224,9 @@ def inputs(texts: Texts, account: Account) -> str:
     withheld = [f"- withheld: {texts.line(line, 200)}" for line in problem.withheld]
     shown = fitting(lines, 3_500, more="- … and {} more comments")
     hidden = fitting(withheld, 2_500, more="- … and {} more withheld") or ["- withheld: nothing"]
-    return "\n".join([*shown, *hidden, *_added(texts, account.events), _network(texts, account)])
+    return "\n".join(
+        [*shown, *hidden, *_added(texts, account.events), _network(texts, account), *_contacts(texts, account.events)]
+    )
 
 
 def _added(texts: Texts, events: Sequence[Event]) -> list[str]:
@@ -242,6 +244,22 @@ def _network(texts: Texts, account: Account) -> str:
         hosts = ", ".join(texts.code(host, 100) for host in account.hosts[:20])
         return f"- network: while the model worked only {hosts}; the setup phase before it had all of it"
     return "- network: none while the model worked; the setup phase before it had one"
+
+
+def _contacts(texts: Texts, events: Sequence[Event]) -> list[str]:
+    """Every host that sandboxes of the run reached or were kept from."""
+    counts: dict[tuple[bool, str], int] = {}
+    for event in events:
+        for one in event.contacts if isinstance(event, Contacted) else ():
+            said = texts.code(f"{one.host}:{one.port}", 120) + (
+                f" ({texts.line(one.reason, 120)})" if one.reason else ""
+            )
+            counts[one.allowed, said] = counts.get((one.allowed, said), 0) + one.count
+    lines = []
+    for allowed, what in ((True, "reached"), (False, "refused or failed")):
+        found = [f"{said} × {count}" for (let, said), count in sorted(counts.items()) if let is allowed]
+        lines += [f"  - {what}: {', '.join(fitting(found, 1_200, more='and {} more'))}"] if found else []
+    return lines
 
 
 def _note_line(texts: Texts, what: str, note: Note) -> str:

@@ -1,11 +1,13 @@
 """The one status comment of a run, edited in place; its hidden marker is the forge's business."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from coder.prompts import render
+from coder.publish.attempt import Attempt, account_of, attempt, unfinished
 from coder.publish.sections import VERDICT_WORDS, cached_share, duration
 from coder.publish.texts import Texts, fitting
+from coder.trace.events import Event
 from coder.types import PullRequest, RunResult, Spent, Task
 
 _URL = re.compile(r"https?://[^\s<>()\[\]\"'`]{1,500}")
@@ -19,14 +21,21 @@ _QUESTION_CHARS = 20_000
 
 
 def status_body(
-    *, task: Task, station: str, spent: Spent, result: RunResult | None, redact: Callable[[str], str]
+    *,
+    task: Task,
+    station: str,
+    spent: Spent,
+    result: RunResult | None,
+    redact: Callable[[str], str],
+    events: Sequence[Event] = (),
 ) -> str:
     """Where the run stands: outcome, who asked, elapsed, dollars and steps of their limits, station or result, links.
 
-    `station` is shown while `result` is None. No text in it is live, except the link to the pull request.
+    Of a run that did not get there it says what was tried, by its `events`. `station` is shown while `result` is None. No text in it is live, except the link to the pull request.
     """
     texts = Texts(redact)
     limits = task.limits
+    tried = attempt(events, task=task, spent=spent) if result is not None and unfinished(result) else Attempt()
     facts = [
         f"Asked for by {texts.code(task.requested_by, 60)}",
         duration(spent.elapsed_s),
@@ -43,7 +52,8 @@ def status_body(
         station="" if result is not None else texts.line(station, 500),
         question=_question(texts, result),
         reasons=_reasons(texts, result),
-        next=_next_step(task, result),
+        tried=account_of(texts, tried),
+        next=_next_step(texts, task, result, tried),
         link=_link(texts, result.pull_request) if result is not None and result.pull_request is not None else "",
     )
 
@@ -77,8 +87,8 @@ def _reasons(texts: Texts, result: RunResult | None) -> str:
     return "\n".join(fitting(lines, 4_000, more="- … and {} more"))
 
 
-def _next_step(task: Task, result: RunResult | None) -> str:
-    """What a person can do when nothing was published."""
+def _next_step(texts: Texts, task: Task, result: RunResult | None, tried: Attempt) -> str:
+    """What a person can do now."""
     if result is None:
         return ""
     if result.outcome.kind == "asked" and task.mode == "plan":
@@ -87,9 +97,16 @@ def _next_step(task: Task, result: RunResult | None) -> str:
         return "Answer in a comment that begins with `/coder`, and the work goes on."
     if result.outcome.kind == "stopped":
         return "`/coder continue` goes on from there."
-    if result.pull_request is not None:
-        return ""
-    return "No pull request was opened."
+    nothing = ["No pull request was opened."] if result.pull_request is None else []
+    return " ".join([*nothing, *(_going_on(texts, result, tried) if unfinished(result) else [])])
+
+
+def _going_on(texts: Texts, result: RunResult, tried: Attempt) -> list[str]:
+    """Where the work is, and how to go on with how much."""
+    kept = [f"The work so far is kept on branch {texts.code(result.kept, 250)}."] if result.kept else []
+    if not tried.add_usd:
+        return [*kept, "`/coder continue` goes on from there, best with a hint."]
+    return [*kept, f"`/coder continue +${tried.add_usd:.0f}` goes on with ${tried.add_usd:.0f} more (a guess)."]
 
 
 def _link(texts: Texts, pull_request: PullRequest) -> str:

@@ -140,8 +140,8 @@ def test_a_run_replays_to_the_same_tree_and_a_changed_one_is_refused(command: Ru
     assert outcome.answers == 7
 
 
-def test_work_that_breaks_the_tests_is_sent_back_and_never_published(
-    command: RunCommand, settings: Settings, checkout: Path, tmp_path: Path
+def test_work_that_breaks_the_tests_is_sent_back_never_published_and_kept_aside(
+    command: RunCommand, settings: Settings, checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def answer(name: str, **arguments: object) -> dict[str, object]:
         call = {"id": "c", "name": name, "arguments": json.dumps(arguments)}
@@ -158,7 +158,10 @@ def test_work_that_breaks_the_tests_is_sent_back_and_never_published(
         events = app.journals.open(result.run_id).events
     assert [e.verdict.kind for e in events if isinstance(e, Verified)] == ["regressed"] * 3
     assert result.pull_request is None
-    assert branches(checkout) == ["main"]
+    assert branches(checkout) == [result.kept, "main"]
+    assert "-wip-" in result.kept
+    assert b"Coder-verdict: regressed" in git(checkout, "log", "-1", "--format=%B", result.kept)
+    assert f"the work so far is on branch {result.kept}" in capsys.readouterr().out
     assert len([e for e in events if isinstance(e, Answered)]) == 4
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from coder.publish.account import Account
 from coder.publish.body import pull_request_body
-from coder.trace.events import Answered, Event, ToolFinished
+from coder.trace.events import Answered, ToolFinished
 from coder.types import (
     Base,
     Cell,
@@ -68,14 +68,16 @@ def answered(step: int, text: str, calls: Sequence[ToolCall] = ()) -> Answered:
     return Answered(step=step, completion=completion)
 
 
-def step(number: int, name: str, text: str, *, is_error: bool = False, changed: bool = False) -> list[Event]:
+def step(
+    number: int, name: str, text: str, *, is_error: bool = False, changed: bool = False
+) -> tuple[Answered, ToolFinished]:
     call = ToolCall(id=f"c{number}", name=name, arguments='{"command": "x"}')
     checkpoint = Checkpoint(step=number, tree_sha="t", diff_blob="b") if changed else None
     output = ToolOutput(content=text, is_error=is_error)
     finished = ToolFinished(
         step=number, call_id=call.id, name=name, output=output, duration_s=0.1, checkpoint=checkpoint
     )
-    return [answered(number, text, [call]), finished]
+    return answered(number, text, [call]), finished
 
 
 def cell(name: Any, report: TestReport, exit_code: int | None) -> Cell:

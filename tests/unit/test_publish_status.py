@@ -108,7 +108,7 @@ def test_a_result_without_a_pull_request_says_so() -> None:
     text = status_body(task=task(), station="done", spent=Spent(), result=result, redact=hide)
 
     assert "- The run stopped at a limit before the work was handed in. $5" in text
-    assert text.endswith("No pull request was opened.")
+    assert "No pull request was opened. `/coder continue` goes on" in text
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (7500, "2 h 5 min")])
