@@ -97,7 +97,14 @@ class Rounds:
             outcome = solved.outcome
         else:
             limits = limits_now(at_effort(self._task, model.profile), self._journal.entries)
-            agent = Agent(model=model, toolbox=toolbox, sandbox=sandbox, journal=self._journal, limits=limits)
+            agent = Agent(
+                model=model,
+                toolbox=toolbox,
+                sandbox=sandbox,
+                journal=self._journal,
+                limits=limits,
+                inbox=lambda: self._services.inbox(self._task.run_id),
+            )
             outcome = agent.solve()
         if outcome.kind in {"asked", "stopped"}:
             return False
