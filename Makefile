@@ -1,6 +1,8 @@
 .PHONY: setup docker demo test lint format bench lock clean
 
 BIN := .venv/bin
+# More than cores: most tests wait for containers, servers and git.
+WORKERS ?= 3
 
 setup:  ## the virtual environment, from requirements.lock
 	@bash scripts/setup.sh
@@ -12,7 +14,7 @@ demo: setup docker  ## the main job on a sample repository, with a recorded mode
 	@bash scripts/demo.sh
 
 test: setup docker lint  ## all tests, Docker tests included
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml
 
 lint: setup  ## format, lint, layers, types
 	$(BIN)/ruff format --check
