@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 import re
 import socket
@@ -228,7 +229,16 @@ class Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, result: Any, headers: dict[str, str] | None = None) -> None:
         extra = {"Content-Type": "application/json; charset=utf-8", "X-GitHub-Media-Type": "github.v3; format=json"}
         limits = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": "4102444800"}
-        self._raw(status, extra | limits | (headers or {}), b"" if status == 204 else json.dumps(result).encode())
+        body = b"" if status == HTTPStatus.NO_CONTENT else json.dumps(result).encode()
+        etag = (
+            {"ETag": f'W/"{hashlib.sha256(body).hexdigest()}"'}
+            if self.command == "GET" and status == HTTPStatus.OK
+            else {}
+        )
+        if etag and self.headers.get("If-None-Match") == etag["ETag"]:
+            self._raw(HTTPStatus.NOT_MODIFIED, limits | etag, b"")
+            return
+        self._raw(status, extra | limits | etag | (headers or {}), body)
 
     def _raw(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

@@ -20,6 +20,7 @@ from tests.servers.github_check_routes import (
 )
 from tests.servers.github_git import git
 from tests.servers.github_graphql import graphql
+from tests.servers.github_list_routes import create_label, list_events, list_issues
 from tests.servers.github_review_routes import list_review_comments, reply_to_comment, request_reviewers
 from tests.servers.github_state import (
     Comment,
@@ -295,6 +296,9 @@ ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("POST", r"/app/installations/(?P<id>\d+)/access_tokens", create_installation_token),
     ("GET", REPO, get_repo),
     ("GET", REPO + r"/collaborators/(?P<login>[^/]+)/permission", get_permission),
+    ("GET", REPO + r"/issues", list_issues),
+    ("GET", REPO + r"/issues/(?P<number>\d+)/events", list_events),
+    ("POST", REPO + r"/labels", create_label),
     ("GET", REPO + r"/issues/(?P<number>\d+)", get_issue),
     ("GET", REPO + r"/issues/(?P<number>\d+)/comments", list_comments),
     ("POST", REPO + r"/issues/(?P<number>\d+)/comments", create_comment),

@@ -137,6 +137,8 @@ class Repo:
     """Newest first."""
     logs: dict[int, bytes] = field(default_factory=dict)
     """Job to its log."""
+    labels: list[str] = field(default_factory=list)
+    """That were made; GitHub makes others when an issue gets them."""
 
     @property
     def full_name(self) -> str:
