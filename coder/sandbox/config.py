@@ -24,6 +24,8 @@ class ProxySettings(Value):
 class SandboxSettings(Value):
     """How sandboxes are made. Sizes are MiB."""
 
+    prewarm: int = Field(default=0, ge=0, le=8)
+    """Containers to be kept started in advance for the image that was used last."""
     installation: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """Names this installation in container labels, so that two on one engine do not sweep each other."""
     docker_host: str | None = None

@@ -21,6 +21,7 @@ from coder.sandbox.docker_beside import RUN, Beside
 from coder.sandbox.docker_engine import Engine, connected, engine_errors
 from coder.sandbox.docker_environment import Environments
 from coder.sandbox.docker_images import ImageBuilder
+from coder.sandbox.docker_pool import Pool, name_prefix
 from coder.sandbox.docker_stream import AttachedStream
 from coder.sandbox.protocol import NOTHING, Image, SandboxProvider, TreePack, Wants
 from coder.sandbox.runner_sandbox import FILE_REQUEST_TIMEOUT_S, GIT_REQUEST_TIMEOUT_S, RunnerSandbox
@@ -71,6 +72,7 @@ class DockerSandboxProvider(SandboxProvider):
         self._catalogue = images.catalogue(images_folder or images.default_folder(), settings.base_image)
         self._lock = threading.Lock()
         self._api: Engine | None = None
+        self._pool = Pool(settings.prewarm, lambda image: self._started(image, {}, "agent"))
         self._environments = Environments(settings, self._catalogue, self._engine)
         self._beside = Beside(settings, self._engine, self._environments.server, self._discard)
 
@@ -92,7 +94,9 @@ class DockerSandboxProvider(SandboxProvider):
         def set_up(builder: ImageBuilder, base: Image, setup: Setup, progress: Callable[[str], None]) -> Image:
             return self._set_up(builder, base, pack, setup, progress)
 
-        return self._environments.image_for(files, setup=setup, wants=wants, set_up=set_up, progress=progress)
+        image = self._environments.image_for(files, setup=setup, wants=wants, set_up=set_up, progress=progress)
+        self._pool.refill(image)
+        return image
 
     def _set_up(
         self, builder: ImageBuilder, base: Image, pack: TreePack, setup: Setup, progress: Callable[[str], None]
@@ -113,8 +117,13 @@ class DockerSandboxProvider(SandboxProvider):
     def open(self, image: Image, pack: TreePack, *, labels: Mapping[str, str]) -> DockerSandbox:
         """A fresh container; keys of `labels` get the prefix `coder.` where they lack it (`run` → `coder.run`)."""
         named = {key if key.startswith("coder.") else f"coder.{key}": value for key, value in labels.items()}
-        sandbox = self._started(image, named, "agent")
+        ready = self._pool.take(image)
+        sandbox = ready or self._started(image, named, "agent")
+        self._pool.refill(image)
         try:
+            if ready is not None:
+                with engine_errors("name a container"):
+                    self._engine().rename(ready.container, _container_name(named))
             wait = self._beside.begin(image, sandbox.container, _labelled(named, self._settings), sandbox.beside)
             sandbox.load(pack)
             wait()
@@ -132,20 +141,18 @@ class DockerSandboxProvider(SandboxProvider):
     def sweep(self, *, run_id: str | None = None) -> int:
         """Remove what dead processes left. A run's containers go whoever owns them; living owners keep theirs otherwise."""
         api = self._engine()
-        wanted = [f"{INSTALLATION}={self._settings.installation}"]
-        if run_id is not None:
-            wanted.append(f"{RUN}={run_id}")
+        wanted = f"{INSTALLATION}={self._settings.installation}"
         with engine_errors("list containers"):
             found: list[dict[str, Any]] = api.containers(all=True, filters={"label": wanted})
-        removed = 0
-        for entry in found:
-            if run_id is None and _is_alive(entry["Labels"].get(OWNER, ""), entry["State"]):
-                continue
-            removed += self._remove(entry["Id"])
-        return removed
+        if run_id is None:
+            found = [entry for entry in found if not _is_alive(entry["Labels"].get(OWNER, ""), entry["State"])]
+        else:
+            found = [entry for entry in found if _is_of(run_id, entry)]
+        return sum(self._remove(entry["Id"]) for entry in found)
 
     def close(self) -> None:
-        """Close the connection to the engine."""
+        """End what was started in advance, and close the connection to the engine."""
+        self._pool.close()
         with self._lock:
             if self._api is not None:
                 self._api.close()
@@ -208,7 +215,7 @@ class DockerSandboxProvider(SandboxProvider):
                 image.digest,
                 command=runner.argv("python3", size),
                 entrypoint=[],
-                name=f"coder-{uuid.uuid4().hex[:16]}",
+                name=_container_name(labels),
                 user=docker_container.USER,
                 working_dir=docker_container.WORKSPACE,
                 stdin_open=True,
@@ -238,6 +245,16 @@ class DockerSandboxProvider(SandboxProvider):
             self._remove(container)
         except (SandboxError, EngineUnavailableError) as exc:
             logger.warning("container not removed", extra={"container": container, "reason": str(exc)})
+
+
+def _container_name(labels: Mapping[str, str]) -> str:
+    return f"{name_prefix(labels.get(RUN, ''))}{uuid.uuid4().hex[:16]}"
+
+
+def _is_of(run_id: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a container works for a run: by its label, or by the name it got when it was taken out of the pool."""
+    prefix = f"/{name_prefix(run_id)}"
+    return entry["Labels"].get(RUN) == run_id or any(name.startswith(prefix) for name in entry["Names"] or ())
 
 
 def _labelled(labels: Mapping[str, str], settings: SandboxSettings) -> dict[str, str]:
