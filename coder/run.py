@@ -16,7 +16,17 @@ from coder.publish.status import status_body
 from coder.rounds import Rounds
 from coder.segment import Segment
 from coder.services import Ground, Services
-from coder.trace.events import Answered, Continued, Entry, Finished, Resumed, RunStarted
+from coder.trace.events import (
+    Answered,
+    Contacted,
+    Continued,
+    Entry,
+    Finished,
+    Resumed,
+    RunStarted,
+    ToolFinished,
+    Verified,
+)
 from coder.trace.state import RunState, limits_now, spent, state_of
 from coder.types import Followup, Outcome, PullRequest, RunResult, Task, Verdict
 
@@ -125,7 +135,8 @@ class _Run:
                 if published is not None:
                     more = delivery.announce(best, published)
                     verdict = verdict.model_copy(update={"reasons": (*verdict.reasons, *more)})
-                return self._finish(verdict, best.outcome, published or self._state.pull_request)
+                kept = delivery.keep(best) if published is None else ""
+                return self._finish(verdict, best.outcome, published or self._state.pull_request, kept=kept)
             self._show("others pushed to the branch: putting the change on theirs")
             segment.meet(published.commit_sha, published.theirs_sha)
         raise WorkspaceError("others keep pushing to the branch while the change is tested; ask again when it is quiet")
@@ -190,7 +201,9 @@ class _Run:
 
     # --- finish -----------------------------------------------------------------------------------------------------
 
-    def _finish(self, verdict: Verdict, outcome: Outcome, pull_request: PullRequest | None) -> RunResult:
+    def _finish(
+        self, verdict: Verdict, outcome: Outcome, pull_request: PullRequest | None, *, kept: str = ""
+    ) -> RunResult:
         """Tell everybody how it ended, then close the journal."""
         result = RunResult(
             run_id=self._task.run_id,
@@ -198,6 +211,7 @@ class _Run:
             outcome=outcome,
             spent=spent(self._journal.entries),
             pull_request=pull_request,
+            kept=kept,
             journal_digest=self._journal.digest,
         )
         if self._state.problem is not None:  # a stranger's request is answered by nothing
@@ -217,11 +231,16 @@ class _Run:
             spent=spent(self._journal.entries),
             result=result,
             redact=self._services.redact_fully,
+            events=self._journal.events if result is not None else (),
         )
         with politely(self._task):
             self._services.forge.status(self._task, body)
 
     def _report(self, entry: Entry) -> None:
-        """Now and then, while the model works."""
+        """Now and then, while the model works; and whom its commands, or the tests, tried to reach meanwhile."""
+        if isinstance(entry.event, ToolFinished | Verified):
+            contacts = self._services.sandboxes.contacts(self._task.run_id)
+            if contacts:
+                self._journal.append(Contacted(contacts=contacts))
         if isinstance(entry.event, Answered) and entry.event.step % STEPS_BETWEEN_REPORTS == 0:
             self._show("working")

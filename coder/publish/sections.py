@@ -257,7 +257,7 @@ def _contacts(texts: Texts, events: Sequence[Event]) -> list[str]:
             counts[one.allowed, said] = counts.get((one.allowed, said), 0) + one.count
     lines = []
     for allowed, what in ((True, "reached"), (False, "refused or failed")):
-        found = [f"{said} × {count}" for (let, said), count in sorted(counts.items()) if let is allowed]
+        found = [f"{said} {count} times" for (let, said), count in sorted(counts.items()) if let is allowed]
         lines += [f"  - {what}: {', '.join(fitting(found, 1_200, more='and {} more'))}"] if found else []
     return lines
 

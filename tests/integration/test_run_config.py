@@ -12,8 +12,8 @@ from coder.run import resolve
 from coder.sandbox.local import LocalSandboxProvider
 from coder.sandbox.protocol import NOTHING, Image, TreePack, Wants
 from coder.services import Services
-from coder.trace.events import Prepared, ProblemRead
-from coder.types import Completion, Message, RepoRef, RunResult, Task
+from coder.trace.events import Contacted, Prepared, ProblemRead, ToolFinished
+from coder.types import Completion, Contact, Message, RepoRef, RunResult, Task
 from coder.workspace.workspace import Workspace
 from tests.contract.sandbox_support import git, settings
 from tests.integration.test_run import FIX, PROFILE, SUBMIT, Line, does, recorded
@@ -33,6 +33,12 @@ class Sandboxes(LocalSandboxProvider):
 
     asked: tuple[tuple[str, ...] | None, Wants] | None = None
     image: Image | None = None
+    met: tuple[Contact, ...] = ()
+
+    @override
+    def contacts(self, run_id: str) -> tuple[Contact, ...]:
+        met, self.met = self.met, ()
+        return met
 
     @override
     def image_for(
@@ -108,7 +114,7 @@ def test_what_the_repository_says_reaches_the_sandbox_the_tests_and_the_limits(
         ("make deps",),
         Wants(images=("python", "node"), packages=("libpq-dev",), services=("redis",)),
     )
-    assert (result.outcome.kind, result.spent.steps) == ("limit", 2)
+    assert (result.outcome.kind, "limit of 2 steps" in result.outcome.reason) == ("limit", True)
     prepared = next(e for e in line.journals.open("run-1").events if isinstance(e, Prepared))
     assert (prepared.test_command or "").startswith("python3 -m pytest -q")
 
@@ -188,3 +194,20 @@ def test_the_operator_may_go_on_without_setup_and_the_pull_request_says_so(line:
     run(line, sandboxes, recorded(), Policy(without_setup=True))
 
     assert "environment" in next(iter(line.forge.proposals.values())).body
+
+
+def test_whom_the_sandbox_tried_to_reach_is_journalled_and_told(line: Line, sandboxes: Sandboxes) -> None:
+    sandboxes.met = (
+        Contact(host="api.example", port=443, allowed=True, count=3),
+        Contact(host="evil.example", port=443, allowed=False, reason="not on the list"),
+    )
+
+    run(line, sandboxes, recorded())
+
+    events = line.journals.open("run-1").events
+    at = next(number for number, event in enumerate(events) if isinstance(event, Contacted))
+    assert isinstance(events[at - 1], ToolFinished)
+    assert len([event for event in events if isinstance(event, Contacted)]) == 1
+    body = next(iter(line.forge.proposals.values())).body
+    assert "reached: `api.example:443` 3 times" in body
+    assert "refused or failed: `evil.example:443` (not on the list) 1 times" in body
