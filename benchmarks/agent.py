@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.agent_many import cold_start, many
 from benchmarks.agent_server import serve
 from coder.agent.loop import Agent
 from coder.codemap.syntax import SyntaxChecker
@@ -41,12 +42,14 @@ from coder.trace.events import Answered, Entry, Opened, Reduced, Resumed, Summar
 from coder.trace.journal import JournalStore
 from coder.trace.recall import Recall
 from coder.trace.state import spent, state_of
-from coder.types import Limits, Message, Remote, RepoRef
+from coder.types import Limits, Message, Remote, RepoRef, TreePack
 from coder.workspace.workspace import Workspace
 
 PRICES = Prices(input=0.60, cached_input=0.15, output=2.50)
 """Kimi K2 Thinking, dollars per million tokens (benchmarks of peers use the same)."""
 FILES = 120
+MANY_STEPS = 40
+"""Of each of the runs that share a process."""
 
 
 def profile(api_base: str) -> ModelProfile:
@@ -80,6 +83,13 @@ def repository(folder: Path) -> str:
     return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def pack_of(options: argparse.Namespace) -> TreePack:
+    """The repository as a sandbox is filled with it."""
+    folder = Path(options.folder)
+    remote = Remote(url=str(folder / "repository"), local=True)
+    return Workspace(folder / "mirrors").fetch(remote, RepoRef(owner="b", name="b"), options.sha).pack(options.sha)
+
+
 def child(options: argparse.Namespace) -> None:
     """The agent on the trajectory, going on from its journal; dies by SIGKILL at line `--die-at`."""
     folder = Path(options.folder)
@@ -90,11 +100,12 @@ def child(options: argparse.Namespace) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     journal = store.open("bench", listeners=[die] if options.die_at else [])
-    remote = Remote(url=str(folder / "repository"), local=True)
-    repo = Workspace(folder / "mirrors").fetch(remote, RepoRef(owner="b", name="b"), options.sha)
-    pack = repo.pack(options.sha)
-    settings = SandboxSettings(installation=f"bench-{os.getpid()}")
+    pack_of(options)  # the mirror exists, as in a worker that knows the repository
     model = LitellmClient(profile(options.api_base), None)
+    model.warm_up()
+    warm_at = time.monotonic()
+    pack = pack_of(options)
+    settings = SandboxSettings(installation=f"bench-{os.getpid()}")
     with DockerSandboxProvider(settings, images_folder=data_folder("sandbox_images")) as provider, model:
         image = provider.image_for({"module_0.py": b""}, pack=pack, setup=None, progress=lambda _: None)
         with ExitStack() as stack, provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
@@ -114,7 +125,6 @@ def child(options: argparse.Namespace) -> None:
             else:
                 system = Message(role="system", content=render("system", nonce="bench", may_ask=False))
                 journal.append(Opened(messages=(system, Message(role="user", content="Go.")), tools=tools.specs))
-            model.warm_up()
             before = resource.getrusage(resource.RUSAGE_SELF)
             limits = Limits(max_steps=5_000, max_cost_usd=100)
             agent = Agent(model=model, toolbox=tools, sandbox=sandbox, journal=journal, limits=limits)
@@ -132,6 +142,7 @@ def child(options: argparse.Namespace) -> None:
         "cached_share": used.cached_tokens / max(used.prompt_tokens, 1),
         "reductions": len([e for e in journal.events if isinstance(e, Reduced | Summarised)]),
         "tree": tree,
+        "warm_at": warm_at,
     }
     store.close()
     sys.stdout.write(json.dumps(report) + "\n")
@@ -140,10 +151,11 @@ def child(options: argparse.Namespace) -> None:
 class Bench:
     """The server's process, and agents that are run against it."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, *, plain: bool = False) -> None:
+        folder.mkdir()
         self.folder = folder
         self.sha = repository(folder / "repository")
-        command = [sys.executable, "-m", "benchmarks.agent", "--serve", str(steps)]
+        command = [sys.executable, "-m", "benchmarks.agent", "--serve", str(steps), *(["--plain"] if plain else [])]
         self._server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._server.stdout is not None
         self.base = self._server.stdout.readline().strip()
@@ -160,9 +172,9 @@ class Bench:
         measured: dict[str, Any] = httpx.get(f"{self.base}/report", timeout=60, trust_env=False).json()
         return measured
 
-    def agent(self, journal: str, *, die_at: int = 0) -> dict[str, Any]:
+    def agent(self, journal: str, *, die_at: int = 0, kind: str = "--child") -> dict[str, Any]:
         """One agent process to its end; empty when it was killed."""
-        command = [sys.executable, "-m", "benchmarks.agent", "--child", "--folder", str(self.folder), "--sha", self.sha]
+        command = [sys.executable, "-m", "benchmarks.agent", kind, "--folder", str(self.folder), "--sha", self.sha]
         command += ["--api-base", f"{self.base}/v1", "--journal", journal, "--die-at", str(die_at)]
         ended = subprocess.run(command, check=die_at == 0, capture_output=True, text=True)
         if ended.returncode == -signal.SIGKILL:
@@ -195,6 +207,7 @@ def trajectory(folder: Path, steps: int) -> dict[str, Any]:
         "cached_share": round(told["cached_share"], 4),
         "reductions": told["reductions"],
         "recall_ok": measured["recall_ok"],
+        "warm_first_request_s": round(measured["first_at"] - told["warm_at"], 2),
     }
 
 
@@ -223,27 +236,56 @@ def kills(folder: Path, points: int) -> dict[str, Any]:
     return {"kill_points": points, "kill_points_ok": good, "repeated_answers": repeated}
 
 
+def starts(folder: Path) -> dict[str, Any]:
+    """From the start of the command line to its first request; the first of two makes the image and does not count."""
+    bench = Bench(folder, 2)
+    try:
+        cold_start(f"{bench.base}/v1", folder / "repository")
+        bench.report()
+        started = cold_start(f"{bench.base}/v1", folder / "repository")
+        seconds = bench.report()["first_at"] - started
+    finally:
+        bench.close()
+    print(f"first request of a cold start after {seconds:.2f} s", flush=True)
+    return {"cold_first_request_s": round(seconds, 2)}
+
+
+def sixteen(folder: Path, steps: int) -> dict[str, Any]:
+    """Sixteen runs in one process."""
+    bench = Bench(folder, steps, plain=True)
+    try:
+        return bench.agent("many.sqlite", kind="--many")
+    finally:
+        bench.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="60 steps and 2 kills instead of 300 and 10")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    for name in ("--child", "--many", "--plain"):
+        parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
     for name in ("--folder", "--sha", "--api-base", "--journal"):
         parser.add_argument(name, default="", help=argparse.SUPPRESS)
     parser.add_argument("--die-at", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve)
+        serve(options.serve, plain=options.plain)
         return
     if options.child:
         child(options)
         return
+    if options.many:
+        found = many(profile(options.api_base), pack_of(options), Path(options.folder), steps=MANY_STEPS)
+        sys.stdout.write(json.dumps(found) + "\n")
+        return
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-agent-") as folder:
-        long, short = Path(folder) / "long", Path(folder) / "short"
-        long.mkdir()
-        short.mkdir()
-        found = trajectory(long, 60 if options.quick else 300) | kills(short, 2 if options.quick else 10)
+        root = Path(folder)
+        found = trajectory(root / "long", 60 if options.quick else 300)
+        found |= kills(root / "short", 2 if options.quick else 10)
+        found |= sixteen(root / "many", MANY_STEPS)
+        found |= starts(root / "starts")
     found["seconds"] = round(time.monotonic() - started, 1)
     print(json.dumps(found))
 

@@ -68,6 +68,8 @@ class _Measured:
         self.asked: list[int] = []
         self.sent_bytes = self.shared_bytes = self.prefix_breaks = self.first_bytes = self.summaries = 0
         self.recall_ok: bool | None = None
+        self.first_at = 0.0
+        """When the first request arrived, by the machine's monotonic clock."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -81,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @override
     def parse_request(self) -> bool:
-        self.arrived = time.perf_counter()  # the request line has just been read
+        self.arrived = time.monotonic()  # the request line has just been read
         return super().parse_request()
 
     def do_GET(self) -> None:
@@ -92,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self._send(self.server.answer(body, self.arrived))
-        self.server.answered = time.perf_counter()
+        self.server.answered = time.monotonic()
 
     def _send(self, payload: dict[str, Any]) -> None:
         data = json.dumps(payload).encode()
@@ -106,18 +108,24 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, *, plain: bool) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.plain = plain
+        """Measure nothing: for many conversations at once."""
         self.steps = steps
         self.measured = _Measured()
         self.last_body = b""
         self.answered = 0.0
 
     def answer(self, raw: bytes, arrived: float) -> dict[str, Any]:
+        """What the model says to a request that arrived when."""
         measured, body = self.measured, json.loads(raw)
         if self.answered:
             measured.gaps_ms.append((arrived - self.answered) * 1000)
+        measured.first_at = measured.first_at or arrived
         number = _step(body["messages"])
+        if self.plain:
+            return _response(_call(number, self.steps), {"prompt_tokens": len(raw) // _CHARS_PER_TOKEN})
         # As a model's template renders it: tools first, then the messages; the list's closing bracket moves on.
         shared = self._shared((json.dumps(body["tools"]) + json.dumps(body["messages"])[:-1]).encode())
         measured.first_bytes = measured.first_bytes or len(raw)
@@ -136,16 +144,7 @@ class _Server(ThreadingHTTPServer):
             "total_tokens": 0,
             "prompt_tokens_details": {"cached_tokens": cached},
         }
-        finish = "tool_calls" if "tool_calls" in message else "stop"
-        choice = {"index": 0, "finish_reason": finish, "message": message}
-        return {
-            "id": "x",
-            "object": "chat.completion",
-            "created": 1,
-            "model": "bench",
-            "choices": [choice],
-            "usage": usage,
-        }
+        return _response(message, usage)
 
     def _shared(self, prompt: bytes) -> int:
         """How many bytes of the prompt stand at the front of the one before, too."""
@@ -164,9 +163,15 @@ class _Server(ThreadingHTTPServer):
         return low
 
 
-def serve(steps: int) -> None:
+def _response(message: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+    finish = "tool_calls" if "tool_calls" in message else "stop"
+    choice = {"index": 0, "finish_reason": finish, "message": message}
+    return {"id": "x", "object": "chat.completion", "created": 1, "model": "bench", "choices": [choice], "usage": usage}
+
+
+def serve(steps: int, *, plain: bool = False) -> None:
     """Answer for a trajectory of `steps` until killed; the address is the first line of the output."""
-    server = _Server(steps)
+    server = _Server(steps, plain=plain)
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()
