@@ -3,13 +3,11 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 from urllib.parse import quote
 
 from coder.errors import ForgeError, InputError, JournalError, PermissionDeniedError
@@ -17,24 +15,20 @@ from coder.forge.protocol import CheckReport
 from coder.policy import Policy
 from coder.publish.account import Account
 from coder.publish.body import commit_message, is_draft, pull_request_body, pull_request_title
+from coder.publish.check_run import check_report
 from coder.publish.evidence import statement
 from coder.publish.made_in import made_in
-from coder.publish.sections import VERDICT_WORDS, proof
+from coder.publish.sections import VERDICT_WORDS
 from coder.publish.template import template_path
 from coder.publish.texts import Texts
 from coder.services import Ground, Services
 from coder.trace.events import Event, ProblemRead, Published, Solved
 from coder.trace.journal import Journal
 from coder.trace.state import Round, RunState, spent, state_of
-from coder.types import Followup, JsonObject, Patch, Proposal, PullRequest, Submission, Task, VerdictKind
+from coder.types import Followup, JsonObject, Patch, Proposal, PullRequest, Submission, Task
 from coder.workspace.branch import branch_name
 
 logger = logging.getLogger(__name__)
-
-_CONCLUSIONS: Mapping[VerdictKind, Literal["success", "failure"]] = MappingProxyType(
-    {"proven": "success", "regressed": "failure", "refused": "failure"}
-)
-"""What is neither is neutral: it keeps nobody from merging, and proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +115,7 @@ class Delivery:
         if self._services.dry_run is not None:
             return ()
         with politely(task):
-            forge.checks.report(task, pull.commit_sha, self._report(best))
+            forge.checks.report(task, pull.commit_sha, self._report(best, pull.commit_sha))
         if pull.number is None:
             return ()
         if state.followup is None and self._ground.config.reviewers:
@@ -135,11 +129,10 @@ class Delivery:
                 return ("no check began on the pushed commit, though there are some on its base: start them by hand",)
         return ()
 
-    def _report(self, best: Round) -> CheckReport:
-        """Our check of the commit: the verdict, and what was run for it."""
-        texts, verdict = Texts(self._services.redact_fully), best.verified.verdict
-        summary = proof(texts, verdict, best.verified.evidence, best.outcome.submission)
-        return CheckReport(_CONCLUSIONS.get(verdict.kind, "neutral"), VERDICT_WORDS[verdict.kind], summary)
+    def _report(self, best: Round, commit: str) -> CheckReport:
+        """Our check of the commit: the verdict, what was run for it, and remarks on lines."""
+        patch = best.patch.patch if best.patch else Patch(base_sha="", tree_sha="", diff="", files=())
+        return check_report(self._account(patch, best, commit), redact=self._services.redact_fully)
 
     def _answer(self, review: Followup, best: Round, number: int, commit: str) -> None:
         """Answer each comment of a review with the commit that changed its file, and the review itself once."""

@@ -93,6 +93,11 @@ def cell(name: Any, report: TestReport, exit_code: int | None) -> Cell:
 
 
 def body(**changes: Any) -> str:
+    redact = changes.pop("redact", hide)
+    return pull_request_body(account(**changes), redact=redact)
+
+
+def account(**changes: Any) -> Account:
     cells = (
         cell("base", CLEAN, 0),
         cell("base+new tests", RED, 1),
@@ -138,9 +143,7 @@ def body(**changes: Any) -> str:
         ],
         "journal_digest": "d" * 64,
     }
-    redact = {"redact": hide, **changes}.pop("redact")
-    changes.pop("redact", None)
-    return pull_request_body(Account(**{**values, **changes}), redact=redact)
+    return Account(**{**values, **changes})
 
 
 def verdict(kind: VerdictKind) -> Verdict:
