@@ -15,7 +15,6 @@ from github.GithubRetry import GithubRetry
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.NamedUser import NamedUser
-from github.PullRequestComment import PullRequestComment
 from typing_extensions import override
 from urllib3 import HTTPResponse, Retry
 from urllib3.connectionpool import ConnectionPool
@@ -219,7 +218,7 @@ def _wait_before_repeating(exc: BaseException, attempt: int, settings: GitHubSet
     return backoff_s if status == UNKNOWN or status >= SERVER_ERROR else None
 
 
-def author(thing: Issue | IssueComment | PullRequestComment) -> NamedUser | None:
+def author(thing: Issue | IssueComment) -> NamedUser | None:
     """Who wrote it; None for an account that is gone, which PyGithub's types do not know of."""
     return cast("NamedUser | None", thing.user)
 

@@ -2,17 +2,20 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import github
-from github.PullRequestComment import PullRequestComment
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import UNPROCESSABLE, author, once, reason
-from coder.forge.github_problem import GHOST, rfc3339
+from coder.forge.github_client import UNPROCESSABLE, once, reason
+from coder.forge.github_problem import GHOST
 from coder.forge.hidden import strip_hidden, strip_line
-from coder.types import Followup, Note, RepoRef, ReviewThread
+from coder.types import Followup, JsonObject, Note, RepoRef, ReviewThread
+
+PAGE = 100
+MAX_PAGES = 30
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +25,7 @@ _REFERENCES = """query($owner: String!, $name: String!, $number: Int!) {
       timelineItems(itemTypes: [CROSS_REFERENCED_EVENT], last: 50) {
         nodes { ... on CrossReferencedEvent {
           isCrossRepository willCloseTarget
-          source { ... on PullRequest { number state author { ... on User { databaseId } ... on Bot { databaseId } } } }
+          source { ... on PullRequest { number state author { login ... on User { databaseId } ... on Bot { databaseId } } } }
         } }
       }
     }
@@ -72,8 +75,8 @@ class People:
         """Answer comments on lines; what carries the marker and is ours was answered already."""
 
         def answered() -> set[int]:
-            mine = (one for one in self._repo.get_pull(pull).get_review_comments() if marker in (one.body or ""))
-            return {one.in_reply_to_id for one in mine if (by := author(one)) is not None and by.id == own_id}
+            mine = (one for one in self._comments(pull) if (one.get("user") or {}).get("id") == own_id)
+            return {int(one.get("in_reply_to_id") or 0) for one in mine if marker in (one.get("body") or "")}
 
         done = answered()
         for comment_id, text in replies.items():
@@ -89,7 +92,7 @@ class People:
             )
 
     def open_pulls(self, number: int, *, own_id: int) -> list[int]:
-        """Open pull requests of others in this repository that would close the issue."""
+        """Open pull requests of others who may write here that would close the issue: strangers keep nobody from working."""
         variables = {"owner": self._ref.owner, "name": self._ref.name, "number": number}
         _, data = self._client.requester.graphql_query(_REFERENCES, variables)
         issue = data["data"]["repository"]["issue"]
@@ -97,23 +100,33 @@ class People:
         closing = [n for n in nodes if n and n.get("willCloseTarget") and not n.get("isCrossRepository")]
         sources = [n["source"] for n in closing if n.get("source")]
         others = [s for s in sources if (s.get("author") or {}).get("databaseId") != own_id]
-        return sorted({int(s["number"]) for s in others if s.get("state") == "OPEN"})
+        still = [s for s in others if s.get("state") == "OPEN"]
+        return sorted(
+            {int(s["number"]) for s in still if self._trusted(str((s.get("author") or {}).get("login", GHOST)))}
+        )
 
     def _threads(self, pull: int, review: int) -> tuple[ReviewThread, ...]:
         """The comments of one review. GitHub's list of a review's own comments leaves their lines out."""
-        comments = self._repo.get_pull(pull).get_review_comments()
-        mine = [one for one in comments if one.pull_request_review_id == review]
+        mine = [one for one in self._comments(pull) if one.get("pull_request_review_id") == review]
         return tuple(self._thread(one) for one in mine[: self._settings.max_comments])
 
-    def _thread(self, comment: PullRequestComment) -> ReviewThread:
-        by = author(comment)
-        note = Note(
-            author=by.login if by is not None else GHOST,
-            body=comment.body or "",
-            created_at=rfc3339(comment.created_at),
-        )
+    def _thread(self, comment: JsonObject) -> ReviewThread:
+        by = (comment.get("user") or {}).get("login") or GHOST
+        note = Note(author=str(by), body=str(comment.get("body") or ""), created_at=str(comment["created_at"]))
         # A comment on a line that is gone has no line any more; a comment on a whole file never had one.
-        return ReviewThread(comment_id=comment.id, path=comment.path, line=comment.line or None, note=self._note(note))
+        line = comment.get("line") or None
+        return ReviewThread(comment_id=int(comment["id"]), path=str(comment["path"]), line=line, note=self._note(note))
+
+    def _comments(self, pull: int) -> Iterator[JsonObject]:
+        """Comments on lines, oldest first. As they come: PyGithub asks again for each that lacks a line."""
+        path = f"/repos/{self._ref.full_name}/pulls/{pull}/comments"
+        for page in range(1, MAX_PAGES + 1):
+            asked = {"per_page": str(PAGE), "page": str(page)}
+            _, data = self._client.requester.requestJsonAndCheck("GET", path, parameters=asked)
+            listed: Any = data
+            yield from listed
+            if len(listed) < PAGE:
+                return
 
     def _note(self, note: Note) -> Note:
         author = strip_line(note.author) or GHOST

@@ -212,7 +212,8 @@ class InMemoryForge(MemoryPeople):
     def status(self, task: Task, body: str) -> None:
         self._fail()
         if task.number is not None:
-            self._issue(task)
+            if task.number not in self.proposals:
+                self._issue(task)
             self.statuses[task.run_id] = body
 
     @override

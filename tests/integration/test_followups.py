@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coder.errors import ModelError, PermissionDeniedError
+from coder.forge.protocol import FailedJob
 from coder.trace.events import Continued, Told, Verified
 from coder.types import Limits, Message, Note, ReviewThread
 from tests.integration.line_support import Killed, Line, does, lined_up, said, submits, writes
@@ -76,7 +77,9 @@ def test_a_stranger_adds_nothing_and_is_told_nothing(line: Line) -> None:
 
 def test_a_failed_check_speaks_for_who_began_and_its_log_is_shown(line: Line) -> None:
     line.run(FIRST)
-    line.run(SECOND, said("check_failure", "E  assert 2 == 3", by="github-actions[bot]", key="checks-abc"))
+    log = "##[group]Run grep -q '1 1 1' shares.txt\nE  assert 2 == 3\n##[error]Process completed with exit code 1."
+    line.forge.checks.failed[line.log()[0]] = (FailedJob(name="test", log=log),)
+    line.run(SECOND, said("check_failure", "`test` failed", by="github-actions[bot]", key="checks-abc"))
 
     assert "assert 2 == 3" in last_told(line)
     assert "Requested-by: ann" in line.git("log", "-1", "--format=%B", line.branches()[0])
