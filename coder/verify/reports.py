@@ -169,7 +169,8 @@ def _jest(data: bytes, root: str, outcomes: Outcomes) -> str | None:
         red = False
         for test in map(_table, tests):
             outcome = _JEST_OUTCOMES.get(_text(test.get("status")), "errored")
-            titles = [_text(title) for title in _list(test.get("ancestorTitles"))]
+            # Vitest 1 begins with an empty title.
+            titles = [_text(title) for title in _list(test.get("ancestorTitles")) if title]
             outcomes.add("::".join([file, *titles, _text(test.get("title"))]), outcome)
             red = red or outcome in {"failed", "errored"}
             count += 1
