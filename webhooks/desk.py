@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from coder.errors import CoderError
@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 10
 """With pauses that double from 2 s to 10 minutes: about an hour of GitHub being away."""
+DENIED_FOR: Final = timedelta(minutes=5)
+"""How long somebody without permission is not asked about again: a flood of comments must not use up our requests."""
 _FIRST_PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 600.0
 _IDLE_S: Final = 5.0
@@ -46,6 +48,7 @@ class Outside:
 class _State:
     thread: threading.Thread | None = None
     stopped: bool = False
+    denied: dict[tuple[str, str], datetime] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
 
@@ -150,9 +153,16 @@ class Desk:
     def _may(self, chore: Chore) -> bool:
         if chore.work.followup is not None and chore.work.followup.kind == "check_failure":
             return False  # a program: nobody waits for an answer
+        key = (chore.work.task.repo.full_name, chore.work.sender)
+        now = self._clock()
+        denied_at = self._state.denied.get(key)
+        if denied_at is not None and now - denied_at < DENIED_FOR:
+            return False
         if self._outside.forge.may_write(chore.work.task.model_copy(update={"requested_by": chore.work.sender})):
             return True
         logger.info("asked without write permission", extra={"chore": chore.id, "login": chore.work.sender})
+        known = self._state.denied.items()
+        self._state.denied = {one: at for one, at in known if now - at < DENIED_FOR} | {key: now}
         return False
 
     def _do(self, chore: Chore) -> None:

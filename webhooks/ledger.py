@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from coder.types import JsonObject
+from coder.types import Followup, JsonObject
 from webhooks.decisions import RunState, Situation
 from webhooks.engine.port import Job, JobEngine
 from webhooks.errors import EngineError
@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 _MAX_OPEN = 500
 WAITING = "asked"
 """The outcome of a run that waits for a person."""
+REFUSED = "refused"
+"""The verdict on what somebody without permission asked for."""
+_UNHEARD = frozenset({REFUSED, "failed", "cancelled"})
 
 
 class Ledger:
@@ -36,8 +39,7 @@ class Ledger:
         task = self._store.task(run_id) if run_id else None
         if run_id is None or task is None:
             return Situation(now=now, autofix=autofix)
-        works = self._works(run_id)
-        followups = [work.followup for work in works if work.followup is not None]
+        followups = self._followups(run_id)
         return Situation(
             now=now,
             state=self.state(run_id),
@@ -78,14 +80,16 @@ class Ledger:
         if not jobs:
             return "none"
         try:
-            results = [ended or self._ended(job_id) for job_id, ended in jobs]
+            results = [(job_id, ended or self._ended(job_id)) for job_id, ended in jobs]
         except EngineError:
             # Unknown is not a reason to lose a request; the engine runs one job per repository anyway.
             logger.exception("cannot ask the engine for a run")
             return "over"
-        if None in results:
+        if any(result is None for _, result in results):
             return "live"
-        return "waiting" if results[-1] == WAITING else "over"
+        # What a stranger said, and what failed before it was heard, leaves a run that waits waiting.
+        counted = [result for job_id, result in results if job_id == run_id or result not in _UNHEARD]
+        return "waiting" if counted[-1] == WAITING else "over"
 
     def close_ended(self, job_ids: Sequence[str] | None = None) -> tuple[Job, ...]:
         """Write down how jobs ended since the last time, and which pull requests they opened; those jobs.
@@ -131,9 +135,21 @@ class Ledger:
         rows = self._rows("SELECT job_id, ended FROM jobs WHERE run_id = ? ORDER BY rowid", (run_id,))
         return [(row["job_id"], row["ended"]) for row in rows]
 
-    def _works(self, run_id: str) -> tuple[Work, ...]:
-        rows = self._rows("SELECT work FROM jobs WHERE run_id = ? AND work <> '' ORDER BY rowid", (run_id,))
-        return tuple(Work.model_validate_json(row["work"]) for row in rows)
+    def _followups(self, run_id: str) -> list[Followup]:
+        """What was added to a run by people who may, and by checks."""
+        rows = self._rows(
+            "SELECT job_id, ended, work FROM jobs WHERE run_id = ? AND job_id <> run_id AND work <> '' ORDER BY rowid",
+            (run_id,),
+        )
+        heard = [row for row in rows if (row["ended"] or self._ended_quietly(row["job_id"])) not in _UNHEARD]
+        works = [Work.model_validate_json(row["work"]) for row in heard]
+        return [work.followup for work in works if work.followup is not None]
+
+    def _ended_quietly(self, job_id: str) -> str | None:
+        try:
+            return self._ended(job_id)
+        except EngineError:
+            return None
 
     def _open_jobs(self) -> list[str]:
         rows = self._rows(
@@ -151,5 +167,7 @@ class Ledger:
 
 def _ending(state: str, result: JsonObject) -> str:
     """One word for how a job ended: the run's outcome, or the engine's state."""
+    if state == "done" and result.get("verdict") == REFUSED:
+        return REFUSED
     outcome = result.get("outcome")
     return outcome if state == "done" and isinstance(outcome, str) and outcome else state

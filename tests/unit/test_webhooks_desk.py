@@ -206,6 +206,52 @@ def test_a_question_frees_the_place_and_its_answer_is_a_job(place: Place) -> Non
     assert place.jobs() == [run, f"{run}.comment-101"]
 
 
+def test_strangers_can_neither_end_a_wait_nor_use_up_its_follow_ups(place: Place) -> None:
+    run = place.started()
+    place.engine.end(run, ok=True, verdict="no_change", outcome="asked")
+    for number in range(12):
+        place.say(f"@coder the {number}th", by="eve")
+        place.engine.end(f"{run}.comment-{place.comments}", ok=True, verdict="refused")
+        place.desk.watch()
+
+    answer = place.say("@coder the second one")
+
+    work = place.store.work(f"{run}.comment-{place.comments}")
+    assert answer == {"run": run}
+    assert work is not None
+    assert work.followup is not None
+    assert work.followup.kind == "answer"
+
+
+def test_an_answer_that_failed_on_the_way_can_be_given_again(place: Place) -> None:
+    run = place.started()
+    place.engine.end(run, ok=True, verdict="no_change", outcome="asked")
+    place.say("@coder the second one")
+    place.engine.end(f"{run}.comment-{place.comments}", state="failed", ok=False, error="GitHub is away", code=70)
+
+    assert place.say("@coder the second one, as I said") == {"run": run}
+
+
+def test_a_flood_of_strangers_comments_costs_few_requests(place: Place) -> None:
+    class Counting(InMemoryForge):
+        asked = 0
+
+        @override
+        def may_write(self, task: Task) -> bool:
+            self.asked += 1
+            return False
+
+    forge = Counting()
+    desk = Desk(Outside(forge, lambda *_: "", place.stopped.append), place.store, place.engine, clock=lambda: place.now)
+    for number in range(300):
+        place.say("/coder help", number=2000 + number, by="eve")
+    while desk.work_once():
+        place.now += timedelta(seconds=2)
+
+    assert forge.asked == 2
+    assert forge.statuses == {}
+
+
 def test_a_comment_on_the_pull_request_goes_to_the_run_that_opened_it(place: Place) -> None:
     run = place.published()
 
