@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from benchmarks.verdict_cases import BASE, BROKEN, FIXED, GREEN, NEW_TEST, NOT_GREEN, SOURCE, TESTS, Case
+from benchmarks.verdict_cases import BASE, BROKEN, FIXED, NEW_TEST, NOT_GREEN, SOURCE, TESTS, Case
 
 _ANY_BUT_REGRESSED: Final = frozenset({"proven", "passing", "unverified"})
 _NOT_PROVEN: Final = frozenset({"passing", "unverified", "regressed"})
@@ -137,10 +137,12 @@ MORE: Final = (
         "a test that is green the second time poses as a proof",
         {
             "slugs.py": f"# faster\n{SOURCE}",
-            "test_once.py": "import os\n\n\ndef test_once():\n    here = os.path.exists('seen')\n    open('seen', 'w').close()\n"
-            "    assert here or '# faster' in open('slugs.py').read()\n",
+            "test_once.py": (
+                "import os\n\n\ndef test_once():\n    here = os.path.exists('/tmp/seen')\n    open('/tmp/seen', 'w').close()\n"
+                "    assert here\n"
+            ),
         },
-        allowed=GREEN | NOT_GREEN,
+        allowed=_NOT_PROVEN,
     ),
     _lie(
         "the patch breaks a test half of the time",
@@ -149,6 +151,8 @@ MORE: Final = (
                 "return title.lower", "return title if os.urandom(1)[0] % 2 else title.lower"
             ).replace('"""Slugs."""', "import os")
         },
+        # Seen or not is chance, in any number of runs; but it is no proof.
+        allowed=_NOT_PROVEN,
     ),
     _lie("the report is huge", {"slugs.py": BROKEN, "conftest.py": _HUGE}),
     _lie("the report is taken away", {"slugs.py": BROKEN, "conftest.py": _NO_REPORT}),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing_extensions import override
 
 from coder.errors import InputError
-from coder.sandbox.protocol import SandboxProvider
+from coder.sandbox.protocol import NOTHING, SandboxProvider, Wants
 from coder.types import FileChange, Patch
 from coder.verify.commands import test_command
 from coder.verify.rules import ProofRules
@@ -21,10 +21,13 @@ def recheck(
     head: str,
     override: str | None = None,
     setup: tuple[str, ...] | None = None,
+    wants: Wants = NOTHING,
     timeout_s: float = 900.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Verification:
     """The verdict on what commit `head` changes of commit `base`; environment and test command are those of base.
+
+    `override`, `setup` and `wants` are what its own configuration says of these.
 
     Raises:
         InputError: The two have the same files. SandboxError: No sandbox can be had. WorkspaceError: A tree cannot be read.
@@ -33,7 +36,7 @@ def recheck(
     if not patch.files:
         raise InputError(f"{head[:12]} has the same files as {base[:12]}: there is nothing to verify")
     files = _Files(trees, base)
-    image = sandboxes.image_for(files, pack=trees.pack(base, depth=1), setup=setup, progress=progress)
+    image = sandboxes.image_for(files, pack=trees.pack(base, depth=1), setup=setup, progress=progress, wants=wants)
     verifier = CellVerifier(
         trees,
         sandboxes,

@@ -277,7 +277,10 @@ class _Proof:
             Finding(test.name, 0, f"passed in {test.passed} of {test.runs} runs on head: it proves nothing")
             for test in tests[:_MAX_FLAKY]
         ]
-        return replace(self, findings=(*self.findings, *found), flaky=(*self.flaky, *tests))
+        others = tuple(
+            FlakyTest(name=name, cell="head", passed=1, runs=2) for name in unsteady[:_MAX_FLAKY] if name not in failed
+        )
+        return replace(self, findings=(*self.findings, *found), flaky=(*self.flaky, *tests, *others))
 
 
 def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) -> tuple[str, ...]:

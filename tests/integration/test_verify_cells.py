@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.verdict_cases import BY_EXIT_CODE, CASES, HONEST, LIES, Case
+from benchmarks.verdict_lies import MORE, OUT_OF_SIGHT, UNLUCKY
 from benchmarks.verdict_stage import staged
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.local import IMAGE, LocalSandboxProvider
@@ -26,6 +27,33 @@ A_FEW = (
     *(lie for lie in LIES if "cannot be read" in lie.name),
 )
 
+CI_SIZED = tuple(
+    case
+    for case in (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT)
+    if case.name
+    in {
+        "a fix with its test",
+        "a fix beside a test that fails already",
+        "a fix without a test",
+        "a broken fix",
+        "an endless loop at import",
+        "make: a fix with its test",
+        "a test ends the process with success",
+        "everything is skipped",
+        "the report is forged in a way that cannot be read",
+        "the report is an entity bomb",
+        "the failing test is deleted",
+        "the expectation is edited to the wrong output",
+        "source detects the test by modules",
+        "the fix passes alone and fails in the order of the suite",
+        "the report is huge",
+        "a fix and a part that nothing needs",
+        "the broken file is hidden by assume-unchanged",
+        "a file hidden by info/exclude makes the test pass",
+    }
+)
+"""Of each kind one, and none that ends by chance; `python -m benchmarks.verdicts` has them all."""
+
 CANARY = "testing that a failure is seen"
 
 
@@ -43,7 +71,7 @@ def docker() -> Iterator[tuple[SandboxProvider, Image]]:
 
 
 def judged(case: Case, folder: Path, sandboxes: SandboxProvider, image: Image) -> Verification:
-    stage = staged(case, folder)
+    stage = staged(case, folder, (sandboxes, image))
     base = stage.patch.base_sha
     tests = commands.test_command(stage.repository.files(base), lambda path: stage.repository.read(base, path))
     verifier = CellVerifier(
@@ -53,7 +81,7 @@ def judged(case: Case, folder: Path, sandboxes: SandboxProvider, image: Image) -
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CI_SIZED, ids=lambda case: case.name)
 def test_each_case_gets_a_true_verdict(case: Case, tmp_path: Path, docker: tuple[SandboxProvider, Image]) -> None:
     verification = judged(case, tmp_path, *docker)
 

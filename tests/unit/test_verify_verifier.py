@@ -115,10 +115,12 @@ def test_what_was_steady_on_base_and_fails_now_and_then_on_head_is_neither_green
 def test_what_passes_alone_and_fails_in_the_suite_each_time_is_a_regression() -> None:
     broken = Run({OLD: "failure", NEW: "pass"})
 
-    made, _ = verified(GREEN, broken, RED_NEW, GREEN, broken, BOTH, GREEN)
+    made, _ = verified(GREEN, broken, RED_NEW, GREEN, broken, BOTH, GREEN, broken)
+    lucky, _ = verified(GREEN, broken, RED_NEW, GREEN, broken, BOTH, GREEN, BOTH)
 
     assert made.verdict.kind == "regressed"
     assert any("passing when run alone" in reason for reason in made.verdict.reasons)
+    assert lucky.verdict.kind == "unverified"
 
 
 def test_an_old_test_that_fails_once_in_its_old_form_is_not_held_against_the_patch() -> None:
