@@ -128,7 +128,7 @@ def test_an_old_test_that_fails_once_in_its_old_form_is_not_held_against_the_pat
 
     made, _ = verified(GREEN, BOTH, RED_NEW, flaky, GREEN, GREEN, GREEN, RED_NEW, BOTH)
     broken, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky, flaky, GREEN)
-    often, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky, GREEN, GREEN)
+    often, _ = verified(GREEN, BOTH, RED_NEW, flaky, flaky, GREEN, GREEN, flaky)
 
     assert made.verdict.kind == "proven"
     assert broken.verdict.kind == often.verdict.kind == "unverified"
