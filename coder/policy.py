@@ -24,6 +24,8 @@ class Policy(Value):
     """How the tests are run; None finds it out."""
     test_timeout_s: float = Field(default=900, gt=0)
     """Wall clock of one run of the tests."""
+    baseline_s: float = Field(default=120, ge=0)
+    """Most seconds for one run of the tests before the work begins, of which the model is told; 0 is none."""
     proof: ProofRules = ProofRules()
     map_tokens: int = Field(default=1_500, ge=128)
     """Size of the code map in the opening message."""

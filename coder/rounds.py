@@ -7,7 +7,8 @@ from contextlib import ExitStack, closing
 
 from coder.agent.followup import followup_message, nonce_of
 from coder.agent.loop import Agent
-from coder.agent.opening import guide_paths, opening
+from coder.agent.opening import guide_paths, nested_guides, opening
+from coder.baseline import baseline
 from coder.errors import CodeMapError, JournalError, PatchRefusedError
 from coder.model.profile import ModelProfile
 from coder.prompts import render
@@ -18,7 +19,7 @@ from coder.services import Ground, Services
 from coder.tools.base import Toolbox
 from coder.tools.planning import planning
 from coder.toolset import remembered, tools_of
-from coder.trace.events import Opened, PatchTaken, ProblemRead, Solved, Told, Verified
+from coder.trace.events import Baseline, Opened, PatchTaken, ProblemRead, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
 from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
@@ -85,13 +86,17 @@ class Rounds:
     def _solve(self, sandbox: Sandbox) -> bool:
         """Let the agent work; take its change out of the sandbox and check it. False when it waits or was stopped."""
         model = self._services.model(self._task.model)
-        toolbox = self._toolbox(sandbox, model.profile)
-        if self._state.opened is None:
+        before = self._state.opened
+        red = before.baseline if before else baseline(self._services, self._ground, self._base.sha, sandbox)
+        toolbox = self._toolbox(sandbox, model.profile, red)
+        if before is None:
             self._show("working")
             facts = remembered(
                 self._services.memory, self._task.repo.full_name, self._ground.repository, self._base.sha
             )
-            self._journal.append(Opened(messages=self._opening(facts), tools=toolbox.specs, remembered=facts))
+            messages = self._opening(facts, red)
+            opened = Opened(messages=messages, tools=toolbox.specs, baseline=red, remembered=facts)
+            self._journal.append(opened)
         self._tell()
         if (solved := self._state.solved) is not None:
             outcome = solved.outcome
@@ -128,7 +133,7 @@ class Rounds:
         step = last_turn(self._journal.events).step
         self._journal.append(Told(step=step, reason="followup", followup=state.followup.id, message=message))
 
-    def _toolbox(self, sandbox: Sandbox, profile: ModelProfile) -> Toolbox:
+    def _toolbox(self, sandbox: Sandbox, profile: ModelProfile, red: Baseline | None) -> Toolbox:
         tools = tools_of(
             self._task,
             self._services,
@@ -138,10 +143,11 @@ class Rounds:
             profile=profile,
             journal=self._journal,
             recall=self._recall,
+            baseline=red,
         )
         return Toolbox(tools if may_edit(self._task, self._state.segments) else planning(tools))
 
-    def _opening(self, facts: tuple[str, ...]) -> tuple[Message, ...]:
+    def _opening(self, facts: tuple[str, ...], red: Baseline | None) -> tuple[Message, ...]:
         state, base = self._state, self._base
         if state.problem is None or state.prepared is None:
             raise JournalError(f"run {self._task.run_id} opens a conversation before it has read and prepared")
@@ -153,7 +159,8 @@ class Rounds:
         except CodeMapError as exc:
             logger.warning("no code map", extra={"run": self._task.run_id, "why": str(exc)})
             code_map = ""
-        guides = guide_paths(tuple(self._ground.repository.files(base.sha)))
+        paths = tuple(self._ground.repository.files(base.sha))
+        guides = guide_paths(paths)
         texts = {path: self._ground.repository.read(base.sha, path).decode("utf-8", "replace") for path in guides}
         messages = opening(
             problem,
@@ -164,6 +171,8 @@ class Rounds:
             nonce=secrets.token_hex(8),
             may_ask=self._services.answerable,
             remembered=facts,
+            baseline=red,
+            folder_guides=nested_guides(paths),
         )
         if self._task.mode == "fix":
             return messages

@@ -22,7 +22,7 @@ from coder.tools.recall import RecallTool
 from coder.tools.remember import Origin, Remember
 from coder.tools.rollback import Rollback
 from coder.tools.run import Processes, Run, RunTests
-from coder.trace.events import Continued, ProblemRead
+from coder.trace.events import Baseline, Continued, ProblemRead
 from coder.trace.journal import Journal, utc_now
 from coder.trace.recall import Recall
 from coder.types import Base, Cell, Note, Task
@@ -43,6 +43,7 @@ def tools_of(
     profile: ModelProfile,
     journal: Journal,
     recall: Recall,
+    baseline: Baseline | None,
 ) -> list[Tool[Any]]:
     """The tools of a run. A new one is one line here."""
 
@@ -62,7 +63,7 @@ def tools_of(
         RecallTool(recall),
         Rollback(sandbox, journal),
         Run(sandbox),
-        RunTests(sandbox, suite),
+        RunTests(sandbox, suite, red_on_base=baseline.red if baseline else ()),
         Search(sandbox),
         Submit(sandbox),
     ]

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coder.prompts import render
-from coder.trace.events import Prepared
+from coder.trace.events import Baseline, Prepared
 from coder.types import Base, Message, Note, Problem
 
 GUIDES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md", "CONTRIBUTING.md")
 """Where repositories say how they want to be worked on; the first three exclude each other, the nearest wins."""
 _GUIDE_CHARS = 8_000
 _NOTE_CHARS = 40_000
+_MAX_FOLDER_GUIDES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ def opening(
     nonce: str,
     may_ask: bool = False,
     remembered: Sequence[str] = (),
+    baseline: Baseline | None = None,
+    folder_guides: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """System prompt and first message. `guides` are instruction files of the base commit, by path.
 
@@ -43,9 +46,13 @@ def opening(
             _Part(f"The repository's own guide ({path})", _fenced(text[:_GUIDE_CHARS], nonce))
             for path, text in guides.items()
         ],
+        folder_guides=[_fenced(path, nonce) for path in folder_guides],
         base_sha=base.sha,
         base_ref=base.ref,
         test_command=prepared.test_command,
+        baseline=baseline,
+        problem=_fenced(baseline.problem, nonce) if baseline else "",
+        red=_fenced("\n".join(baseline.red), nonce) if baseline else "",
         setup_ok=prepared.setup_ok,
         setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
         remembered=[_fenced(fact, nonce) for fact in remembered],
@@ -60,6 +67,17 @@ def guide_paths(paths: Sequence[str]) -> list[str]:
     present = [guide for guide in GUIDES if guide in paths]
     agents = [guide for guide in present if guide != "CONTRIBUTING.md"][:1]
     return agents + [guide for guide in present if guide == "CONTRIBUTING.md"]
+
+
+def nested_guides(paths: Sequence[str]) -> list[str]:
+    """Guides that folders have of their own, one for each: the model reads them when it works there."""
+    nearest: dict[str, str] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        rank = {"AGENTS.md": 0, "CLAUDE.md": 1}.get(name)
+        if folder and rank is not None and (folder not in nearest or rank == 0):
+            nearest[folder] = path
+    return sorted(nearest.values())[:_MAX_FOLDER_GUIDES]
 
 
 def _notes(problem: Problem, nonce: str) -> list[_Part]:

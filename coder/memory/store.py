@@ -16,11 +16,15 @@ EXPIRES_DAYS = 60
 MAX_FACTS = 60
 """Of one repository; the ones not seen for longest make room."""
 
+MAX_KEPT = 1_000
+"""Results of work that are kept; the oldest make room."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
     id INTEGER PRIMARY KEY, repo TEXT NOT NULL, text TEXT NOT NULL, citations TEXT NOT NULL, commit_sha TEXT NOT NULL,
     run_id TEXT NOT NULL, author TEXT NOT NULL, created_at TEXT NOT NULL, seen_at TEXT NOT NULL, approved INTEGER NOT NULL,
     UNIQUE (repo, text));
+CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, text TEXT NOT NULL, at INTEGER NOT NULL);
 """
 _COLUMNS = "id, repo, text, citations, commit_sha, run_id, author, created_at, seen_at, approved"
 
@@ -65,6 +69,19 @@ class MemoryStore:
                 "(SELECT id FROM fact WHERE repo = ? ORDER BY approved DESC, seen_at DESC, id DESC LIMIT ?)",
                 (repo, repo, MAX_FACTS),
             )
+
+    def keep(self, key: str, text: str) -> None:
+        """Keep what was worked out under a key that says all it depends on."""
+        with self._writing() as db:
+            after = "(SELECT coalesce(max(at), 0) + 1 FROM kept)"
+            db.execute(f"INSERT OR REPLACE INTO kept VALUES (?, ?, {after})", (key, text))  # noqa: S608 - a constant
+            db.execute("DELETE FROM kept WHERE at <= (SELECT max(at) FROM kept) - ?", (MAX_KEPT,))
+
+    def kept(self, key: str) -> str | None:
+        """What was kept under `key`."""
+        with self._writing() as db:
+            row = db.execute("SELECT text FROM kept WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
 
     def facts(self, repo: str = "") -> tuple[Fact, ...]:
         """All facts of a repository, or of all, the newest first."""

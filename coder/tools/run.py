@@ -8,7 +8,7 @@ from pydantic import Field
 
 from coder.sandbox.protocol import Process, Sandbox
 from coder.tools.base import Arguments
-from coder.types import Cell, ExecResult, TestCounts, TestReport, ToolOutput
+from coder.types import Cell, ExecResult, TestCounts, ToolOutput
 
 _MAX_NAMES = 40
 _GREEN_LINES = 5
@@ -122,10 +122,10 @@ class RunTests:
     arguments = RunTestsArguments
     mutates = True
 
-    def __init__(self, sandbox: Sandbox, tests: SuiteRunner, *, base: TestReport | None = None) -> None:
-        """`base` is how the tests went before anything was changed, when that is known."""
+    def __init__(self, sandbox: Sandbox, tests: SuiteRunner, *, red_on_base: Collection[str] = ()) -> None:
+        """`red_on_base` are the tests that are known to have failed before anything was changed."""
         self._sandbox, self._tests = sandbox, tests
-        self._red_on_base = frozenset((*base.failed, *base.errored)) if base else frozenset[str]()
+        self._red_on_base = frozenset(red_on_base)
         self._green: dict[str, bool] = {}
         """How each test that was run went the last time."""
 

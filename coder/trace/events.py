@@ -99,12 +99,25 @@ class Prepared(Value):
     """How the repository's tests are run; None when no way was found."""
 
 
+class Baseline(Value):
+    """How the tests went on the base commit, before anything was changed; for the model's eyes, no proof."""
+
+    passed: int
+    red: tuple[str, ...] = ()
+    """Tests that failed or erred, not more than are worth naming."""
+    red_count: int = 0
+    duration_s: float
+    problem: str = ""
+    """Why little is known, when little is."""
+
+
 class Opened(Value):
     """The conversation's fixed beginning: system prompt, opening message, tools."""
 
     type: Literal["opened"] = "opened"
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...]
+    baseline: Baseline | None = None
     remembered: tuple[str, ...] = ()
     """Facts of earlier runs that the model was shown, a line each."""
 

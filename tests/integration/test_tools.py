@@ -64,7 +64,7 @@ def toolbox(sandbox: Sandbox) -> Iterator[Toolbox]:
                 Read(sandbox),
                 Processes(sandbox),
                 Run(sandbox),
-                RunTests(sandbox, suite, base=TestReport(by_id=True, failed=("old",))),
+                RunTests(sandbox, suite, red_on_base=("old",)),
                 Search(sandbox),
                 Submit(sandbox),
             ]
