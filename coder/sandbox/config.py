@@ -1,5 +1,8 @@
 """Settings of the sandbox section."""
 
+import re
+from urllib.parse import urlsplit
+
 from pydantic import Field, field_validator, model_validator
 
 from coder.sandbox.egress_rules import is_pattern
@@ -19,6 +22,21 @@ class ProxySettings(Value):
         given = {"http_proxy": self.http_proxy, "https_proxy": self.https_proxy, "no_proxy": self.no_proxy}
         lower = {name: value for name, value in given.items() if value}
         return lower | {name.upper(): value for name, value in lower.items()}
+
+    def java_options(self) -> str:
+        """The same for Java, which reads no such variables: options for `JAVA_TOOL_OPTIONS`; empty without a proxy."""
+        found = []
+        for scheme, address in (("http", self.http_proxy), ("https", self.https_proxy)):
+            given = address or ""
+            parts = urlsplit(given if "//" in given or not given else f"http://{given}")
+            if parts.hostname:
+                found += [f"-D{scheme}.proxyHost={parts.hostname}", f"-D{scheme}.proxyPort={parts.port or 80}"]
+            if parts.username:
+                found += [f"-D{scheme}.proxyUser={parts.username}", f"-D{scheme}.proxyPassword={parts.password or ''}"]
+        if found and self.no_proxy:
+            hosts = [f"*{h}" if h.startswith(".") else h for h in re.split(r"[,\s]+", self.no_proxy) if h]
+            found.append(f"-Dhttp.nonProxyHosts={'|'.join(hosts)}")
+        return " ".join(found)
 
 
 class SandboxSettings(Value):

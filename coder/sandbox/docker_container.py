@@ -73,7 +73,9 @@ def environment(phase: Phase, settings: SandboxSettings) -> dict[str, str]:
     if phase == "agent":
         return COMMON_ENV | OFFLINE_ENV
     certificates = dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES) if settings.ca_bundle else {}
-    return COMMON_ENV | SETUP_ENV | settings.proxy.environment() | certificates
+    options = settings.proxy.java_options()
+    java = {"JAVA_TOOL_OPTIONS": options} if options else {}
+    return COMMON_ENV | SETUP_ENV | settings.proxy.environment() | certificates | java
 
 
 def tmpfs(settings: SandboxSettings) -> dict[str, str]:

@@ -17,6 +17,7 @@ from coder.sandbox.docker_images import CONTENT, SETUP, ImageBuilder
 from coder.sandbox.protocol import Image
 
 MIB = 1 << 20
+PACKAGES = "coder-sandbox-packages:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class StoredImage:
     reference: str
     """Its name; empty when it has lost it to a newer one."""
     kind: Literal["sandbox", "setup"]
-    """Built from `sandbox_images/`, or kept from a repository's setup phase."""
+    """Built from `sandbox_images/`, or made for one repository: the result of its setup phase, or its packages."""
     created: datetime
     own_mb: float
     """What removing it gives back, without the layers that it shares with the image below."""
@@ -111,9 +112,10 @@ class ImageShelf:
         labels = entry.get("Labels") or {}
         tags = [tag for tag in entry.get("RepoTags") or [] if tag != "<none>:<none>"]
         layers: list[dict[str, Any]] = self._api.history(entry["Id"])  # type: ignore[no-untyped-call]  # open stubs
-        kind: Literal["sandbox", "setup"] = "setup" if SETUP in labels else "sandbox"
+        for_one = SETUP in labels or any(tag.startswith(PACKAGES) for tag in tags)
+        kind: Literal["sandbox", "setup"] = "setup" if for_one else "sandbox"
         # A setup result is one layer on its image; a built image is all layers since the image below.
-        own = layers[:1] if kind == "setup" else layers[: _layers_of_build(layers)]
+        own = layers[:1] if SETUP in labels else layers[: _layers_of_build(layers)]
         return StoredImage(
             digest=entry["Id"],
             reference=tags[0] if tags else "",

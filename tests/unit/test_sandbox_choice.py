@@ -110,6 +110,26 @@ def test_only_the_setup_phase_gets_proxies_and_certificates() -> None:
     assert not [name for name, value in agent.items() if "proxy.invalid" in value or "CERT" in name]
 
 
+@pytest.mark.parametrize(
+    ("proxy", "options"),
+    [
+        (ProxySettings(), ""),
+        (
+            ProxySettings(https_proxy="http://proxy.invalid:3128", no_proxy="localhost,.intra.invalid"),
+            "-Dhttps.proxyHost=proxy.invalid -Dhttps.proxyPort=3128 -Dhttp.nonProxyHosts=localhost|*.intra.invalid",
+        ),
+        (
+            ProxySettings(http_proxy="user:word@proxy.invalid"),
+            "-Dhttp.proxyHost=proxy.invalid -Dhttp.proxyPort=80 -Dhttp.proxyUser=user -Dhttp.proxyPassword=word",
+        ),
+    ],
+)
+def test_java_is_told_of_proxies_in_its_own_words(proxy: ProxySettings, options: str) -> None:
+    assert proxy.java_options() == options
+    assert environment("setup", SandboxSettings(proxy=proxy)).get("JAVA_TOOL_OPTIONS", "") == options
+    assert "JAVA_TOOL_OPTIONS" not in environment("agent", SandboxSettings(proxy=proxy))
+
+
 def test_limits_that_cannot_hold_are_refused() -> None:
     with pytest.raises(ValidationError, match="three quarters"):
         SandboxSettings(memory_mb=1024)
