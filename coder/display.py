@@ -8,8 +8,20 @@ from rich.console import Console
 from rich.markup import escape
 
 from coder.publish.attempt import FIRST, Attempt, unfinished
-from coder.trace.events import Answered, Entry, Prepared, ProblemRead, Published, Solved, Told, ToolFinished, Verified
-from coder.types import Evidence, RunResult
+from coder.trace.events import (
+    Answered,
+    Continued,
+    Entry,
+    Prepared,
+    ProblemRead,
+    Published,
+    Reviewed,
+    Solved,
+    Told,
+    ToolFinished,
+    Verified,
+)
+from coder.types import Evidence, Review, RunResult
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -87,17 +99,20 @@ def _milestone(entry: Entry) -> str:
     """A line for the events that stand outside the conversation; empty for those that nobody waits for."""
     match entry.event:
         case ProblemRead(problem=problem):
-            return f"[bold]{escape(brief(problem.title))}[/]"
+            line = f"[bold]{escape(brief(problem.title))}[/]"
         case Prepared(setup_ok=False):
-            return "[yellow]the dependencies could not be installed; going on without them[/]"
+            line = "[yellow]the dependencies could not be installed; going on without them[/]"
         case Solved(outcome=outcome):
-            return f"    {outcome.kind}{': ' + escape(outcome.reason) if outcome.reason else ''}"
+            line = f"    {outcome.kind}{': ' + escape(outcome.reason) if outcome.reason else ''}"
         case Verified(round=number, verdict=verdict):
-            return f"[bold]round {number}: {verdict.kind}[/] {escape(brief('; '.join(verdict.reasons)))}"
+            line = f"[bold]round {number}: {verdict.kind}[/] {escape(brief('; '.join(verdict.reasons)))}"
+        case Reviewed() as reviewed:
+            line = f"[bold]review:[/] {escape(brief(review_line(reviewed), 160))}"
         case Published(pull_request=pull_request):
-            return f"published: {escape(pull_request.url or pull_request.branch)}"
+            line = f"published: {escape(pull_request.url or pull_request.branch)}"
         case _:
-            return ""
+            line = ""
+    return line
 
 
 def show_result(console: Console, result: RunResult, evidence: Evidence | None, tried: Attempt | None = None) -> None:
@@ -164,17 +179,22 @@ def _summary(entry: Entry) -> str:
     match entry.event:
         case Answered(step=step, completion=completion):
             calls = ", ".join(f"{c.name} {_arguments(c.arguments)}" for c in completion.message.tool_calls)
-            return brief(f"step {step}: {calls or completion.message.content or '(nothing)'}")
+            line = brief(f"step {step}: {calls or completion.message.content or '(nothing)'}")
         case ToolFinished(name=name, output=output):
-            return brief(f"{name}: {'error' if output.is_error else 'ok'}: {_last_line(output.content)}")
+            line = brief(f"{name}: {'error' if output.is_error else 'ok'}: {_last_line(output.content)}")
         case Verified(verdict=verdict):
-            return brief(f"{verdict.kind}: {'; '.join(verdict.reasons)}")
+            line = brief(f"{verdict.kind}: {'; '.join(verdict.reasons)}")
+        case Reviewed() as reviewed:
+            line = brief(review_line(reviewed))
+        case Continued(followup=followup):
+            line = brief(f"{followup.kind} by {followup.note.author}")
         case Told(reason=reason):
-            return reason
+            line = reason
         case Solved(outcome=outcome):
-            return outcome.kind
+            line = outcome.kind
         case _:
-            return ""
+            line = ""
+    return line
 
 
 def _detail(entry: Entry) -> str:
@@ -187,8 +207,19 @@ def _detail(entry: Entry) -> str:
             return output.content
         case Told(message=message):
             return message.content or ""
+        case Reviewed(review=Review() as review):
+            return "\n".join([review.summary, *(f"{r.place}: {r.what}".removeprefix(": ") for r in review.remarks)])
         case _:
             return ""
+
+
+def review_line(reviewed: Reviewed) -> str:
+    """What came of a review, in a line."""
+    if reviewed.review is None:
+        return f"none: {reviewed.problem}"
+    objections = [remark for remark in reviewed.review.remarks if remark.must_fix]
+    said = f"{len(objections)} objections, {len(reviewed.review.remarks) - len(objections)} notes by {reviewed.model}"
+    return f"{said}: {objections[0].what}" if objections else said
 
 
 def plain(text: str) -> str:

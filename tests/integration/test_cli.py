@@ -73,6 +73,19 @@ def test_the_journal_itself_is_printed_for_export(journal: str) -> None:
     assert lines[1]["prev"] == lines[0]["hash"]
 
 
+def test_a_bundle_is_written_and_read_like_the_run_itself(journal: str, state: Path, tmp_path: Path) -> None:
+    written = coder("export", journal, str(tmp_path / "run.zip"))
+
+    digest = written.output.split("journal digest ")[1].split()[0]
+    shown = coder("trace", journal).output
+    (state / "journal.sqlite").unlink()
+    assert coder("trace", str(tmp_path / "run.zip")).output == shown
+    assert json.loads(coder("trace", str(tmp_path / "run.zip"), "--jsonl").output.splitlines()[-1])["hash"] == digest
+    assert isinstance(coder("replay", str(tmp_path / "run.zip")).exception, InputError)  # it never read a problem
+    assert isinstance(coder("export", "nope", str(tmp_path / "x.zip")).exception, InputError)
+    assert isinstance(coder("export", journal, str(tmp_path / "no" / "x.zip")).exception, InputError)
+
+
 def test_a_tampered_journal_is_refused_with_its_line(journal: str, state: Path) -> None:
     store = JournalStore(state / "journal.sqlite")
     store._db.execute("UPDATE journal SET event = replace(event, 'a.txt', 'b.txt') WHERE seq = 2")

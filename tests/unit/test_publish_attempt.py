@@ -5,11 +5,25 @@ import io
 import pytest
 from rich.console import Console
 
-from coder.display import show_result
+from coder.display import show_result, trace_lines
 from coder.publish.attempt import attempt, unfinished
 from coder.publish.status import status_body
-from coder.trace.events import Event, Solved, Told, Verified
-from coder.types import Evidence, Limits, Message, Outcome, PullRequest, RunResult, Spent, TestCounts, Verdict
+from coder.trace.events import Continued, Entry, Event, Reviewed, Solved, Told, Verified
+from coder.types import (
+    Evidence,
+    Followup,
+    Limits,
+    Message,
+    Note,
+    Outcome,
+    PullRequest,
+    Remark,
+    Review,
+    RunResult,
+    Spent,
+    TestCounts,
+    Verdict,
+)
 from tests.unit.publish_values import CLEAN, LIVE, NASTY, RED, SECRET, TOKEN, cell, hide, step, task
 
 SPENT = Spent(steps=9, cost_usd=4.2)
@@ -145,3 +159,24 @@ def test_the_terminal_says_the_same() -> None:
     assert "nearest failing test: t.py::near" in shown
     assert "the work so far is on branch coder/wip" in shown
     assert 'to go on: coder run --resume run-1 --say "+$3 HINT"' in shown
+
+
+def test_a_review_and_who_added_something_stand_in_the_trace() -> None:
+    remarks = (
+        Remark(path="a.py", line=3, what="overflow\x1b[2J", must_fix=True),
+        Remark(what="naming", must_fix=False),
+    )
+    events: list[Event] = [
+        Reviewed(round=1, model="m", review=Review(summary="Looked.", remarks=remarks)),
+        Reviewed(round=2, model="m", problem="no money"),
+        Continued(followup=Followup(id="f", kind="revise", note=Note(author="eve", body="x"))),
+    ]
+    entries = [Entry(ts="t", seq=n, run_id="r", prev="p", hash="h" * 64, event=event) for n, event in enumerate(events)]
+
+    lines = list(trace_lines(entries, full=True))
+
+    assert any("reviewed 1 objections, 1 notes by m: overflow" in line for line in lines)
+    assert any("a.py:3: overflow" in line for line in lines)
+    assert any("reviewed none: no money" in line for line in lines)
+    assert any("continued revise by eve" in line for line in lines)
+    assert "\x1b" not in "".join(lines)
