@@ -10,9 +10,11 @@ from coder.codemap.trees import commit_of, git_dir_of
 from coder.errors import InputError
 from coder.forge.github_pull import read_pull
 from coder.publish.claim import MAX_EVIDENCE_BYTES, Published, comparison, published, published_in
+from coder.repo_config import repo_config
 from coder.settings import Settings
 from coder.types import Remote, RepoRef, VerdictKind
 from coder.verify.recheck import recheck, table
+from coder.workspace.contents import Contents
 from coder.workspace.git import Git
 from coder.workspace.repository import Repository
 
@@ -51,14 +53,18 @@ def verify(
         pull = None if base else _PULL.fullmatch(target.strip())
         claim = _claim(evidence)
         found = _of_branch(app, repo, base, target, claim) if pull is None else _of_pull(app, pull, claim)
+        # As in the run: what the base commit says of itself, below what is set on this machine.
+        config = repo_config(Contents(found.repository, found.base))
+        policy = config.policy(settings.policy)
         verification = recheck(
             found.repository,
             app.sandboxes(unsafe_local=unsafe),
             base=found.base,
             head=found.head,
-            override=settings.policy.test_command,
-            setup=settings.policy.setup,
-            timeout_s=settings.policy.test_timeout_s,
+            override=policy.test_command,
+            setup=policy.setup,
+            wants=config.wants,
+            timeout_s=policy.test_timeout_s,
             progress=lambda station: echo(f"· {station}"),
         )
         for line in table(verification):

@@ -1,6 +1,7 @@
 """`coder verify`: the proof of a branch again, without a model; real git, real test runs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ from coder.workspace.git import Git
 from coder.workspace.repository import Repository
 
 
-def committed(folder: Path) -> tuple[str, str]:
+def committed(folder: Path, more: dict[str, str] | None = None) -> tuple[str, str]:
     """A repository with a fix on top of its base: both commits."""
-    stage = staged(HONEST[0], folder)
+    stage = staged(replace(HONEST[0], before={**HONEST[0].before, **(more or {})}), folder)
     head = stage.repository.commit_tree(
         stage.patch.tree_sha,
         parents=[stage.patch.base_sha],
@@ -76,3 +77,20 @@ def test_what_cannot_be_verified_says_why(tmp_path: Path) -> None:
     for rev, what in ((base, "nothing to verify"), ("no-such-branch", "no commit"), ("--help", "no commit")):
         with pytest.raises(InputError, match=what):
             verify(rev, repo=tmp_path / "repo", base=base, evidence=None, settings=settings, unsafe=True, echo=print)
+
+
+def test_the_base_commits_own_configuration_counts(tmp_path: Path) -> None:
+    base, head = committed(tmp_path / "repo", {".coder.yml": "test: python3 -c 'print(1)'\n"})
+    said: list[str] = []
+
+    kind, _ = verify(
+        head,
+        repo=tmp_path / "repo",
+        base=base,
+        evidence=None,
+        settings=Settings(state_dir=tmp_path / "state"),
+        unsafe=True,
+        echo=said.append,
+    )
+
+    assert kind != "proven"  # by an exit code only, which is green before and after
