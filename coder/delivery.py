@@ -263,6 +263,18 @@ def politely(task: Task) -> Iterator[None]:
         logger.warning("cannot tell how the run goes", extra={"run": task.run_id, "why": str(exc)})
 
 
+def hand_over(task: Task, services: Services, state: RunState, review: Followup, why: str) -> None:
+    """Tell people that it is their turn: a label on the issue, and once on the pull request what was done so far."""
+    texts, pull = Texts(services.redact_fully), state.pull_request
+    done = [f"- {one.kind} by {texts.code(one.note.author, 60)}" for one in state.segments]
+    text = f"A person should look: {why}.\n\nAsked for so far:\n\n" + "\n".join(done)
+    with politely(task):
+        services.forge.mark(task, "needs-human")
+        if pull is not None and pull.number is not None:
+            where = task.model_copy(update={"run_id": f"{task.run_id}.{review.id}", "number": pull.number})
+            services.forge.status(where, text)
+
+
 def on_behalf(task: Task, followup: Followup | None) -> Task:
     """`task` as it was asked for last: by whom, and in which comment. A failed check asks for nobody but who began."""
     if followup is None or followup.kind == "check_failure":

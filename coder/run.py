@@ -9,12 +9,12 @@ import logging
 
 from coder import __version__
 from coder.blame import BLAME_WORDS, blamed, tell_blame
-from coder.delivery import Delivery, Moved, on_behalf, politely
+from coder.delivery import Delivery, Moved, hand_over, on_behalf, politely
 from coder.errors import CoderError, ForgeError, InputError, PermissionDeniedError, WorkspaceError
 from coder.preparation import Preparation
 from coder.publish.status import status_body
 from coder.rounds import Rounds
-from coder.segment import Segment
+from coder.segment import Segment, enough_reviews
 from coder.services import Ground, Services
 from coder.trace.events import (
     Answered,
@@ -70,7 +70,7 @@ class _Run:
         return state_of(self._journal.events)
 
     def heard(self, followup: Followup) -> Followup | None:
-        """The follow-up as it may be taken; None when the run has taken it already.
+        """The follow-up as it may be taken; None when the run has taken it already, or a person has to take over.
 
         Raises:
             PermissionDeniedError: A person without write permission said it.
@@ -85,6 +85,9 @@ class _Run:
             raise PermissionDeniedError(
                 f"{heard.note.author} has no write permission to {task.repo.full_name}: the run is not continued"
             )
+        if heard.kind == "review" and (why := enough_reviews(self._state.segments, heard)) is not None:
+            hand_over(task, self._services, self._state, heard, why)
+            return None
         return heard
 
     def resolve(self, followup: Followup | None) -> RunResult:

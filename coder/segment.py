@@ -11,6 +11,10 @@ from coder.trace.state import RunState, last_turn, state_of
 from coder.types import Base, Checkpoint, Followup, PullRequest, Task, ToolOutput
 from coder.workspace.repository import Repository
 
+MAX_REVIEWS = 10
+"""Reviews of one run that are answered, and …"""
+MAX_BOT_REVIEWS = 5
+"""… how many of them by bots; then a person has to look."""
 _NOT_RUN = "The run was interrupted before this call: it was not carried out. Make it again if it is still of use."
 
 
@@ -112,6 +116,24 @@ def not_run(events: Sequence[Event]) -> list[ToolFinished]:
         ToolFinished(step=turn.step, call_id=call.id, name=call.name, output=output, duration_s=0.0)
         for call in turn.open_calls
     ]
+
+
+def enough_reviews(segments: Sequence[Followup], review: Followup) -> str | None:
+    """Why one more review is not answered by us, as a clause; None while it is.
+
+    Bots never tire: between two of them a pull request would be reviewed and mended for ever.
+    """
+    reviews = [one for one in segments if one.kind == "review"]
+    by_bots = [one for one in reviews if _is_bot(one)]
+    if len(reviews) >= MAX_REVIEWS:
+        return f"{len(reviews)} reviews were answered"
+    if _is_bot(review) and len(by_bots) >= MAX_BOT_REVIEWS:
+        return f"{len(by_bots)} reviews by bots were answered"
+    return None
+
+
+def _is_bot(followup: Followup) -> bool:
+    return followup.note.author.endswith("[bot]")
 
 
 def may_edit(task: Task, segments: Sequence[Followup]) -> bool:

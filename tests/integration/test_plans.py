@@ -7,7 +7,7 @@ import pytest
 
 from coder.forge.memory import MemoryChecks
 from coder.forge.protocol import FailedJob
-from coder.trace.events import Attributed, Told
+from coder.trace.events import Attributed, Continued, Told
 from coder.types import Note, ReviewThread
 from tests.integration.line_support import Line, does, lined_up, said, submits, writes
 
@@ -100,6 +100,21 @@ def test_comments_of_a_review_are_answered_with_the_commit(line: Line) -> None:
     assert set(line.forge.replies) == {5, 6}
     assert line.forge.replies[5].startswith(f"Changed in {result.pull_request.commit_sha}.")
     assert line.forge.replies[6].startswith("This file was not changed.")
+
+
+def test_after_enough_reviews_a_person_has_to_look(line: Line) -> None:
+    line.forge.writers |= {"bob[bot]"}
+    line.run([EDIT, submits()])
+    journal = line.journals.open("run-1")
+    for number in range(5):
+        journal.append(Continued(followup=said("review", by="bob[bot]", key=f"review-{number}")))
+    done = line.run([submits()])
+
+    again = line.run([], said("review", by="bob[bot]", key="review-9"))
+
+    assert again == done
+    assert line.forge.issues[1].labels == {"coder:needs-human"}
+    assert "5 reviews by bots were answered" in line.forge.statuses["run-1.review-9"]
 
 
 def test_the_commit_carries_our_check_and_a_push_that_starts_none_is_told(line: Line) -> None:
