@@ -19,6 +19,10 @@ _TITLES: Final = (
     re.compile(r"^\s*● (.+)$"),  # Jest
     re.compile(r"^\s*(?:FAIL|ERROR): (\w+ \([\w.]+\))"),  # unittest
     re.compile(r"^\s*\d+\) (?!.*\bfailed\b)(\S.*)$"),  # RSpec, Mocha, PHPUnit, minitest
+    re.compile(r"^(\S+#\S+)(?: \[.*\])?:$"),  # minitest
+    re.compile(r"^\s*(?:FAIL|\u00d7)\s+\S+ > (.+)$"),  # Vitest
+    re.compile(r"^\s*\u2716 (.+?) \([\d.]+ms\)$"),  # node:test
+    re.compile(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) .*\*\*\*"),  # ctest
     re.compile(r"^not ok \d+ - (.+)$"),  # TAP
     re.compile(r"^(?:\[ERROR\] +)?(\S+)(?::\d+)? .*<<< (?:FAILURE|ERROR)!"),  # surefire
 )

@@ -43,6 +43,30 @@ def test_the_failures_that_are_asked_for_are_kept() -> None:
             "m.C.test_two",
             "AssertionError: 2",
         ),
+        (
+            (
+                "  1) Failure:\nXTest#test_one [/w/test/x_test.rb:4]:\nExpected: 1\n  Actual: 3\n\n"
+                "  2) Failure:\nXTest#test_two [/w/test/x_test.rb:5]:\nExpected: 1\n  Actual: 2\n"
+            ),
+            "XTest#test_two",
+            "Actual: 2",
+        ),
+        (
+            "There were 2 failures:\n\n1) XTest::testone\nasserting 1\n\n2) XTest::testtwo\nasserting 2\n",
+            "tests/XTest.php::XTest::testtwo",
+            "asserting 2",
+        ),
+        (
+            " FAIL  a/x.spec.mjs > s > one\nAssertionError: 1\n FAIL  a/x.spec.mjs > s > two\nAssertionError: 2\n",
+            "a/x.spec.mjs::s::two",
+            "AssertionError: 2",
+        ),
+        (
+            "2/3 Test #2: one .....***Failed    0.01 sec\ngot 1\n3/3 Test #3: two .....***Failed    0.01 sec\ngot 2\n",
+            "two::two",
+            "got 2",
+        ),
+        ("\u2716 one (1.2ms)\n  got 1\n\u2716 two (0.9ms)\n  got 2\n", "t.js::two", "got 2"),
         ("not ok 1 - one\n  got 1\nnot ok 2 - two\n  got 2\n", "t.js::two", "got 2"),
         ("Failures:\n\n  1) Cart one\n     got: 1\n\n  2) Cart two\n     got: 2\n", "cart_spec.rb::Cart two", "got: 2"),
     ],
