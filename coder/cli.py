@@ -285,15 +285,15 @@ def models(*, config: ConfigPath = None) -> None:
 
 @cli.command()
 def doctor(
-    path: Annotated[Path, typer.Argument(help="A checkout.")] = Path(),
+    target: Annotated[str, typer.Argument(help="A checkout, or owner/name on GitHub.")] = ".",
     *,
     config: ConfigPath = None,
 ) -> None:
-    """Check that a run would work here: engine, image, setup, and the tests as they are, twice."""
-    from coder.doctor import examine
+    """Check that a run would work: engine, image, setup, and the tests as they are, twice; proposes `.coder.yml`."""
+    from coder.doctor import examine, target_of
     from coder.settings import load
 
-    raise typer.Exit(0 if examine(path, load(config), typer.echo) else 1)
+    raise typer.Exit(0 if examine(target_of(target), load(config), typer.echo) else 1)
 
 
 @cli.command("images")

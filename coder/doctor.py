@@ -2,22 +2,27 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+import yaml
+
 from coder.app import Application
 from coder.errors import CoderError
+from coder.repo_config import FILES, MAX_BYTES, repo_config
 from coder.sandbox.docker_shelf import ImageShelf
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack
 from coder.settings import Settings, data_folder
-from coder.types import Cell, Remote, RepoRef, TestReport
+from coder.trace.journal import utc_now
+from coder.types import Cell, Remote, RepoRef, Task, TestReport
 from coder.verify.cells import run_cell
 from coder.verify.commands import TestCommand, test_command
 from coder.workspace.checkout import Checkout
 from coder.workspace.contents import Contents
+from coder.workspace.repository import Repository
 
 LOG_LINES = 15
 MAX_NAMES = 10
@@ -36,8 +41,8 @@ class Diagnosis:
 
     say: Say
     healthy: bool = True
-    proposal: dict[str, str] = field(default_factory=dict)
-    """Settings of `[policy]` that suit the repository, as TOML values."""
+    proposal: dict[str, object] = field(default_factory=dict)
+    """What `.coder.yml` should say."""
 
     def note(self, mark: Mark, what: str, text: str) -> None:
         """Say one line; a failed one makes the whole unhealthy."""
@@ -50,8 +55,8 @@ class Diagnosis:
             self.say(f"    │ {plain(line)[:300]}")
 
 
-def examine(path: Path, settings: Settings, say: Say) -> bool:
-    """Whether a run on the checkout at `path` would work: engine, image, setup, tests, and the tests' own steadiness."""
+def examine(target: Path | RepoRef, settings: Settings, say: Say) -> bool:
+    """Whether a run on a checkout, or on a repository of GitHub, would work: engine, image, setup, tests, twice."""
     found = Diagnosis(say)
     try:
         with ImageShelf(settings.sandbox, data_folder("sandbox_images")) as shelf:
@@ -61,34 +66,64 @@ def examine(path: Path, settings: Settings, say: Say) -> bool:
         return False
     try:
         with Application(settings) as app:
-            _repository(found, app, Checkout(path))
+            _repository(found, app, *(_checkout(found, app, target) if isinstance(target, Path) else _hub(app, target)))
     except CoderError as exc:
         found.note("failed", "doctor", str(exc))
     if found.proposal:
-        say("\nproposed for coder.toml:\n\n[policy]")
-        for name, value in found.proposal.items():
-            say(f"{name} = {value}")
+        say("\nproposed for .coder.yml (on the branch that runs work from):\n")
+        for line in yaml.safe_dump(found.proposal, sort_keys=False, allow_unicode=True, width=1000).splitlines():
+            say(plain(line))
     return found.healthy
 
 
-def _repository(found: Diagnosis, app: Application, checkout: Checkout) -> None:
+def target_of(text: str) -> Path | RepoRef:
+    """What was typed: a folder that is there, else `owner/name` on GitHub."""
+    match = re.fullmatch(r"([A-Za-z0-9-]{1,39})/([A-Za-z0-9._-]{1,100})", text)
+    if match is None or Path(text).exists():
+        return Path(text)
+    return RepoRef(owner=match[1], name=match[2])
+
+
+def _checkout(found: Diagnosis, app: Application, path: Path) -> tuple[Repository, str]:
+    checkout = Checkout(path)
     dirty = "; uncommitted changes are left out" if checkout.is_dirty() else ""
     found.note("ok", "checkout", f"{checkout.path} at {checkout.head[:12]}{dirty}")
-    policy, sandboxes = app.settings.policy, app.sandboxes()
-    remote = Remote(url=str(checkout.path), local=True)
     repo = RepoRef(owner="local", name=checkout.path.name or "checkout")
-    repository = app.workspace().fetch(remote, repo, checkout.head)
-    pack = repository.pack(checkout.head, depth=policy.history)
-    files = Contents(repository, checkout.head)
+    remote = Remote(url=str(checkout.path), local=True)
+    return app.workspace().fetch(remote, repo, checkout.head), checkout.head
+
+
+def _hub(app: Application, repo: RepoRef) -> tuple[Repository, str]:
+    forge = app.github()
+    task = Task(run_id="doctor", repo=repo, kind="prompt", requested_by="doctor", requested_at=utc_now(), model="none")
+    base = forge.base(task)
+    return app.workspace().fetch(forge.remote(task), repo, base.sha), base.sha
+
+
+def _repository(found: Diagnosis, app: Application, repository: Repository, sha: str) -> None:
+    files = Contents(repository, sha)
+    config = repo_config(files)
+    policy, sandboxes = config.policy(app.settings.policy), app.sandboxes()
+    file = next((name for name in FILES if name in files), None)
+    found.note("ok", "config", f"{file} is heeded" if file else "no .coder.yml: everything is found out")
+    pack = repository.pack(sha, depth=policy.history)
     started = time.monotonic()
     image = sandboxes.image_for(
-        files, pack=pack, setup=policy.setup, progress=lambda line: found.say(f"  · {plain(line)}")
+        files,
+        pack=pack,
+        setup=policy.setup,
+        progress=lambda line: found.say(f"  · {plain(line)}"),
+        wants=config.wants,
     )
     _setup(found, image, time.monotonic() - started)
+    missing = tuple(name for name in services_of(files) if name not in config.services)
+    if missing:
+        found.note("warning", "services", f"workflows or compose files start {', '.join(missing)}: tests may need them")
+        found.proposal["services"] = [*config.services, *missing]
     tests = test_command(files, files.__getitem__, override=policy.test_command)
     if tests is None:
-        found.note("failed", "tests", "no way to run them was found: set policy.test_command")
-        found.proposal["test_command"] = '"…"'
+        found.note("failed", "tests", "no way to run them was found: say how in `test:`")
+        found.proposal["test"] = "…"
         return
     found.note("ok", "tests", tests.shown)
     if tests.kind == "exit_code":
@@ -97,13 +132,26 @@ def _repository(found: Diagnosis, app: Application, checkout: Checkout) -> None:
     _baseline(found, Suite(sandboxes, image, pack, tests, policy.test_timeout_s))
 
 
+def services_of(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The servers on offer that the repository's workflows and compose files start."""
+    found: dict[str, None] = {}
+    for path in files:
+        if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml|(?:docker-)?compose[^/]*\.ya?ml", path):
+            text = files[path][:MAX_BYTES].decode("utf-8", "replace")
+            for name in re.findall(
+                r"(?m)^\s*image:\s*['\"]?(?:[\w.-]+/)*(postgres|mysql|mariadb|redis|valkey)\b", text
+            ):
+                found[{"mariadb": "mysql", "valkey": "redis"}.get(name, name)] = None
+    return tuple(found)
+
+
 def _setup(found: Diagnosis, image: Image, took_s: float) -> None:
     found.note("ok", "image", f"{image.reference} ({image.digest[7:19]}) after {took_s:.1f} s")
     complaints = [line for line in image.setup_log.splitlines() if line.startswith("! ")]
     if not image.setup_ok:
         found.note("failed", "setup", "the environment is not what the repository asks for; the log ends:")
         found.quote(image.setup_log)
-        found.proposal["setup"] = '["…"]  # commands that install what the tests need'
+        found.proposal["setup"] = ["…"]
     elif complaints:
         found.note("warning", "setup", "something was left out:")
         found.quote("\n".join(complaints))
@@ -147,8 +195,11 @@ def _baseline(found: Diagnosis, suite: Suite) -> None:
     if unsteady := flakes(first, second):
         found.note("warning", "flaky", f"{len(unsteady)} differ between two runs of the same code: {named(unsteady)}")
     needed_s = max(cell.duration_s for cell in cells) * TIMEOUT_FACTOR
-    found.proposal["test_timeout_s"] = str(max(LEAST_TIMEOUT_S, round(needed_s + 30, -1)))
-    found.proposal["test_command"] = "'''" + suite.tests.shown.replace("'''", "") + "'''"
+    found.proposal["test"] = suite.tests.shown
+    if needed_s > suite.timeout_s:
+        wanted = max(LEAST_TIMEOUT_S, round(needed_s + 30, -1))
+        text = f"{suite.timeout_s:g} s leave little room for a slow day: {wanted:g} would do in coder.toml"
+        found.note("warning", "timeout", f"policy.test_timeout_s = {text}")
 
 
 def usable(cell: Cell) -> bool:

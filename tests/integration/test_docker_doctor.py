@@ -8,12 +8,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from coder.doctor import examine, images
+from coder.doctor import examine, images, target_of
 from coder.errors import ConfigError
 from coder.policy import Policy
 from coder.sandbox.docker_shelf import ImageShelf
 from coder.sandbox.images import default_folder
 from coder.settings import Settings
+from coder.types import RepoRef
 from tests.contract.sandbox_support import committed, docker_backend, settings
 
 pytestmark = pytest.mark.docker
@@ -36,7 +37,7 @@ def test_a_healthy_checkout_gets_its_settings(tmp_path: Path) -> None:
 
     assert healthy, said
     assert "✓ run 2     1 passed, exit code 0" in said
-    assert "[policy]\ntest_timeout_s = 120\ntest_command = '''python3 -m pytest" in said
+    assert "proposed for .coder.yml (on the branch that runs work from):\n\ntest: python3 -m pytest" in said
 
 
 def test_red_tests_are_named(tmp_path: Path) -> None:
@@ -68,7 +69,38 @@ def test_a_setup_that_fails_is_shown_with_the_end_of_its_log(tmp_path: Path) -> 
     assert not healthy
     assert "✗ setup" in said
     assert "    │ it broke" in said
-    assert 'setup = ["…"]' in said
+    assert "\nsetup:\n- …" in said
+
+
+def test_the_repositorys_own_file_is_heeded_and_servers_of_its_workflows_are_proposed(tmp_path: Path) -> None:
+    files = {
+        ".coder.yml": b"setup: 'true'\ntest: python3 -m pytest -q test_app.py\nservices: redis\n",
+        ".github/workflows/ci.yml": (
+            b"jobs:\n  t:\n    services:\n      db:\n        image: postgres:16\n      r:\n        image: 'redis'\n"
+        ),
+        "test_app.py": b"import os\n\n\ndef test_it():\n    assert os.environ['REDIS_URL']\n",
+    }
+
+    healthy, said = diagnosis(tmp_path, files)
+
+    assert healthy, said
+    assert "✓ config    .coder.yml is heeded" in said
+    assert "! services  workflows or compose files start postgres" in said
+    assert "services:\n- redis\n- postgres\ntest: python3 -m pytest -q test_app.py" in said
+
+
+def test_a_wrong_file_is_told(tmp_path: Path) -> None:
+    healthy, said = diagnosis(tmp_path, {".coder.yml": b"tests: x\n", "a.py": b""})
+
+    assert not healthy
+    assert "✗ doctor    .coder.yml does not fit: tests" in said
+
+
+def test_what_is_typed_is_a_folder_or_a_repository(tmp_path: Path) -> None:
+    assert target_of(".") == Path()
+    assert target_of(str(tmp_path)) == tmp_path
+    assert target_of("octo/bills") == RepoRef(owner="octo", name="bills")
+    assert target_of("tests/unit") == Path("tests/unit")
 
 
 def test_no_tests_and_tests_that_tell_nothing_are_failures(tmp_path: Path) -> None:
