@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from coder.app import Application, Options
 from coder.bundle import opened
-from coder.errors import InputError, JournalError
+from coder.errors import CoderError, InputError, JournalError
 from coder.forge.local import LocalForge
 from coder.run import resolve
 from coder.trace.events import (
@@ -22,6 +22,7 @@ from coder.trace.events import (
     Reviewed,
     RunStarted,
     Summarised,
+    Verified,
 )
 from coder.trace.journal import Journal, JournalStore
 from coder.types import Base, Completion, Message, Problem, Remote, Task, TreePack, Usage, Value, VerdictKind
@@ -128,9 +129,9 @@ def _replayed(
                 journals=journals,
                 workspace=workspace,
                 dry_run=folder / "pull-request",
-                policy=services.policy.model_copy(update={"reviewer": reviewer}),
+                policy=services.policy.model_copy(update={"reviewer": reviewer, "max_rounds": _rounds(events)}),
             )
-            again = task.model_copy(update={"run_id": f"{journal.run_id}-replay"})
+            again = task.model_copy(update={"run_id": f"{journal.run_id}-replay", "model": _known_model(app, task)})
             result = resolve(again, services)
             tree = _last_tree(journals.open(again.run_id).events)
         finally:
@@ -161,6 +162,19 @@ def _answers(events: tuple[Event, ...]) -> tuple[list[Completion], str]:
         if not isinstance(e, Reviewed) or e.completion or "could not be asked" in e.problem
     ]
     return answers, "same" if any(isinstance(e, Reviewed) for e in asked) else ""
+
+
+def _rounds(events: tuple[Event, ...]) -> int:
+    """As many as there were: whoever ran it may allow more or fewer."""
+    return max(1, sum(isinstance(event, Verified) for event in events))
+
+
+def _known_model(app: Application, task: Task) -> str:
+    """The run's profile, or ours where this machine does not have it: no model is asked, only limits and windows differ."""
+    try:
+        return app.profile(task.model).name
+    except CoderError:
+        return app.settings.model.profile
 
 
 def packed_base(app: Application, run_id: str) -> TreePack:

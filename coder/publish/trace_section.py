@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from coder.publish.texts import Texts, units
-from coder.trace.events import Answered, Event, Solved, Told, ToolFinished, Verified
+from coder.trace.events import Answered, Event, Reviewed, Solved, Told, ToolFinished, Verified
 from coder.types import ToolCall
 
 _REASONING_CHARS: Final = 1_500
@@ -120,6 +120,8 @@ def _parts(texts: Texts, steps: Sequence[_Step], events: Sequence[Event]) -> Ite
         elif isinstance(event, Verified):
             line = f"**Round {event.round}: {event.verdict.kind}**"
             yield _Part(line, partial(_verdict, texts, line, event), 0)
+        elif isinstance(event, Reviewed):
+            yield _Part(_review_line(event), partial(_review, texts, event), 0)
         elif isinstance(event, Solved):
             line = f"**Work ended: {event.outcome.kind}** {texts.line(event.outcome.reason, 200)}".rstrip()
             yield _Part(line, partial(str, line), 0)
@@ -128,6 +130,18 @@ def _parts(texts: Texts, steps: Sequence[_Step], events: Sequence[Event]) -> Ite
 def _verdict(texts: Texts, line: str, event: Verified) -> str:
     reasons = "\n".join(f"- {texts.line(reason, 300)}" for reason in event.verdict.reasons[:10])
     return f"{line}\n\n{reasons}".strip()
+
+
+def _review_line(event: Reviewed) -> str:
+    remarks = event.review.remarks if event.review else ()
+    said = f"{sum(remark.must_fix for remark in remarks)} objections" if event.review else "none"
+    return f"**Review of round {event.round}: {said}**"
+
+
+def _review(texts: Texts, event: Reviewed) -> str:
+    remarks = event.review.remarks if event.review else ()
+    told = [f"- {texts.code(r.place, 160)} {texts.line(r.what, 300)}" for r in remarks if r.must_fix]
+    return "\n\n".join([_review_line(event), *(["\n".join(told)] if told else [])])
 
 
 def _ranks(steps: Sequence[_Step]) -> dict[int, int]:
