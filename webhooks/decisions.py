@@ -198,8 +198,8 @@ def _said(request: Request, situation: Situation, rules: Rules) -> Decision:
         return _followed(request, situation, rules, "revise")
     if not request.leads:
         return Decision(reason="we are mentioned, not asked")
-    if not request.is_open:
-        return refused(Refusal(f"#{request.number} is closed", to=request))
+    if request.unfit:
+        return refused(Refusal(request.unfit, to=None if request.locked else request))
     return _started(request, situation, rules)
 
 

@@ -136,7 +136,8 @@ def _spoken(
         what = f"There is no verb `{_name(said.verb)}`." if said.verb else "A verb is missing."
         return replace(request, what="help", problem=what)
     if isinstance(said, commands.Mention):
-        return replace(request, words=said.text, leads=said.leads)
+        unfit = _unfit(request, issue, sender, rules)
+        return replace(request, words=said.text, leads=said.leads, unfit=unfit.reason if unfit else "")
     forced = FORCE in said.words.split()
     if said.verb in STARTS and (unfit := _unfit(request, issue, sender, rules, forced=forced)):
         return unfit
@@ -257,6 +258,7 @@ def _of_issue(
         is_pull_request=issue.is_pull_request,
         head=issue.head,
         is_open=issue.is_open,
+        locked=issue.locked,
     )
 
 

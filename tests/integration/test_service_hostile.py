@@ -17,7 +17,23 @@ import uvicorn
 
 from coder.types import JsonObject
 from tests.integration.test_service_process import DEADLINE_S, Running, raw, until
-from tests.unit.webhooks_payloads import BOT_ID, SECRET, changed, commented, delivery, labeled, repository, user
+from tests.unit.webhooks_payloads import (
+    BOT_ID,
+    SECRET,
+    assigned,
+    changed,
+    check,
+    commented,
+    delivery,
+    dispatched,
+    labeled,
+    opened,
+    pull_labeled,
+    repository,
+    review_commented,
+    reviewed,
+    user,
+)
 from webhooks.app import MAX_BODY_BYTES
 from webhooks.connections import ImpatientProtocol
 
@@ -174,6 +190,59 @@ def wrong_people_and_places() -> dict[str, Case]:
     }
 
 
+def other_events() -> dict[str, Case]:
+    """Everything but labels and comments: bent, foreign, or of nobody's business."""
+    review, remark, suite = reviewed(), review_commented(), check()
+    bot = user("dependabot[bot]", 49, "Bot")
+    cases = {
+        f"{name} {path} is {value!r:.20}": signed(name, changed(payload, path, value))
+        for name, payload, path, value in (
+            ("pull_request", pull_labeled(), "pull_request.base.repo.id", 77),
+            ("pull_request", pull_labeled(), "pull_request.head.sha", "main"),
+            ("pull_request", pull_labeled(), "pull_request.head.repo", None),
+            ("pull_request", pull_labeled(), "pull_request.head.repo.id", 77),
+            ("pull_request", pull_labeled(), "sender", bot),
+            ("pull_request_review", review, "review.id", "900"),
+            ("pull_request_review", review, "review.user", user("eve", 8)),
+            ("pull_request_review", review, "review.submitted_at", "now"),
+            ("pull_request_review", review, "pull_request.base.repo.id", 77),
+            ("pull_request_review", review, "sender", bot),
+            ("pull_request_review_comment", remark, "comment.pull_request_review_id", {}),
+            (
+                "pull_request_review_comment",
+                remark,
+                "comment.pull_request_url",
+                "https://api.github.com/repos/a/b/pulls/30",
+            ),
+            ("check_suite", suite, "check_suite.head_sha", "../../etc"),
+            ("check_suite", suite, "check_suite.conclusion", 1),
+            ("check_suite", suite, "check_suite.pull_requests", {"number": 30}),
+            ("issues", assigned(), "assignee", user("eve", 8)),
+            ("issues", assigned(), "sender", bot),
+            ("issues", opened(), "issue.user", user("eve", 8)),
+            ("issues", opened(), "issue.locked", True),
+            ("repository_dispatch", dispatched(), "client_payload", None),
+            ("repository_dispatch", dispatched(), "client_payload", {"issue": 2**63}),
+            ("repository_dispatch", dispatched(), "client_payload", {"issue": 12, "options": {"base": "../x"}}),
+            ("repository_dispatch", dispatched(), "action", "x" * 100_000),
+            ("repository_dispatch", dispatched(), "sender", bot),
+        )
+    }
+    swapped = {
+        f"{name} carries another event's body": signed(name, payload)
+        for name, payload in (
+            ("issue_comment", review | {"action": "created"}),
+            ("pull_request_review", commented() | {"action": "submitted"}),
+            ("pull_request_review_comment", commented()),
+            ("issues", remark | {"action": "opened"}),
+            ("check_run", labeled() | {"action": "completed"}),
+            ("repository_dispatch", labeled()),
+            ("workflow_run", suite),
+        )
+    }
+    return cases | swapped
+
+
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Running]:
     made = Running(tmp_path)
@@ -194,7 +263,7 @@ def memory_kb(service: Running) -> int:
 
 
 def test_no_hostile_delivery_is_an_error_or_a_run(service: Running) -> None:
-    cases = forgeries() | bodies() | wrong_types() | wrong_people_and_places()
+    cases = forgeries() | bodies() | wrong_types() | wrong_people_and_places() | other_events()
 
     answers = {name: post(service, case) for name, case in cases.items()}
     first = memory_kb(service)
@@ -203,7 +272,7 @@ def test_no_hostile_delivery_is_an_error_or_a_run(service: Running) -> None:
             post(service, case)
 
     codes = {name: answer.status_code for name, answer in answers.items()}
-    assert len(cases) >= 60
+    assert len(cases) >= 100
     assert [name for name, answer in answers.items() if "run" in answer.json()] == []
     assert {name: code for name, code in codes.items() if code not in {202, 400, 401, 413, 415}} == {}
     assert {code for name, code in codes.items() if name.startswith("signature")} == {401}

@@ -157,7 +157,7 @@ def test_a_storm_of_deliveries_loses_none(service: Running) -> None:
         answers = list(pool.map(lambda number: deliver_alone(service.port, number), range(1, 301)))
 
     connection = sqlite3.connect(service.folder / "deliveries.db")
-    kept = connection.execute("SELECT count(*), sum(enqueued) FROM runs").fetchone()
+    kept = connection.execute("SELECT count(*), sum(enqueued) FROM jobs").fetchone()
     connection.close()
     assert set(answers) == {202}
     assert kept == (300, 300)

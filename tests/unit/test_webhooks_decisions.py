@@ -169,6 +169,8 @@ def test_other_labels_can_be_chosen() -> None:
         ("issues", assigned(user("lisa", 9)), "assigned to 'lisa', not to us"),
         ("issues", opened("It breaks"), "no command in the comment"),
         ("issues", opened("cc @coder"), "we are mentioned, not asked"),
+        ("issues", opened(locked=True), "issue #12 is locked"),
+        ("issue_comment", commented("@coder do it", locked=True), "issue #12 is locked"),
         ("issues", assigned(sender=user("coder-app[bot]", BOT_ID, "Bot")), "our own event"),
         ("issue_comment", commented("Nice, @coder"), "we are mentioned, not asked"),
         ("repository_dispatch", dispatched(action="deploy"), "nothing reacts to repository_dispatch.deploy"),
@@ -196,7 +198,8 @@ def test_what_is_not_asked_for_starts_nothing(event: str, payload: JsonObject, r
     [
         ("/coder fix", {"state": "closed"}, "issue #12 is closed"),
         ("/coder fix", {"assignees": [user("lisa", 9)]}, "issue #12 is assigned to lisa"),
-        ("@coder do it", {"state": "closed"}, "#12 is closed"),
+        ("@coder do it", {"state": "closed"}, "issue #12 is closed"),
+        ("@coder do it", {"assignees": [user("lisa", 9)]}, "issue #12 is assigned to lisa"),
         ("/coder fix", {"pull_request": {"url": "x"}}, "whose branch is in this repository"),
         ("/coder fix model=gpt", {}, "That model may not be named here."),
         ("/coder fix max=0", {}, "`max` needs an amount"),
