@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import Tokens
+from coder.forge.github_checks import missing
 from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
 from coder.forge.github_problem import prompted, read_problem
@@ -162,7 +163,14 @@ class _GitHubChecks(Checks):
 
     @override
     def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
-        return self._forge.within(task, "look for checks", lambda access: access.checks().missing(commit_sha, base_sha))
+        return missing(
+            base=lambda: self._suites(task, base_sha),
+            commit=lambda: self._suites(task, commit_sha),
+            pause=self._forge.pause,
+        )
+
+    def _suites(self, task: Task, sha: str) -> int:
+        return self._forge.within(task, "look for checks", lambda access: access.checks().suites(sha))
 
     @override
     def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:

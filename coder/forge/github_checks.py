@@ -102,17 +102,8 @@ class CommitChecks:
         mine = [one for one in found if (one.get("app") or {}).get("id") == self._settings.app_id]
         return dict(mine[0]) if mine else None
 
-    def missing(self, commit_sha: str, base_sha: str) -> bool:
-        """Whether no other App began to check the commit, though some checked base; they may take a while."""
-        if not self._suites(base_sha):
-            return False
-        for _ in range(LOOKS):
-            if self._suites(commit_sha):
-                return False
-            self._pause(BETWEEN_LOOKS_S)
-        return True
-
-    def _suites(self, commit_sha: str) -> int:
+    def suites(self, commit_sha: str) -> int:
+        """How many check suites of other Apps there are for a commit."""
         found = self._ask("GET", f"{self._root}/commits/{commit_sha}/check-suites")["check_suites"]
         return len([one for one in found if (one.get("app") or {}).get("id") != self._settings.app_id])
 
@@ -167,6 +158,17 @@ class CommitChecks:
     ) -> Any:
         _, data = self._client.requester.requestJsonAndCheck(method, path, parameters=query, input=body)
         return data
+
+
+def missing(*, base: Callable[[], int], commit: Callable[[], int], pause: Callable[[float], None]) -> bool:
+    """Whether no other App began to check the commit, though some checked base; they may take a while."""
+    if not base():
+        return False
+    for _ in range(LOOKS):
+        if commit():
+            return False
+        pause(BETWEEN_LOOKS_S)
+    return True
 
 
 def _readable(data: bytes) -> str:

@@ -12,6 +12,7 @@ import github
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens, PersonalToken, Tokens
 from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, connect, translated
+from coder.forge.github_pace import Paces
 from coder.forge.github_repository import RepositoryAccess, checked, renamed
 from coder.types import RepoRef, Task
 
@@ -28,9 +29,10 @@ class GitHubConnection:
         self, settings: GitHubSettings, *, tokens: Tokens | None = None, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._settings = settings
-        self._sleep = sleep
+        self.pause = sleep
         self._lock = threading.Lock()
         self._clients: dict[str, github.Github] = {}
+        self._paces = Paces(settings.seconds_between_writes, sleep=sleep)
         self._renamed: dict[str, RepoRef] = {}
         """Names as they stand in tasks to what the repositories are called now."""
         if tokens is None:
@@ -65,7 +67,7 @@ class GitHubConnection:
 
     def within(self, task: Task, what: str, action: Callable[[RepositoryAccess], T]) -> T:
         """`action`, and once more after a token that GitHub has withdrawn or a new name of the repository."""
-        with translated(what):
+        with translated(what), self._paces.turn(task.repo.owner, self._tokens.token(checked(task.repo))):
             try:
                 return action(self._open(task))
             except github.GithubException as exc:
@@ -79,7 +81,7 @@ class GitHubConnection:
 
     def _open(self, task: Task) -> RepositoryAccess:
         client = self._client(self._tokens.token(checked(task.repo)))
-        return RepositoryAccess(client, self._ref(task), self._settings, pause=self._sleep)
+        return RepositoryAccess(client, self._ref(task), self._settings, pause=self.pause)
 
     def _ref(self, task: Task) -> RepoRef:
         return self._renamed.get(task.repo.full_name, task.repo)
