@@ -20,6 +20,7 @@ SUMMARY: Final = "Evidence as an in-toto statement"
 _RESULTS: Final[dict[VerdictKind, str]] = {"proven": "PASSED", "passing": "WARNED", "unverified": "WARNED"}
 _MAX_LISTED = 20
 _MAX_CHARS = 300
+_MAX_FOLD_CHARS = 10_000
 
 
 def statement(
@@ -87,9 +88,18 @@ def _cell(cell: Cell) -> JsonObject:
     }
 
 
+def _without_lists(document: JsonObject) -> JsonObject:
+    """Only what can be held against another run: names of tests may be long, and all of them together too long to publish."""
+    predicate = {key: value for key, value in document["predicate"].items() if key != "passedTests"}
+    own = {key: value for key, value in predicate["coder"].items() if key not in {"test_files", "not_verified"}}
+    return document | {"predicate": predicate | {"coder": own}}
+
+
 def details(texts: Texts, document: JsonObject) -> str:
     """The statement folded away, for the end of a pull request's text."""
     text = json.dumps(document, ensure_ascii=True, indent=1)
+    if len(text) > _MAX_FOLD_CHARS:
+        text = json.dumps(_without_lists(document), ensure_ascii=True, indent=1)
     # Still the same JSON, with nothing in it that a forge or a browser might take for its own.
     text = re.sub(r"[<>&`@#]", lambda match: f"\\u{ord(match[0]):04x}", text).replace("/issues/", "\\/issues\\/")
     return f"<details>\n<summary>{SUMMARY}</summary>\n\n{texts.fence(text, len(text), 'json')}\n\n</details>"

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coder.publish.claim import published_in
 from coder.publish.texts import BODY_UNITS, units
-from coder.trace.events import Event, Solved, Told, ToolFinished, Verified
+from coder.trace.events import Event, Reviewed, Solved, Told, ToolFinished, Verified
 from coder.types import (
     Base,
     Cell,
@@ -17,6 +18,8 @@ from coder.types import (
     Outcome,
     Patch,
     Problem,
+    Remark,
+    Review,
     Submission,
     TestReport,
     ToolCall,
@@ -225,7 +228,9 @@ def test_the_body_never_exceeds_what_github_takes(text: str, times: int, many: i
         image_digest=long,
         proving_tests=ids,
         not_verified=ids,
+        test_files=ids,
     )
+    remarks = tuple(Remark(path=change.path, what=long or "x", must_fix=True) for _ in range(20))
     submission = Submission(title=long, summary=long, rationale=(FileRationale(path=change.path, reason=long),))
 
     made = body(
@@ -234,7 +239,12 @@ def test_the_body_never_exceeds_what_github_takes(text: str, times: int, many: i
         evidence=evidence,
         outcome=Outcome(kind="submitted", submission=submission),
         events=[event for number in range(min(many, 40)) for event in step(number, "run", long)],
+        reviewed=Reviewed(round=1, model=long, review=Review(summary=long, remarks=remarks)),
+        made_in={change.path: tuple(range(many))},
+        template=f"# {text}\n{long}\n" * min(many, 50),
+        hosts=ids,
     )
 
     assert units(made) <= BODY_UNITS
     assert made.count("<details>") == made.count("</details>")
+    assert published_in(made).verdict == "proven"
