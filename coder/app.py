@@ -31,6 +31,7 @@ from coder.sandbox.local import LocalSandboxProvider
 from coder.sandbox.protocol import SandboxProvider
 from coder.services import Services
 from coder.settings import Settings, data_folder, load
+from coder.tools.mcp import McpTools
 from coder.trace.events import Entry
 from coder.trace.journal import JournalStore
 from coder.trace.state import spent, state_of
@@ -69,6 +70,7 @@ class Application:
         self.journals = JournalStore(settings.state_dir / "journal.sqlite")
         self.codemap = CodeMap(settings.state_dir / "codemap.sqlite")
         self.memory = MemoryStore(settings.state_dir / "memory.sqlite")
+        self.mcp = McpTools(settings.mcp, inherited=settings.program_environment())
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +86,7 @@ class Application:
         for close in reversed(self._closers):
             close()
         self._closers.clear()
+        self.mcp.close()
         self.memory.close()
         self.codemap.close()
         self.journals.close()
@@ -167,6 +170,7 @@ class Application:
             listeners=options.listeners,
             progress=options.progress,
             memory=self.memory if recorded is None else None,  # a played recording finds nothing out
+            more_tools=self.mcp.tools if recorded is None else tuple,
             answerable=options.answerable,
             dry_run=options.dry_run,
         )

@@ -1,8 +1,9 @@
 """The parts that a run works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from coder.codemap.map import CodeMap
 from coder.forge.protocol import Forge
@@ -11,6 +12,7 @@ from coder.model.protocol import ModelClient
 from coder.policy import Policy
 from coder.repo_config import RepoConfig
 from coder.sandbox.protocol import Image, SandboxProvider
+from coder.tools.base import Tool
 from coder.trace.events import Entry
 from coder.trace.journal import JournalStore
 from coder.types import Followup, TreePack
@@ -42,6 +44,8 @@ class Services:
     """What permitted people said to a run (by its id) while it works, oldest first; also what it has taken already."""
     memory: MemoryStore | None = None
     """What runs found out about repositories; None keeps nothing and shows nothing."""
+    more_tools: Callable[[], Sequence[Tool[Any]]] = lambda: ()
+    """Tools beside our own, as the operator's settings have them."""
     answerable: bool = False
     """Somebody can be asked: the model gets the tool for it."""
     dry_run: Path | None = None

@@ -8,9 +8,9 @@ that is worked on.
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from typing_extensions import override
 
@@ -19,6 +19,7 @@ from coder.forge.config import GitHubSettings
 from coder.model.profile import Effort, ModelProfile
 from coder.policy import Policy
 from coder.sandbox.config import ProxySettings, SandboxSettings
+from coder.tools.mcp_client import McpSettings
 from coder.types import Limits, Value
 
 PREFIX = "CODER_"
@@ -124,6 +125,8 @@ class Settings(BaseSettings):
     sandbox: SandboxSettings = SandboxSettings()
     github: GitHubSettings = GitHubSettings()
     service: ServiceSettings = ServiceSettings()
+    mcp: dict[Annotated[str, StringConstraints(pattern="^[a-z0-9]{1,24}$")], McpSettings] = Field(default_factory=dict)
+    """Programs that offer the model more tools, by a short name each."""
     state_dir: Path = Field(default_factory=lambda: _home("XDG_STATE_HOME", ".local/state") / "coder")
     """Journals, mirrors of repositories, code map index, jobs."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -133,6 +136,10 @@ class Settings(BaseSettings):
         """Profiles that are asked beside the chosen one: the section's overrides and its key are not theirs."""
         reviewer = {self.policy.reviewer} - {"", "same", self.model.profile}
         return frozenset({*self.model.fallbacks, *reviewer})
+
+    def program_environment(self) -> dict[str, str]:
+        """What of our environment a program that the settings name gets: where programs are, and whose home it is."""
+        return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 
     def api_key(self, profile: ModelProfile) -> SecretStr | None:
         """The key for a profile: as set, else from the variable that the profile names. A fallback never gets another's key."""

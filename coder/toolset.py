@@ -67,6 +67,7 @@ def tools_of(
         Search(sandbox),
         Submit(sandbox),
     ]
+    tools += services.more_tools()
     if services.memory is not None:
         origin = Origin(task.repo.full_name, base.sha, task.run_id, task.requested_by)
         trusted = partial(_all_trusted, journal)

@@ -35,7 +35,7 @@ A_contra = TypeVar("A_contra", bound=Arguments, contravariant=True)
 
 
 class Tool(Protocol[A_contra]):
-    """One thing that the model can do. Its description is `coder/prompts/tools/<name>.md`."""
+    """One thing that the model can do. Its description is `coder/prompts/tools/<name>.md`, or its own `description`."""
 
     @property
     def name(self) -> str:
@@ -75,7 +75,7 @@ class Toolbox:
     def specs(self) -> tuple[ToolSpec, ...]:
         """The tools as the model sees them."""
         return tuple(
-            ToolSpec(name=name, description=render(f"tools/{name}"), parameters=schema(tool.arguments))
+            ToolSpec(name=name, description=_description(tool), parameters=schema(tool.arguments))
             for name, tool in self._tools.items()
         )
 
@@ -157,6 +157,11 @@ def _is_listed(value: object) -> bool:
         return isinstance(value, str) and isinstance(json.loads(value, strict=False), list)
     except ValueError:
         return False
+
+
+def _description(tool: Tool[Any]) -> str:
+    own = getattr(tool, "description", None)  # of tools that came from elsewhere
+    return own if isinstance(own, str) else render(f"tools/{tool.name}")
 
 
 def _error(text: str) -> ToolOutput:
