@@ -1,4 +1,4 @@
-"""What devcontainer.json and Dockerfile tell of an environment. They are read, never built: hints, not instructions."""
+"""What devcontainer.json, Dockerfile and CI tell of an environment. They are read, never built: hints, not instructions."""
 
 import json
 import re
@@ -13,6 +13,9 @@ from coder.sandbox.setup_versions import Ask, spans
 
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 DOCKERFILES = (".devcontainer/Dockerfile", "Dockerfile")
+WORKFLOW = re.compile(r"\.github/workflows/[^/]*(?:test|ci|build|check|main|unit|python|pr)[^/]*\.ya?ml", re.IGNORECASE)
+"""Workflows by whose names tests may be run; others install what releases and documents need."""
+MAX_WORKFLOWS = 8
 MAX_BYTES = 200_000
 MAX_PACKAGES = 60
 MAX_COMMANDS = 5
@@ -45,6 +48,8 @@ _LANGUAGES = {
     "gradle": "java",
 }
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")
+_HEAVY = re.compile(r"texlive|latex|libreoffice|cuda|nvidia|linux-|kernel|wine|ubuntu-")
+"""Gigabytes, or another machine's."""
 _INSTALL = re.compile(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\b([^&|;<>()]*)")
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
@@ -84,6 +89,10 @@ def hints(files: Mapping[str, bytes]) -> Hints:
         commands += [command for command in given if not FOREIGN.search(command)]
         for command in (*given, *lines):
             packages |= dict.fromkeys(_packages(command))
+    for path in sorted(path for path in files if WORKFLOW.fullmatch(path))[:MAX_WORKFLOWS]:
+        found = dict.fromkeys(name for line in _instructions(_text(files, path)) for name in _packages(line))
+        packages |= found
+        inputs += [path] if found else []
     return Hints(
         tuple(languages), tuple(asks), tuple(packages)[:MAX_PACKAGES], tuple(commands[:MAX_COMMANDS]), tuple(inputs)
     )
@@ -165,8 +174,8 @@ def _commands(container: dict[str, Any]) -> Iterator[str]:
 
 def _packages(command: str) -> Iterator[str]:
     """Names after `apt-get install`, without options, versions and architectures."""
-    for match in _INSTALL.finditer(command[:MAX_BYTES]):
+    for match in _INSTALL.finditer(re.sub(r"\$\{\{[^}]*\}\}", " ", command[:MAX_BYTES])):
         for word in match[1].split():
             name = re.split(r"[=:/]", word)[0]
-            if not word.startswith("-") and _PACKAGE.fullmatch(name):
+            if not word.startswith("-") and _PACKAGE.fullmatch(name) and not _HEAVY.search(name):
                 yield name

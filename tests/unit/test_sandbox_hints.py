@@ -44,6 +44,17 @@ def test_a_dockerfile_tells_its_language_and_packages() -> None:
     assert [ask.spans[0].least for ask in found.asks] == [(1, 22)]
 
 
+def test_workflows_that_test_tell_packages_and_others_do_not() -> None:
+    workflow = (
+        b"jobs:\n  t:\n    steps:\n      - run: |\n          sudo apt-get update\n"
+        b"          sudo apt-get -y install libxml2-dev \\\n            libxslt1-dev ${{ matrix.package }} texlive-full\n"
+    )
+
+    assert hints({".github/workflows/CI.yml": workflow}).packages == ("libxml2-dev", "libxslt1-dev")
+    assert hints({".github/workflows/docs.yml": workflow}).packages == ()
+    assert hints({"docs/.github/workflows/ci.yml": workflow}).packages == ()
+
+
 @pytest.mark.parametrize(
     ("reference", "language", "least"),
     [
