@@ -26,6 +26,8 @@ class _Language:
     """Of the lines with a check, those that compare with no expectation."""
     message: re.Pattern[str] = re.compile(r"(?!)")
     """Lines whose literals are for people."""
+    other: re.Pattern[str] = re.compile(r"(?!)")
+    """Where something else begins, and the test before it ends."""
     mark: re.Pattern[str] | None = None
     """What stands above a function that is a test, where its name does not tell."""
 
@@ -53,6 +55,7 @@ _GO: Final = _Language(
     _SLASHES,
     re.compile(r"\b(?:assert|require)\.(?:NotNil|True|False|NotEmpty|Contains|NotEqual)\("),
     message=re.compile(r"\b\w+\.(?:Error|Errorf|Fatal|Fatalf|Log|Logf)\("),
+    other=re.compile(r"^func\b"),
 )
 _RUST: Final = _Language(
     re.compile(r"^\s*(?:pub )?(?:async )?fn (\w+)\("),
@@ -78,6 +81,7 @@ _RUBY: Final = _Language(
     re.compile(r"\bexpect\s*[({]|\b(?:assert|refute)\w*\b|\.(?:must|wont)_\w+|\.should\b"),
     _HASH,
     re.compile(r"\b(?:be_truthy|be_falsey|include|not_to|refute\w*|assert_includes)\b|\bassert[ (]"),
+    other=re.compile(r"^\s*(?:def|class|module)\b"),
 )
 _PHP: Final = _Language(
     re.compile(r"^\s*(?:final |public )*function (test\w+)\s*\("),
@@ -85,6 +89,7 @@ _PHP: Final = _Language(
     re.compile(r"(?:\$this->|self::|static::)(?:assert\w+|expectException\w*|fail)\s*\("),
     re.compile(r"^\s*(?://|#(?!\[)|\*|/\*).*$"),
     re.compile(r"assert(?:True|False|NotNull|NotEquals|NotSame|NotEmpty|Contains)\s*\("),
+    other=re.compile(r"^\s*(?:(?:final|abstract|public|protected|private|static)\s+)*(?:function|class|trait)\b"),
 )
 _LANGUAGES: Final[Mapping[str, _Language]] = {
     **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx"), _JAVASCRIPT),
@@ -96,7 +101,7 @@ _LANGUAGES: Final[Mapping[str, _Language]] = {
     ".php": _PHP,
 }
 _DELAY: Final = re.compile(
-    r"\b(?:time\.Sleep|Thread\.sleep|thread::sleep|sleep|usleep|retryTimes|setTimeout|retry|flaky)\s*\(|\bretry:"
+    r"\b(?:time\.Sleep|Thread\.sleep|thread::sleep|sleep|usleep|retryTimes)\s*\(|\bretry:\s*\d|\bPromise\b.*\bsetTimeout\b"
 )
 _LITERAL: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`|\b\d[\w.]*")
 _CALL: Final = re.compile(r"([A-Za-z_]\w*)[!?]?\s*\(")
@@ -152,9 +157,9 @@ def line_shapes(path: str, data: bytes | None) -> tuple[dict[str, Shape], frozen
     for number, raw in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
         text = "" if language.comment.match(raw) else raw
         match = language.name.match(text)
-        if match:
+        if match or language.other.match(text):
             outside |= _keep(found, twice, current)
-            name = next(group for group in match.groups() if group)
+            name = next(group for group in match.groups() if group) if match else ""
             current = _Open(name if marked else "", number, skips=above)
             marked, above = language.mark is None, 0
         marked = marked or bool(language.mark and language.mark.match(text))

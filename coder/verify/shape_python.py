@@ -9,7 +9,8 @@ from coder.verify.shape import Shape
 SKIPS: Final = frozenset(
     {"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure", "skipTest", "importorskip", "SkipTest"}
 )
-_DELAYS: Final = frozenset({"sleep", "flaky", "rerunfailures", "retry", "retrying", "repeat_until_passes"})
+_REPEATED: Final = frozenset({"flaky", "retry", "rerun", "reruns"})
+"""Marks by which a test is tried again; as calls they are what somebody's tests are about."""
 _LOOSE_METHODS: Final = frozenset(
     {
         "assertTrue", "assertFalse", "assertIn", "assertNotIn", "assertNotEqual", "assertIsNot", "assertIsNotNone",
@@ -71,13 +72,13 @@ def _shape(node: Function, helpers: Mapping[str, Function]) -> Shape:
             live = [*live, *_live(helper.body)]
     counts = [_counted(part) for part in live]
     rows = _rows(node)
-    names = [_name(inner) for inner in ast.walk(node)]
+    marks = [_name(_bare(decorator)) for decorator in node.decorator_list]
     return Shape(
         line=node.lineno,
         strict=sum(strict for strict, _ in counts) * rows,
         loose=sum(loose for _, loose in counts) * rows,
         skips=skips(node),
-        delays=sum(name in _DELAYS for name in names),
+        delays=sum(_name(inner) == "sleep" for inner in ast.walk(node)) + sum(mark in _REPEATED for mark in marks),
         constants=frozenset[str]().union(*(_constants(part) for part in (*live, *node.decorator_list))),
         names=frozenset(name for name in _called(live) if not _checks(name)),
     )

@@ -73,6 +73,7 @@ def test_a_weakened_test_is_listed_with_its_line(old: str, new: str, line: int, 
         ("assert helper() is None", "assert helper() == None"),
         ("def helper", "def other"),
         ("class TestB:", "class TestB:\n    '''Skips nothing, expects no failure.'''\n"),
+        ("    assert 1 == 1\n", "    assert 1 == 1\n    assert retry(helper, times=3) is None\n"),
         ("def test_a", "@pytest.mark.skip\ndef test_new():\n    assert 0\n\n\ndef test_a"),
     ],
 )

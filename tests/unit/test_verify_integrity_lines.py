@@ -10,6 +10,14 @@ RUST = (
     "#[test]\nfn adds() {\n    assert_eq!(add(1), 2);\n    assert!(ok());\n}\n\n#[test]\nfn other() { assert!(x()); }\n"
 )
 JAVA = "class ATest {\n  @Test\n  public void adds() {\n    assertEquals(2, add(1));\n    assertTrue(ok());\n  }\n}\n"
+RUBY = (
+    "RSpec.describe 'S' do\n  it 'adds' do\n    expect(add(1)).to eq(2)\n    expect(add(2)).to eq(3)\n  end\nend\n\n"
+    "class T < Minitest::Test\n  def test_b\n    assert_equal 4, b(3)\n  end\nend\n"
+)
+PHP = (
+    "<?php\nclass ATest extends TestCase {\n  public function testAdds(): void {\n    $this->assertSame(2, add(1));\n"
+    "    $this->assertSame(3, add(2));\n  }\n}\n"
+)
 
 
 def told(path: str, before: str, after: str | None) -> list[str]:
@@ -36,6 +44,20 @@ def told(path: str, before: str, after: str | None) -> list[str]:
         ),
         ("tests/a.rs", RUST, RUST.replace("    assert!(ok());\n", ""), "adds asserts less"),
         ("ATest.java", JAVA, JAVA.replace("@Test", "@Test\n  @Disabled"), "adds may now be skipped"),
+        ("a.test.js", JS, JS.replace("toBe(2)", "toBeTruthy()"), "adds asserts less: 2 of 2 checks compared before, 1"),
+        ("a.test.js", JS, JS.replace("toBe(2)", "not.toBe(9)"), "adds asserts less: 2 of 2 checks compared before, 1"),
+        ("x_test.go", GO, GO.replace("\tif f()", "\ttime.Sleep(5)\n\tif f()"), "TestA now waits, or is tried again"),
+        ("spec/a_spec.rb", RUBY, RUBY.replace("it 'adds'", "xit 'adds'"), "adds may now be skipped"),
+        ("spec/a_spec.rb", RUBY, RUBY.replace("    expect(add(2)).to eq(3)\n", ""), "adds asserts less"),
+        ("spec/a_spec.rb", RUBY, RUBY.replace("to eq(2)", "not_to eq(9)"), "adds asserts less"),
+        ("spec/a_spec.rb", RUBY, RUBY.replace("def test_b", "def check_b"), "test_b was deleted or renamed"),
+        (
+            "ATest.php",
+            PHP,
+            PHP.replace("void {\n", "void {\n    $this->markTestSkipped();\n"),
+            "testAdds may now be skipped",
+        ),
+        ("ATest.php", PHP, PHP.replace("assertSame(2, add(1))", "assertNotNull(add(1))"), "testAdds asserts less"),
         ("ATest.java", JAVA, JAVA.replace("    assertTrue(ok());\n", ""), "adds asserts less"),
     ],
 )
