@@ -1,0 +1,147 @@
+"""The whole line at GitHub's test server without a container: a pull request, a review of it, and what becomes of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from coder.codemap.map import CodeMap
+from coder.forge.config import GitHubSettings
+from coder.forge.github import GitHubForge
+from coder.model.scripted import ScriptedModel, Turn
+from coder.policy import Policy
+from coder.run import resolve
+from coder.sandbox.local import LocalSandboxProvider
+from coder.services import Services
+from coder.trace.journal import JournalStore
+from coder.types import Followup, Note, RepoRef, RunResult, Task
+from coder.workspace.workspace import Workspace
+from tests.contract.sandbox_support import settings as sandbox_settings
+from tests.integration.line_support import FILES, submits, writes
+from tests.servers.github import Fault, GitHubServer
+from tests.servers.github_git import git
+from tests.servers.github_state import CheckRun, Repo, ReviewComment
+from tests.values import scripted_profile
+
+CONFIG = "reviewers: [maintainer]\n"
+
+
+@dataclass
+class Site:
+    """A repository at GitHub and what a run needs to work on it."""
+
+    server: GitHubServer
+    repo: Repo
+    services: Services
+
+    def run(self, turns: Sequence[Turn], followup: Followup | None = None) -> RunResult:
+        model = ScriptedModel(scripted_profile(), turns)
+        task = Task(
+            run_id="run-1",
+            repo=RepoRef(owner="octo", name="shares"),
+            kind="issue",
+            number=1,
+            requested_by="maintainer",
+            requested_at="2026-01-02T00:00:00Z",
+            model="scripted",
+        )
+        services = Services(
+            **{name: getattr(self.services, name) for name in self.services.__slots__} | {"model": lambda _: model}
+        )
+        return resolve(task, services, followup)
+
+    def show(self, spec: str) -> str:
+        return git("show", spec, cwd=self.repo.folder).decode()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with (
+        GitHubServer(tmp_path / "github") as server,
+        CodeMap(tmp_path / "codemap.sqlite") as codemap,
+    ):
+        repo = server.add_repository("octo/shares", {**FILES, ".coder.yml": CONFIG})
+        for login in ("maintainer", "coder-bot"):
+            server.add_user(login, repo=repo, permission="write")
+        server.add_token("pat-0123456789", "coder-bot")
+        issue = server.add_issue(repo, title="Shares", body="One is lost.", author="maintainer")
+        issue.labels.append("coder")
+        server.state.now = "2026-01-03T00:00:00Z"
+        config = GitHubSettings.model_validate(
+            {
+                "api_url": server.url,
+                "git_url": server.url,
+                "http_hosts": frozenset({server.host}),
+                "token": SecretStr("pat-0123456789"),
+                "seconds_between_requests": 0,
+                "seconds_between_writes": 0,
+                "retry_backoff_s": 0,
+            }
+        )
+        journals = JournalStore(tmp_path / "journal.sqlite")
+        with GitHubForge(config, sleep=lambda _: None) as forge:
+            services = Services(
+                forge=forge,
+                model=lambda _: ScriptedModel(scripted_profile(), []),
+                sandboxes=LocalSandboxProvider(sandbox_settings()),
+                workspace=Workspace(tmp_path / "mirrors", http_hosts=frozenset({server.host})),
+                codemap=codemap,
+                journals=journals,
+                policy=Policy(test_command="sh check.sh", max_rounds=1),
+                redact=str,
+                redact_fully=str,
+            )
+            yield Site(server, repo, services)
+        journals.close()
+
+
+def test_a_review_is_answered_by_a_commit_and_a_reply_to_each_comment(site: Site) -> None:
+    first = site.run([writes("1 1 2\\n"), submits("Add what is lost")])
+    assert first.pull_request is not None
+    pull = site.repo.pulls[first.pull_request.number or 0]
+    assert pull.requested == ["maintainer"]
+    assert site.repo.issues[1].labels == ["coder:pr-open"]
+    maintainer = site.server.state.users["maintainer"]
+    comment = ReviewComment(9_001, maintainer, "shares.txt", "three", "2026-01-03T00:00:00Z", review_id=77, line=1)
+    pull.review_comments.append(comment)
+    # Whatever is lost on the way back: nothing may be said or pushed twice.
+    site.server.faults += [Fault("drop_after", path=path) for path in ("/replies", "/statuses", "git-receive-pack")]
+
+    review = Followup(id="review-77", kind="review", note=Note(author="maintainer", body="Almost"))
+    second = site.run([writes("1 1 3\\n"), submits("Three", "Now three.")], review)
+    again = site.run([], review)
+
+    assert second.pull_request is not None
+    assert again == second
+    assert (second.pull_request.number, second.pull_request.branch) == (pull.number, first.pull_request.branch)
+    assert site.repo.branch(pull.head) == second.pull_request.commit_sha
+    assert site.show(f"{pull.head}:shares.txt") == "1 1 3\n"
+    assert "Fixes #1" in pull.body
+    (reply,) = [one for one in pull.review_comments if one.in_reply_to]
+    assert (reply.in_reply_to, reply.body.partition("\n")[0]) == (
+        9_001,
+        f"Changed in {second.pull_request.commit_sha}.",
+    )
+    assert [one.sha for one in site.repo.statuses] == [second.pull_request.commit_sha, first.pull_request.commit_sha]
+    trailer = f"Co-authored-by: maintainer <{maintainer.id}+maintainer@users.noreply.127.0.0.1>"
+    assert trailer in site.show(pull.head)
+
+
+def test_a_red_check_that_is_not_our_fault_gets_a_comment_and_no_commit(site: Site) -> None:
+    first = site.run([writes("1 1 2\\n"), submits("Add what is lost")])
+    assert first.pull_request is not None
+    sha = first.pull_request.commit_sha
+    check = CheckRun(9_002, "test", sha, "github-actions", status="completed", conclusion="failure")
+    site.repo.checks.append(check)
+    site.repo.logs[9_002] = b"##[group]Run grep -q 7 shares.txt\n##[error]Process completed with exit code 1.\n"
+
+    failed = Followup(
+        id=f"checks-{sha[:16]}", kind="check_failure", note=Note(author="maintainer", body="`test` failed")
+    )
+    result = site.run([], failed)
+
+    assert result.spent.steps == first.spent.steps
+    assert site.repo.branch(first.pull_request.branch) == sha
+    assert "was there before the change" in result.verdict.reasons[0]
