@@ -324,3 +324,54 @@ def test_where_base_cannot_run_its_tests_either_nothing_is_sent_back() -> None:
     assert judged.kind == "unverified"
     assert judged.objections == ()
     assert any("needs Python 3.12" in reason for reason in judged.reasons)
+
+
+MOVED = frozenset({("t.py", "old")})
+
+
+def renamed(**changes: Cell) -> Cells:
+    cells = four(
+        **{
+            "head": cell("head", ["t.py::older", NEW]),
+            "base_new": cell("base+new tests", ["t.py::older"], [NEW]),
+            **changes,
+        }
+    )
+    return replace(cells, accounted=MOVED)
+
+
+def test_a_renamed_test_that_passes_on_head_in_its_old_form_is_no_loss() -> None:
+    assert verdict(renamed()).kind == "proven"
+    assert verdict(replace(renamed(), accounted=frozenset())).kind == "unverified"
+    assert verdict(replace(renamed(), accounted=frozenset({("other.py", "old")}))).kind == "unverified"
+
+
+def test_a_renamed_test_that_fails_on_head_in_its_old_form_or_is_skipped_there_is_a_loss() -> None:
+    fails = renamed(head_old=cell("head+old tests", [], [OLD]))
+    skipped = renamed(head=cell("head", ["t.py::older", NEW], skipped=[OLD]))
+
+    assert verdict(fails).kind == "unverified"
+    assert verdict(skipped).kind == "unverified"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("example.invalid/shop::TestAdds", True),
+        ("shop.CartTest::adds", False),
+        ("t.py::Class::old[1-2]", True),
+        ("u.py::old", False),
+        ("t.py", False),
+    ],
+)
+def test_ids_of_runners_that_do_not_tell_the_file_go_by_the_name(name: str, *, is_known: bool) -> None:
+    accounted = frozenset({("t.py", "Class.old"), ("shop/cart_test.go", "TestAdds")})
+    cells = Cells(
+        cell("base", [name, "t.py::stays"]),
+        cell("head", ["t.py::stays"]),
+        cell("base+new tests", ["t.py::stays"]),
+        cell("head+old tests", [name, "t.py::stays"]),
+        accounted=accounted,
+    )
+
+    assert (verdict(cells).kind == "passing") is is_known
