@@ -26,15 +26,15 @@ COMMANDS_PER_TURN = 5
 GIB = 1 << 30
 
 
-def commit_of_many_files(folder: Path) -> TreePack:
-    """A repository with `FILES` small files in 100 folders."""
+def commit_of_many_files(folder: Path, files: int = FILES) -> TreePack:
+    """A repository with `files` small files in up to 100 folders."""
 
     def git(*args: str, data: bytes | None = None) -> bytes:
         identity = ["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"]
         return subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True, input=data).stdout
 
     git("init", "--quiet")
-    for number in range(FILES):
+    for number in range(files):
         path = folder / f"package_{number % 100:02}" / f"module_{number:04}.py"
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"# {number}\n" + "".join(f"def f{line}():\n    return {line}\n\n\n" for line in range(20)))
@@ -42,6 +42,11 @@ def commit_of_many_files(folder: Path) -> TreePack:
     git("commit", "--quiet", "-m", "many files")
     sha = git("rev-parse", "HEAD").decode().strip()
     return TreePack(sha, git("pack-objects", "--stdout", "--revs", "--quiet", data=b"HEAD\n"))
+
+
+def _packed(folder: Path, files: int) -> TreePack:
+    folder.mkdir()
+    return commit_of_many_files(folder, files)
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -109,6 +114,44 @@ def trees(open_sandbox: Callable[[], DockerSandbox], rounds: int) -> dict[str, f
     return values
 
 
+def snapshots(sandbox: DockerSandbox, rounds: int) -> dict[str, float]:
+    """What each call that may change the work tree costs beside itself: nothing changed, and one file changed."""
+    snapshot = sandbox.snapshot("")
+    tree = snapshot.tree_sha if snapshot else ""
+    same, changed = [], []
+    for number in range(rounds):
+        same.append(seconds(partial(sandbox.snapshot, tree)))
+        sandbox.write("package_00/module_0000.py", f"# {number}\n".encode())
+        started = time.perf_counter()
+        snapshot = sandbox.snapshot(tree)
+        changed.append(time.perf_counter() - started)
+        tree = snapshot.tree_sha if snapshot else tree
+    values = {
+        "snapshot_same_ms": round(1000 * statistics.median(same), 1),
+        "snapshot_changed_ms": round(1000 * statistics.median(changed), 1),
+    }
+    print(f"small repository: {values}")
+    return values
+
+
+def openings(cold: DockerSandboxProvider, warm: DockerSandboxProvider, pack: TreePack, rounds: int) -> dict[str, float]:
+    """A sandbox of a small repository, started then and started in advance, in turns."""
+    image = cold.image_for({}, pack=pack, setup=None, progress=print)
+    times: dict[str, list[float]] = {"cold": [], "warm": []}
+    warm.open(image, pack, labels={"run": "benchmark"}).close()
+    for _ in range(rounds):
+        for name, provider in (("cold", cold), ("warm", warm)):
+            # What a run does before it needs the next one takes far longer than filling the pool.
+            time.sleep(2)
+            started = time.perf_counter()
+            sandbox = provider.open(image, pack, labels={"run": "benchmark"})
+            times[name].append(time.perf_counter() - started)
+            sandbox.close()
+    values = {f"open_{name}_s": round(statistics.median(found), 3) for name, found in times.items()}
+    print(f"opening: {values}")
+    return values
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
@@ -116,14 +159,17 @@ def main() -> None:
     bundle = str(CERTIFICATES) if CERTIFICATES.exists() else None
     settings = SandboxSettings(installation="benchmark", ca_bundle=bundle)
     with tempfile.TemporaryDirectory() as folder, DockerSandboxProvider(settings) as provider:
-        pack = commit_of_many_files(Path(folder))
+        pack, small = (_packed(Path(folder) / str(files), files) for files in (FILES, 50))
         image = provider.image_for({}, pack=pack, setup=None, progress=print)
         api = docker.APIClient(version="auto")
         try:
-            with provider.open(image, pack, labels={"run": "benchmark"}) as sandbox:
+            with provider.open(image, small, labels={"run": "benchmark"}) as sandbox:
                 figures: dict[str, float] = {**commands(sandbox, api, 20 if quick else 100), **limits(sandbox)}
+                figures |= snapshots(sandbox, 20 if quick else 100)
         finally:
             api.close()
+        with DockerSandboxProvider(settings.model_copy(update={"prewarm": 1})) as warm:
+            figures |= openings(provider, warm, small, 2 if quick else 8)
         figures |= trees(lambda: provider.open(image, pack, labels={"run": "benchmark"}), 3 if quick else 10)
     print(json.dumps(figures))
 

@@ -138,7 +138,7 @@ class RunnerBackground(Background):
 
     @override
     def processes(self) -> tuple[Process, ...]:
-        header, _ = self._session.request("processes", {}, timeout_s=GRACE_S)
+        header, _ = self._request("processes", {})
         found = header.get("processes")
         if not isinstance(found, list):
             raise SandboxError("the sandbox's list of processes makes no sense")
@@ -146,11 +146,18 @@ class RunnerBackground(Background):
 
     @override
     def logs(self, name: str) -> ExecResult:
-        return _exec_result(*self._session.request("logs", {"name": name}, timeout_s=GRACE_S))
+        return _exec_result(*self._request("logs", {"name": name}))
 
     @override
     def kill(self, name: str) -> None:
-        self._session.request("kill", {"name": name}, timeout_s=GRACE_S)
+        self._request("kill", {"name": name})
+
+    def _request(self, op: str, fields: JsonObject) -> tuple[JsonObject, bytes]:
+        """A request that may fail by what was asked for (ValueError); any other failure is the sandbox's."""
+        try:
+            return self._session.request(op, fields, timeout_s=GRACE_S)
+        except OSError as exc:
+            raise SandboxError(f"the sandbox cannot {op}: {exc}") from exc
 
 
 def _text(header: JsonObject, key: str) -> str:

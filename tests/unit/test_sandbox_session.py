@@ -4,7 +4,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -129,3 +129,43 @@ def test_a_ring_keeps_head_and_tail(chunk: int, length: int) -> None:
     head, tail = ring.parts
     assert ring.total == length
     assert head + tail == (data if length <= 10 else data[:5] + data[-5:])
+
+
+LIES: dict[str, tuple[str, bytes, bytes]] = {
+    "a list that is none": ("processes", encoded({"id": 1, "processes": "x"}), b""),
+    "no list": ("processes", encoded({"id": 1}), b""),
+    "a process that is none": ("processes", encoded({"id": 1, "processes": [{"name": "x"}, 7]}), b""),
+    "a process of wrong types": (
+        "processes",
+        encoded({"id": 1, "processes": [{"name": [], "command": {}, "running": "maybe", "exit_code": "x"}]}),
+        b"",
+    ),
+    "processes that survive": ("logs", encoded({"id": 1, "error": "OSError", "message": "survive"}), b""),
+    "logs of nothing": ("logs", encoded({"id": 1}), b""),
+    "no tree": ("snapshot", encoded({"id": 1, "left_out": []}), b""),
+    "nothing said of what is left out": ("snapshot", encoded({"id": 1, "tree": "t"}), b""),
+    "a diff that is no text": ("snapshot", encoded({"id": 1, "tree": "t", "left_out": []}, 2), b"\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_an_answer_that_makes_no_sense_is_a_sandbox_error(pair: tuple[socket.socket, socket.socket], name: str) -> None:
+    ours, theirs = pair
+    op, header, body = LIES[name]
+    theirs.sendall(header + body)
+    sandbox = sandbox_over(ours)
+    asked: dict[str, Callable[[], object]] = {
+        "processes": sandbox.background.processes,
+        "logs": lambda: sandbox.background.logs("x"),
+        "snapshot": lambda: sandbox.snapshot("known"),
+    }
+
+    with pytest.raises(SandboxError):
+        asked[op]()
+
+
+def test_a_tree_that_did_not_change_needs_no_diff(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    theirs.sendall(encoded({"id": 1, "tree": "same", "left_out": []}))
+
+    assert sandbox_over(ours).snapshot("same") is None
