@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from coder.publish.account import Account
 from coder.publish.texts import Texts, fitting
-from coder.trace.events import Contacted, Continued, Event, Reviewed
+from coder.trace.events import Contacted, Continued, Event, Opened, Reviewed
 from coder.types import (
     Cell,
     Evidence,
@@ -225,8 +225,22 @@ def inputs(texts: Texts, account: Account) -> str:
     shown = fitting(lines, 3_500, more="- … and {} more comments")
     hidden = fitting(withheld, 2_500, more="- … and {} more withheld") or ["- withheld: nothing"]
     return "\n".join(
-        [*shown, *hidden, *_added(texts, account.events), _network(texts, account), *_contacts(texts, account.events)]
+        [
+            *shown,
+            *hidden,
+            *_remembered(texts, account.events),
+            *_added(texts, account.events),
+            _network(texts, account),
+            *_contacts(texts, account.events),
+        ]
     )
+
+
+def _remembered(texts: Texts, events: Sequence[Event]) -> list[str]:
+    """What earlier runs had found out and this one was told."""
+    facts = [fact for event in events if isinstance(event, Opened) for fact in event.remembered]
+    lines = [f"- remembered from earlier runs: {texts.line(fact, 300)}" for fact in facts]
+    return fitting(lines, 1_500, more="- … and {} more facts of earlier runs")
 
 
 def _added(texts: Texts, events: Sequence[Event]) -> list[str]:

@@ -13,7 +13,9 @@ from coder.memory.known import known
 from coder.memory.store import MAX_FACTS, MemoryStore
 from coder.tools.base import Toolbox
 from coder.tools.remember import Origin, Remember
+from coder.trace.events import Opened
 from coder.types import ToolCall, ToolOutput
+from tests.unit.publish_values import LIVE, NASTY, body
 from tests.values import ReadOnlySandbox
 
 NOW = "2026-01-10T00:00:00.000Z"
@@ -185,3 +187,12 @@ def test_a_broken_memory_costs_the_facts_and_not_the_run(tmp_path: Path) -> None
 
     assert shown(closed, {"Makefile": MAKEFILE}) == ()
     assert remember(closed, trusted=True).is_error
+
+
+def test_what_a_run_was_told_of_earlier_ones_stands_in_its_pull_request_and_says_nothing_live() -> None:
+    opened = Opened(messages=(), tools=(), remembered=("Tests are run by make test. (Makefile)", NASTY))
+
+    text = body(events=[opened])
+
+    assert "- remembered from earlier runs: Tests are run by make test. (Makefile)" in text
+    assert not LIVE.search(text.partition("## Inputs")[2].partition("\n## ")[0])
