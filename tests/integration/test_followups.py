@@ -191,6 +191,16 @@ def test_a_run_that_broke_off_in_the_middle_of_its_calls_goes_on_with_what_is_sa
     assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 5"
 
 
+def test_a_run_that_went_in_circles_begins_with_a_clean_sheet(line: Line) -> None:
+    stuck = line.run([writes("1 1 2\\n"), *[does("run", command="echo again") for _ in range(14)]])
+
+    result = line.run(SECOND, said("continue", "look at the file"))
+
+    assert stuck.outcome.kind == "stuck"
+    assert result.outcome.kind == "submitted"
+    assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 3"
+
+
 def test_a_stop_ends_the_segment_and_keeps_the_work(line: Line) -> None:
     with pytest.raises(ModelError):
         line.run([writes("1 1 2\\n")])
