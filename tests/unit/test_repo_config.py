@@ -1,10 +1,16 @@
 """`.coder.yml`: what it may say, and what is said of a wrong one."""
 
+from pathlib import Path
+
 import pytest
 
 from coder.errors import InputError
+from coder.policy import Policy
 from coder.repo_config import MAX_BYTES, RepoConfig, repo_config
+from coder.sandbox.environment import known_services
+from coder.sandbox.images import catalogue, default_folder
 from coder.types import Limits
+from coder.workspace.policy import PatchRules
 
 
 def test_without_a_file_everything_is_as_the_operator_says() -> None:
@@ -48,3 +54,23 @@ def test_limits_are_only_lowered() -> None:
     config = repo_config({".coder.yml": b"limits: {max_cost_usd: 1, max_steps: 9999}\n"})
     limits = config.limits.within(Limits(max_cost_usd=5, max_steps=300))
     assert (limits.max_cost_usd, limits.max_steps) == (1, 300)
+
+
+def test_the_annotated_example_says_everything_that_can_be_said() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "coder.yml").read_bytes()
+
+    config = repo_config({".coder.yml": text})
+
+    assert config.model_fields_set == set(RepoConfig.model_fields)
+    assert known_services(catalogue(default_folder()), config.services) == ("postgres", "redis")
+
+
+def test_the_operators_rules_win_and_patch_rules_only_grow() -> None:
+    config = repo_config({".coder.yml": b"setup: a\ntest: b\nprotected: x\nblocked: y\n"})
+
+    theirs = config.policy(Policy(setup=(), test_command="mine", patch=PatchRules(blocked=("z",))))
+    ours = config.policy(Policy())
+
+    assert (theirs.setup, theirs.test_command, theirs.patch.blocked) == ((), "mine", ("z", "y"))
+    assert (ours.setup, ours.test_command, ours.patch.protected[-1]) == (("a",), "b", "x")
+    assert set(Policy().patch.protected) <= set(ours.patch.protected)
