@@ -76,10 +76,8 @@ class ImageShelf:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What can be built: every image, on every base but the first as `image@base`."""
-        _usual, *others = self._catalogue.bases
-        specs = self._catalogue.specs
-        return (*(spec.name for spec in specs), *(f"{spec.name}@{base.name}" for base in others for spec in specs))
+        """What is built ahead of time: every image on the usual base, and the servers."""
+        return (*(spec.name for spec in self._catalogue.specs), *self._catalogue.services)
 
     def build(self, name: str, progress: Callable[[str], None]) -> Image:
         """Build an image (`python`, or `python@trixie` on another base) and what it stands on, where it is not there yet.
@@ -88,8 +86,10 @@ class ImageShelf:
             ConfigError: There is none of that name. SandboxError: It cannot be built.
         """
         image, _, on = name.partition("@")
-        base = self._catalogue.base_named(on) if on else self._catalogue.bases[0]
-        specs = self._catalogue.stack(self._catalogue.named(image), ())
+        catalogue = self._catalogue
+        base = catalogue.base_named(on) if on else catalogue.bases[0]
+        server = image in catalogue.services
+        specs = catalogue.server(image) if server else catalogue.stack(catalogue.named(image), ())
         return ImageBuilder(self._api, self._settings, progress).built(specs, base)
 
     def stored(self) -> tuple[StoredImage, ...]:

@@ -169,6 +169,10 @@ def test_an_image_is_built_by_name(tmp_path: Path) -> None:
     images("build", ["base"], all_settings(tmp_path), said.append, days=0, keep_mb=0)
 
     assert said[-1].startswith("base      coder-sandbox-base:")
+    images("build", ["redis"], all_settings(tmp_path), said.append, days=0, keep_mb=0)
+    assert said[-1].startswith("redis     coder-sandbox-redis:")
+    with pytest.raises(ConfigError, match="no base 'sarge'; there are bookworm, trixie"):
+        images("build", ["base@sarge"], all_settings(tmp_path), said.append, days=0, keep_mb=0)
     with pytest.raises(ConfigError, match="no image 'cobol'"):
         images("build", ["cobol"], all_settings(tmp_path), said.append, days=0, keep_mb=0)
 
