@@ -63,14 +63,15 @@ def many(profile: ModelProfile, pack: TreePack, folder: Path, *, steps: int) -> 
             return len(journal.entries), sandbox.checkpoint()
 
         _, wanted = run("first")
-        before_mb, started = _rss_mb(), time.monotonic()
+        before_mb, started, before_cpu_s = _rss_mb(), time.monotonic(), time.process_time()
         with ThreadPoolExecutor(RUNS) as pool:
             done = list(pool.map(run, [f"run-{n}" for n in range(RUNS)]))
-        seconds, after_mb = time.monotonic() - started, _rss_mb()
+        seconds, after_mb, cpu_s = time.monotonic() - started, _rss_mb(), time.process_time() - before_cpu_s
     store.close()
     return {
         "many_runs": RUNS,
         "many_requests_per_s": round(RUNS * steps / seconds, 1),
+        "many_cpu_ms_per_request": round(cpu_s * 1000 / (RUNS * steps), 2),
         "mb_per_further_run": round((after_mb - before_mb) / RUNS, 2),
         "many_edits_ok": len([tree for _, tree in done if tree == wanted]),
     }
