@@ -1,6 +1,12 @@
-"""The sandboxes that the contract runs against."""
+"""The sandboxes that the contract runs against: ours, or somebody else's.
 
+`pytest tests/contract/test_sandbox.py tests/contract/test_sandbox_background.py --sandbox-backend MODULE:FUNCTION`
+runs it against the backend that the function, a context manager without arguments, gives as (provider, image).
+"""
+
+import importlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -8,11 +14,30 @@ import pytest
 from coder.sandbox.protocol import Sandbox, TreePack
 from tests.contract.sandbox_support import Backend, committed, docker_backend, local_backend
 
+OURS = ["local", pytest.param("docker", marks=pytest.mark.docker)]
 
-@pytest.fixture(scope="module", params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sandbox-backend", metavar="MODULE:FUNCTION", help="run the sandbox contract against this one")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        other = metafunc.config.getoption("--sandbox-backend", default=None)
+        metafunc.parametrize("backend", [other] if other else OURS, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    with docker_backend() if request.param == "docker" else local_backend() as made:
+    known = {"docker": docker_backend, "local": local_backend}
+    with known[request.param]() if request.param in known else _named(request.param) as made:
         yield made
+
+
+def _named(name: str) -> AbstractContextManager[Backend]:
+    module, _, function = name.partition(":")
+    made: AbstractContextManager[Backend] = getattr(importlib.import_module(module), function)()
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -70,3 +70,14 @@ def test_large_files_are_left_out_by_name_and_do_not_stop_the_rest(tmp_path: Pat
         sandbox.restore("")
         assert sandbox.checkpoint() == start
         assert sandbox.exec("ls *.bin; tail -c 2 big2.bin", timeout_s=30).output == "big.bin\nbig2.bin\npicture.bin\nyy"
+
+
+def test_the_contract_runs_against_a_backend_of_somebody_else() -> None:
+    root = Path(__file__).resolve().parents[2]
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", "snapshot"]
+    argv += ["tests/contract/test_sandbox.py", "--sandbox-backend", "tests.contract.sandbox_support:local_backend"]
+
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, timeout=120)
+
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
