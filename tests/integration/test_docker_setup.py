@@ -11,7 +11,7 @@ from coder.errors import EngineUnavailableError
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.docker_base import import_debootstrapped
 from coder.sandbox.images import BaseSpec
-from coder.sandbox.protocol import TreePack
+from coder.sandbox.protocol import TreePack, Wants
 from tests.contract.sandbox_support import committed, settings
 
 pytestmark = pytest.mark.docker
@@ -155,6 +155,26 @@ def test_no_markers_and_no_code_is_the_base_image(provider: DockerSandboxProvide
     assert image.reference.startswith("coder-sandbox-base:")
     with provider.open(image, pack, labels={}) as sandbox:
         assert sandbox.exec("rg hello", timeout_s=10).output == "notes.txt:hello\n"
+
+
+def test_packages_that_are_asked_for_and_hinted_at_are_there(
+    provider: DockerSandboxProvider, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    dockerfile = (
+        b"FROM python:3.11\nRUN apt-get update && apt-get install -y \\\n  jq=1.* no-such-package-at-all sudo\n"
+    )
+    files = {"Dockerfile": dockerfile, "a.py": b""}
+    pack = committed(tmp_path, files)
+
+    image = provider.image_for(files, pack=pack, setup=None, progress=lambda _: None, wants=Wants(packages=("tree",)))
+
+    try:
+        assert image.reference.startswith("coder-sandbox-packages:")
+        with provider.open(image, pack, labels={"run": "packages"}) as sandbox:
+            shown = sandbox.exec("tree --version && jq --version && id -u && command -v sudo", timeout_s=20)
+        assert (shown.exit_code, shown.output.splitlines()[-1]) == (1, "1000")
+    finally:
+        engine.remove_image(image.reference, force=True)
 
 
 def test_images_carry_their_content_hash(provider: DockerSandboxProvider, engine: docker.APIClient) -> None:
