@@ -9,7 +9,7 @@ import typer
 
 from coder.app import service_parts
 from webhooks.config import ServiceConfig
-from webhooks.desk import Outside
+from webhooks.deeds import Outside
 from webhooks.engine.port import Drained
 from webhooks.service import build, open_engine, open_store, serve_until_stopped, work_until_stopped
 

@@ -19,7 +19,8 @@ from webhooks.app import WebParts, create_app
 from webhooks.clockwork import Clockwork, Lookup
 from webhooks.config import ServiceConfig
 from webhooks.connections import ImpatientProtocol
-from webhooks.desk import Desk, Outside
+from webhooks.deeds import Outside
+from webhooks.desk import Desk
 from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
 from webhooks.engine.port import Drained, JobEngine
 from webhooks.intake import Intake

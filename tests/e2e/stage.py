@@ -22,7 +22,8 @@ from tests.servers.github import GitHubServer, signed_webhook
 from tests.servers.github_state import Comment, Issue, repo_json, user_json
 from tests.unit.webhooks_payloads import config
 from webhooks.app import WebParts, create_app
-from webhooks.desk import Desk, Outside
+from webhooks.deeds import Outside
+from webhooks.desk import Desk
 from webhooks.engine.memory import MemoryEngine
 from webhooks.intake import Intake
 from webhooks.outbox import Inbox

@@ -9,84 +9,12 @@ from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.memory import InMemoryForge, MemoryIssue
-from coder.types import JsonObject, Task
-from tests.unit.webhooks_payloads import SECRET, check, commented, config, delivery, labeled, review_commented, reviewed
-from webhooks.desk import MAX_ATTEMPTS, Desk, Outside
-from webhooks.engine.memory import MemoryEngine
-from webhooks.engine.port import Job
-from webhooks.intake import Intake
-from webhooks.outbox import Inbox, Outbox
-from webhooks.store import Store
+from coder.types import Task
+from tests.unit.webhooks_payloads import check, commented, labeled, review_commented, reviewed
+from tests.unit.webhooks_place import Place, until
+from webhooks.deeds import Outside
+from webhooks.desk import MAX_ATTEMPTS, Desk
 from webhooks.work import Chore, Work, run_of
-
-
-class Engine(MemoryEngine):
-    """Jobs end when and how a test says."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self.ended: dict[str, Job] = {}
-
-    @override
-    def status(self, job_id: str) -> Job | None:
-        return self.ended.get(job_id) or super().status(job_id)
-
-    def end(self, job_id: str, *, state: str = "done", **result: object) -> None:
-        job = super().status(job_id)
-        assert job is not None
-        self.ended[job_id] = Job.model_validate(job.model_dump() | {"state": state, "result": result or None})
-
-
-class Place:
-    """Intake, desk and what they work on; the clock stands until a test moves it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.now = datetime(2026, 3, 1, tzinfo=UTC)
-        self.engine = Engine()
-        self.store = Store(folder / "deliveries.db")
-        issues = tuple(MemoryIssue(number=n, title="t", body="b", author="mona") for n in (12, 13, 30))
-        self.forge = InMemoryForge(issues=issues, writers=frozenset({"mona"}))
-        self.stopped: list[str] = []
-        outside = Outside(self.forge, lambda task, what: f"{task.run_id} {what}", self.stopped.append)
-        self.desk = Desk(outside, self.store, self.engine, clock=lambda: self.now)
-        self.intake = Intake(SECRET.encode(), config(folder).rules(), self.store, self.engine, clock=lambda: self.now)
-        self.outbox, self.inbox = Outbox(self.store.database), Inbox(self.store.database)
-
-    def deliver(self, event: str, payload: JsonObject) -> JsonObject:
-        headers, body = delivery(event, payload)
-        return self.intake.receive(headers, body).body
-
-    def say(self, body: str, *, number: int = 12, by: str = "mona", on_pull: bool = False) -> JsonObject:
-        self.comments += 1
-        changes: JsonObject = {"pull_request": {"url": "x"}} if on_pull else {}
-        person = {"login": by, "id": 7 if by == "mona" else 66, "type": "User"}
-        return self.deliver(
-            "issue_comment", commented(body, comment_id=self.comments, number=number, sender=person, **changes)
-        )
-
-    comments = 100
-
-    def work(self) -> int:
-        done = 0
-        while self.desk.work_once():
-            done += 1
-        return done
-
-    def started(self) -> str:
-        run = self.deliver("issues", labeled())["run"]
-        self.work()
-        return str(run)
-
-    def published(self) -> str:
-        run = self.started()
-        self.engine.end(run, ok=True, verdict="proven", outcome="submitted", number=30)
-        return run
-
-    def jobs(self) -> list[str]:
-        return sorted(job.id for job in self.engine.list(limit=1000))
-
-    def eyes(self, number: int = 12) -> bool:
-        return "eyes" in self.forge.issues[number].reactions
 
 
 @pytest.fixture
@@ -362,15 +290,16 @@ def test_a_chore_survives_its_process(place: Place, tmp_path: Path) -> None:
     again.engine.close()
 
 
-def test_the_thread_wakes_when_there_is_something(place: Place) -> None:
+def test_the_thread_does_what_comes_until_it_is_stopped(place: Place) -> None:
     place.desk.start()
-    place.deliver("issues", labeled())
-    place.desk.wake()
+    for number in (12, 13):
+        place.deliver("issues", labeled(number=number))
+        place.desk.wake()
+        until(lambda seen=number: place.eyes(seen), what="the sign")  # type: ignore[misc]  # bound early
     place.desk.stop()
 
-    while place.desk.work_once():
-        pass
-    assert place.eyes()
+    place.deliver("issues", labeled(number=30))
+    assert place.desk.waiting() == 1
 
 
 def test_a_job_that_the_engine_forgot_is_over(place: Place) -> None:
