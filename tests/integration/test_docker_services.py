@@ -1,5 +1,7 @@
 """Servers beside a sandbox on a real engine: reached over loopback, new for each sandbox, gone with it."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +109,37 @@ def test_servers_are_swept_with_their_run(
     assert removed == 2
     assert running(engine, "swept") == 0
     sandbox.close()
+
+
+HELD = """
+import sys, time
+from pathlib import Path
+from coder.sandbox.docker_backend import DockerSandboxProvider
+from coder.sandbox.protocol import TreePack, Wants
+from tests.contract.sandbox_support import committed, settings
+
+nothing = TreePack("", b"")
+with DockerSandboxProvider(settings(egress_allowed=("*",))) as provider:
+    wants = Wants(services=("redis",), egress=("api.example",))
+    image = provider.image_for({"a.py": b""}, pack=nothing, setup=None, progress=lambda _: None, wants=wants)
+    with provider.open(image, committed(Path(sys.argv[1]), {}), labels={"run": "killed"}):
+        print("open", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_everything_ends_when_the_service_is_killed(engine: docker.APIClient, tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", HELD, str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        count = running(engine, "killed")
+        process.kill()
+
+    deadline = time.monotonic() + 60
+    while running(engine, "killed") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert (count, running(engine, "killed")) == (3, 0)
 
 
 def test_a_server_that_does_not_start_says_why_and_leaves_nothing(engine: docker.APIClient, tmp_path: Path) -> None:
