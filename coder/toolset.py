@@ -70,13 +70,13 @@ def tools_of(
     tools += services.more_tools()
     if services.memory is not None:
         origin = Origin(task.repo.full_name, base.sha, task.run_id, task.requested_by)
-        trusted = partial(_all_trusted, journal)
+        trusted = partial(all_trusted, journal)
         keeper = services.redact_fully
         tools.append(Remember(sandbox, services.memory, origin, trusted=trusted, redact=keeper, now=utc_now))
     return [*tools, Ask()] if services.answerable else tools
 
 
-def _all_trusted(journal: Journal) -> bool:
+def all_trusted(journal: Journal) -> bool:
     """Whether all words that the model was given are those of people who may write to the repository."""
     notes: list[Note] = []
     for event in journal.events:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coder.codemap.map import CodeMap
 from coder.forge.memory import InMemoryForge, MemoryIssue
+from coder.memory.store import MemoryStore
 from coder.model.scripted import ScriptedModel, Turn
 from coder.policy import Policy
 from coder.run import resolve
@@ -38,6 +39,8 @@ class Line:
     policy: Policy = field(default_factory=lambda: Policy(test_command="sh check.sh", max_rounds=1))
     mode: str = "fix"
     limits: Limits = field(default_factory=Limits)
+    memory: MemoryStore | None = None
+    answerable: bool = False
     model: ScriptedModel = field(default_factory=lambda: ScriptedModel(scripted_profile(), []))
 
     def run(
@@ -61,6 +64,8 @@ class Line:
             redact=str,
             redact_fully=str,
             listeners=(die,),
+            memory=self.memory,
+            answerable=self.answerable,
         )
         return resolve(self.task, services, followup)
 
