@@ -15,7 +15,10 @@ LARGE_BYTES = 16 << 20
 """Larger files are left out of checkpoints and diffs when they are new or changed. A patch may not carry them anyway."""
 HASTY_S = 5.0
 """A plain `git add` takes less by far; what takes longer reads something huge, like a file of holes."""
-ROOM_BYTES = 1 << 20
+ROOM_BYTES = 2 * LARGE_BYTES
+FULL_BYTES = 1 << 20
+"""So little left after adding means that something was not stored."""
+ROOM_FILES = 500
 TOOL_TIMEOUT_S = 120
 
 
@@ -45,7 +48,7 @@ class Staging:
             self._repair(index)
             # What cannot be read, and an empty nested repository, is left out rather than the end of everything.
             self._add(index, accepted=(0, 1))
-            if _free(self._git.inside(".")) < ROOM_BYTES:
+            if _is_short(self._git.inside("."), FULL_BYTES):
                 raise RepositoryError("there is no room for the objects of another checkpoint") from None
 
     def _repair(self, index: str) -> None:
@@ -55,8 +58,10 @@ class Staging:
         except RepositoryError:
             self._git.forget(index)
             self._git("read-tree", self._base, index=index)
-        # Objects of old checkpoints: the host keeps those as text. Best effort, it may have been spoilt, too.
-        self._git("prune", "--expire=now", index=index, accepted=(0, 1, 128))
+        if _is_short(self._git.inside("."), ROOM_BYTES):
+            # Objects of old checkpoints: the host keeps those as text. Only in need, as the work tree's own repository
+            # borrows from here; and as far as it goes, it may have been spoilt, too.
+            self._git("prune", "--expire=now", index=index, accepted=(0, 1, 128))
 
     def left_out(self) -> list[str]:
         """Large files that are new or changed, as of the last `add`."""
@@ -116,6 +121,7 @@ def _used(folder: str) -> int:
     return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
-def _free(folder: str) -> int:
+def _is_short(folder: str, room: int) -> bool:
+    """Whether there is no room for `room` bytes, or for some hundreds of objects."""
     found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    return found.f_bavail * found.f_frsize < room or found.f_favail < ROOM_FILES
