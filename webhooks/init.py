@@ -64,7 +64,10 @@ def init(
     typer.echo("\nRegister the App, then put its id and private key into [github]:\n")
     typer.echo(f"  {app_url(site, url, organization, mention=settings.service.mention)}\n")
     typer.echo("  Its webhook secret is service.webhook_secret of the file.")
-    if ref is not None:
+    github = settings.github
+    if ref is not None and github.token is None and github.app_id is None:
+        typer.echo(f"\nThen call `coder init {ref.full_name}` again: it makes the labels.")
+    elif ref is not None:
         with Application(load(config)) as app:
             lookup = app.lookup()
             service = app.settings.service
