@@ -51,6 +51,24 @@ class TokenAuth(Token):
         headers["Accept"] = MEDIA_TYPE
 
 
+class NoAuth(Auth):
+    """Nobody in particular: for what anybody may read. Only the media type is sent."""
+
+    @property
+    @override
+    def token_type(self) -> str:
+        return "none"
+
+    @property
+    @override
+    def token(self) -> str:
+        return ""
+
+    @override
+    def authentication(self, headers: dict[str, str]) -> None:
+        headers["Accept"] = MEDIA_TYPE
+
+
 class SignedAuth(AppAuth):
     """An App's own signature, and the media type that GitHub asks for."""
 
@@ -105,8 +123,8 @@ class CarefulRetry(GithubRetry):
         return wait_s
 
 
-def connect(settings: GitHubSettings, auth: Auth | None) -> github.Github:
-    """A client for `auth` (None: nobody), whose objects ask GitHub only for what is looked at; the caller closes it."""
+def connect(settings: GitHubSettings, auth: Auth) -> github.Github:
+    """A client for `auth`, whose objects ask GitHub only for what is looked at; the caller closes it."""
     return github.Github(
         auth=auth,
         base_url=settings.api_url,

@@ -38,8 +38,10 @@ class Call:
         return self.token
 
     def repo(self, area: str = "metadata", *, write: bool = False) -> Repo:
-        token = self.user()
         repo = self.state.repos.get(f"{self.parts['owner']}/{self.parts['repo']}")
+        if self.bearer is None and self.method == "GET" and repo is not None and not repo.private:
+            return repo  # anybody may read what is public
+        token = self.user()
         if repo is None or (token.repositories is not None and repo.full_name not in token.repositories):
             raise Refusal(404, "Not Found")
         if area != "metadata" and not token.may(area, repo.full_name, write=write):

@@ -187,7 +187,10 @@ class Handler(BaseHTTPRequestHandler):
         token = self._git_token()
         write = "git-receive-pack" in path + query
         status = 200
-        if token is None:
+        anybody = repo is not None and not repo.private and not write and "Authorization" not in self.headers
+        if anybody:
+            pass
+        elif token is None:
             status = 401
         elif repo is None or not token.may("contents", repo.full_name, write=False):
             status = 404
@@ -196,7 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.state.lock:
             call = Call(self.server.state, self.command, path, dict(parse_qsl(query)), None, token, None)
             self.server.state.requests.append(recorded(call, status))
-        if status != 200 or repo is None or match is None or token is None:
+        if status != 200 or repo is None or match is None:
             self._raw(status, {"WWW-Authenticate": 'Basic realm="GitHub"'} if status == 401 else {}, b"denied\n")
             return
         environment = ENVIRONMENT | {
@@ -205,7 +208,7 @@ class Handler(BaseHTTPRequestHandler):
             "PATH_INFO": match[2],
             "QUERY_STRING": query,
             "REQUEST_METHOD": self.command,
-            "REMOTE_USER": token.user.login,
+            "REMOTE_USER": token.user.login if token else "",
             "REMOTE_ADDR": "127.0.0.1",
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)),
