@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from coder.errors import ForgeError, InputError, JournalError, PermissionDeniedError
+from coder.errors import ForgeError, InputError, JournalError, PermissionDeniedError, WorkspaceError
 from coder.forge.protocol import CheckReport
 from coder.policy import Policy
 from coder.publish.account import Account
@@ -95,14 +95,19 @@ class Delivery:
         """
         services, task, patch = self._services, self._task, best.patch
         wanted = self._policy.keep_work == "branch" and services.dry_run is None
-        if not wanted or patch is None or not patch.patch.files:
-            return ""
-        if not services.forge.may_write(on_behalf(task, self._state.followup)):
+        # A push starts what workflows a branch has: changed ones, and all that is protected, stay in the journal.
+        if not wanted or patch is None or not patch.patch.files or patch.patch.flagged:
             return ""
         segment = len(self._state.segments)
         name = f"{branch_name(task, self._problem().problem.title)}-wip-{run_mark(task.run_id)}"
         name = f"{name}-{segment}" if segment else name
-        self._ground.repository.push(services.forge.remote(task), self._commit(patch.patch, best), name)
+        try:
+            if not services.forge.may_write(on_behalf(task, self._state.followup)):
+                return ""
+            self._ground.repository.push(services.forge.remote(task), self._commit(patch.patch, best), name)
+        except (ForgeError, WorkspaceError) as exc:
+            logger.warning("cannot keep unfinished work", extra={"run": task.run_id, "why": str(exc)})
+            return ""
         return name
 
     def announce(self, best: Round, pull: PullRequest) -> tuple[str, ...]:
