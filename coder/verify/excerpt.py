@@ -24,9 +24,11 @@ _TITLES: Final = (
     re.compile(r"^\s*\u2716 (.+?) \([\d.]+ms\)$"),  # node:test
     re.compile(r"^\s*\d+/\d+ Test\s+#\d+: (\S+) .*\*\*\*"),  # ctest
     re.compile(r"^not ok \d+ - (.+)$"),  # TAP
-    re.compile(r"^(?:\[ERROR\] +)?(\S+)(?::\d+)? .*<<< (?:FAILURE|ERROR)!"),  # surefire
+    re.compile(r"^(?:\[ERROR\] +)?([\w.$]+(?:\([\w.$]+\))?)\s+(?:Time elapsed|--).*<<< (?:FAILURE|ERROR)!"),  # surefire
 )
-_END: Final = re.compile(r"^(?:=== |={5,}|failures:$|test result:|Ran \d+|FAILED \(|Finished in |Failed examples:)")
+_END: Final = re.compile(
+    r"^(?:=== |={5,}|\[INFO\]|failures:$|test result:|Ran \d+|FAILED \(|Finished in |Failed examples:)"
+)
 _TELLING: Final = re.compile(
     r"^E\s|^>\s|\b\w*(?:Error|Exception|Panic)\b|\bpanicked at\b|\bassert|\b[Ee]xpected\b|\b[Gg]ot\b|\bactual\b|[\w./-]+\.\w{1,5}:\d+"
 )
@@ -65,7 +67,8 @@ def _short(name: str) -> str:
 
 def _named(title: str, wanted: set[str]) -> bool:
     """Whether a failure's title is that of a wanted test, however its runner writes it."""
-    plain = f" {_words(title)}"
+    # Older versions of surefire write `test(package.Class)`.
+    plain = f" {_words(re.sub(r'^(\w+)\(([\w.$]+)\)$', r'\2.\1', title))}"
     return any(plain.endswith(f" {_words(name)}") for name in wanted)
 
 

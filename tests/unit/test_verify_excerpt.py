@@ -67,6 +67,15 @@ def test_the_failures_that_are_asked_for_are_kept() -> None:
             "got 2",
         ),
         ("\u2716 one (1.2ms)\n  got 1\n\u2716 two (0.9ms)\n  got 2\n", "t.js::two", "got 2"),
+        (
+            (
+                "[ERROR] Tests run: 2, Failures: 2, Time elapsed: 2.003 s <<< FAILURE! - in x.XTest\n"
+                "[ERROR] one(x.XTest)  Time elapsed: 0.2 s  <<< FAILURE!\njava.lang.AssertionError: expected:<1>\n\n"
+                "[ERROR] two(x.XTest)  Time elapsed: 0.2 s  <<< FAILURE!\njava.lang.AssertionError: expected:<2>\n\n[INFO] \n"
+            ),
+            "x.XTest::two",
+            "expected:<2>",
+        ),
         ("not ok 1 - one\n  got 1\nnot ok 2 - two\n  got 2\n", "t.js::two", "got 2"),
         ("Failures:\n\n  1) Cart one\n     got: 1\n\n  2) Cart two\n     got: 2\n", "cart_spec.rb::Cart two", "got: 2"),
     ],
