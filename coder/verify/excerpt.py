@@ -68,7 +68,8 @@ def _short(name: str) -> str:
 def _named(title: str, wanted: set[str]) -> bool:
     """Whether a failure's title is that of a wanted test, however its runner writes it."""
     # Older versions of surefire write `test(package.Class)`.
-    plain = f" {_words(re.sub(r'^(\w+)\(([\w.$]+)\)$', r'\2.\1', title))}"
+    title = re.sub(r"^(\w+)\(([\w.$]+)\)$", r"\2.\1", title)
+    plain = f" {_words(title)}"
     return any(plain.endswith(f" {_words(name)}") for name in wanted)
 
 
