@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from coder.app import Application
 from coder.codemap.trees import commit_of, git_dir_of
@@ -18,7 +19,7 @@ from coder.workspace.contents import Contents
 from coder.workspace.git import Git
 from coder.workspace.repository import Repository
 
-_PULL = re.compile(r"(?:https?://[^/\s]+/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(#|/pull/)([0-9]{1,9})/?")
+_PULL = re.compile(r"(?:(https?://[^/\s]+)/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(#|/pull/)([0-9]{1,9})/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,13 @@ def verify(
 
 def _of_pull(app: Application, pull: re.Match[str], claim: Published | None) -> _Found:
     """A pull request's head, and the commit at which it left its base branch. Nothing but its text is taken on trust."""
-    name = RepoRef(owner=pull[1], name=pull[2])
-    read = read_pull(app.settings.github, name, int(pull[4]))
+    github = app.settings.github
+    if pull[1] and urlsplit(pull[1]).netloc.lower() != urlsplit(github.git_url).netloc.lower():
+        raise InputError(
+            f"{pull[1]} is not where github.git_url points ({github.git_url}); set github.api_url and git_url"
+        )
+    name = RepoRef(owner=pull[2], name=pull[3])
+    read = read_pull(github, name, int(pull[5]))
     claim = claim or published_in(read.body)
     workspace = app.workspace()
     workspace.fetch(read.remote, name, read.base_sha)

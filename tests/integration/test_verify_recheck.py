@@ -94,3 +94,16 @@ def test_the_base_commits_own_configuration_counts(tmp_path: Path) -> None:
     )
 
     assert kind != "proven"  # by an exit code only, which is green before and after
+
+
+def test_a_pull_request_elsewhere_is_not_looked_for_here(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not where"):
+        verify(
+            "https://git.example.org/o/r/pull/1",
+            repo=tmp_path,
+            base="",
+            evidence=None,
+            settings=Settings(state_dir=tmp_path / "state"),
+            unsafe=True,
+            echo=print,
+        )
