@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from coder.app import Application
+from coder.errors import ConfigError
 from coder.model.scripted import ScriptedModel
+from coder.policy import Policy
 from coder.review import MAX_OUTPUT_TOKENS, MAX_REMARKS, objection_text, objections, review, worth_a_review
+from coder.settings import ModelSettings, Settings
 from coder.trace.events import Reviewed, RunStarted, Verified
 from coder.trace.journal import Journal, JournalStore
 from coder.trace.state import spent, state_of
@@ -197,3 +202,24 @@ def test_any_words_of_a_reviewer_stay_inside_their_fence(words: str) -> None:
     text = objection_text(found, verdict="passing", rounds_left=2, nonce="n0")
 
     assert text.count("</data-n0>") == 1
+
+
+def test_the_reviewers_key_and_address_are_its_own(tmp_path: Path) -> None:
+    chosen = ModelSettings(
+        profile="kimi-k2-thinking-vllm", api_key=SecretStr("key-of-the-chosen"), api_base="http://gpu"
+    )
+    given = Settings(state_dir=tmp_path, model=chosen, policy=Policy(reviewer="gpt-5"))
+
+    assert given.other_models == {"gpt-5"}
+    assert given.api_key(scripted_profile("gpt-5")) is None
+    assert given.api_key(scripted_profile("kimi-k2-thinking-vllm")) == SecretStr("key-of-the-chosen")
+    with Application(given) as app:
+        assert app.profile("gpt-5").api_base != "http://gpu"
+        assert app.profile("kimi-k2-thinking-vllm").api_base == "http://gpu"
+    for name in ("", "same", "kimi-k2-thinking-vllm"):
+        assert given.model_copy(update={"policy": Policy(reviewer=name)}).other_models == frozenset()
+
+
+def test_a_reviewer_that_is_no_profile_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no-such-model"):
+        Application(Settings(state_dir=tmp_path, policy=Policy(reviewer="no-such-model")))
