@@ -147,6 +147,8 @@ class Clockwork:
 
     def _look(self, repository: Repository, issue: JsonObject, label: str) -> tuple[bool, bool]:
         """Whether a run began, and whether it is too early to say."""
+        if issue.get("pull_request") is not None:
+            return False, False  # a list does not say which branch it is
         try:
             number = ident(issue, "number")
             ref = RepoRef(owner=repository.owner, name=repository.name)

@@ -15,6 +15,7 @@ from webhooks.work import Work, thread_of
 logger = logging.getLogger(__name__)
 
 _MAX_OPEN = 500
+_MAX_LOOKED_AT = 20
 WAITING = "asked"
 """The outcome of a run that waits for a person."""
 REFUSED = "refused"
@@ -65,7 +66,9 @@ class Ledger:
             return known
         repository = thread.rpartition("-")[0]
         try:
-            self.close_ended([job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")])
+            # The oldest ones: a repository's jobs run one after the other, and who asked waits for this.
+            mine = [job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")]
+            self.close_ended(mine[:_MAX_LOOKED_AT])
         except EngineError:
             logger.exception("cannot ask the engine which run opened a pull request")
         return self._pull(thread)
