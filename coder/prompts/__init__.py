@@ -23,6 +23,11 @@ def render(name: str, /, **values: object) -> str:
     return _render(name, values, source=_source)
 
 
+def exists(name: str) -> bool:
+    """Whether there is a prompt of this name."""
+    return _source(name) is not None
+
+
 def _render(name: str, values: Mapping[str, object], *, source: Callable[[str], str | None]) -> str:
     """As `render`, with the templates taken from `source`."""
     environment = jinja2.Environment(

@@ -1,11 +1,13 @@
 """The sections of a pull request's text, each with a size of its own so that together they always fit."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 
+from coder.prompts import exists
 from coder.publish.account import Account
 from coder.publish.texts import Texts, fitting
-from coder.trace.events import Contacted, Continued, Event, Opened, Reviewed
+from coder.trace.events import Contacted, Continued, Event, Opened, Reviewed, ToolFinished
 from coder.types import (
     Cell,
     Evidence,
@@ -232,6 +234,7 @@ def inputs(texts: Texts, account: Account) -> str:
             *_added(texts, account.events),
             _network(texts, account),
             *_contacts(texts, account.events),
+            *_outside(texts, account.events),
         ]
     )
 
@@ -258,6 +261,14 @@ def _network(texts: Texts, account: Account) -> str:
         hosts = ", ".join(texts.code(host, 100) for host in account.hosts[:20])
         return f"- network: while the model worked only {hosts}; the setup phase before it had all of it"
     return "- network: none while the model worked; the setup phase before it had one"
+
+
+def _outside(texts: Texts, events: Sequence[Event]) -> list[str]:
+    """Tools beside our own that the model used: they run outside of the sandbox, with whatever their operator gives them."""
+    offered = {tool.name for event in events if isinstance(event, Opened) for tool in event.tools}
+    used = Counter(e.name for e in events if isinstance(e, ToolFinished) and e.name in offered)
+    foreign = [f"{texts.code(name, 64)} {n} times" for name, n in sorted(used.items()) if not exists(f"tools/{name}")]
+    return [f"- tools outside of the sandbox: {', '.join(foreign[:20])}"] if foreign else []
 
 
 def _contacts(texts: Texts, events: Sequence[Event]) -> list[str]:

@@ -14,8 +14,8 @@ from coder.memory.store import MAX_FACTS, MemoryStore
 from coder.tools.base import Toolbox
 from coder.tools.remember import Origin, Remember
 from coder.trace.events import Opened
-from coder.types import ToolCall, ToolOutput
-from tests.unit.publish_values import LIVE, NASTY, body
+from coder.types import ToolCall, ToolOutput, ToolSpec
+from tests.unit.publish_values import LIVE, NASTY, body, step
 from tests.values import ReadOnlySandbox
 
 NOW = "2026-01-10T00:00:00.000Z"
@@ -196,3 +196,13 @@ def test_what_a_run_was_told_of_earlier_ones_stands_in_its_pull_request_and_says
 
     assert "- remembered from earlier runs: Tests are run by make test. (Makefile)" in text
     assert not LIVE.search(text.partition("## Inputs")[2].partition("\n## ")[0])
+
+
+def test_tools_outside_of_the_sandbox_are_told_of() -> None:
+    tools = tuple(ToolSpec(name=name, description="", parameters={}) for name in ("docs_find", "plan", "run_tests"))
+
+    used = body(events=[Opened(messages=(), tools=tools), *step(1, "docs_find", "x"), *step(2, "run_tests", "x")])
+    unused = body(events=[Opened(messages=(), tools=tools), *step(1, "made_up", "x")])
+
+    assert "- tools outside of the sandbox: `docs_find` 1 times\n" in used
+    assert "outside of the sandbox" not in unused
