@@ -7,7 +7,8 @@ import pytest
 from coder.errors import ConfigError, ModelError
 from coder.model.profile import Prices
 from coder.model.profiles import EFFORTS, load_profile, profile_names, read_profile, with_overrides
-from coder.types import Usage
+from coder.rounds import at_effort
+from coder.types import Limits, RepoRef, Task, Usage
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "models"
 GOOD = """
@@ -136,3 +137,18 @@ def test_an_effort_changes_how_long_a_model_thinks() -> None:
 def test_an_unknown_effort_is_refused(name: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         load_profile(name, [SHIPPED])
+
+
+@pytest.mark.parametrize(("effort", "cap", "steps"), [("low", 300, 100), ("low", 50, 50), ("max", 300, 300)])
+def test_an_effort_never_gives_more_steps_than_the_runs_limit(effort: str, cap: int, steps: int) -> None:
+    task = Task(
+        run_id="r",
+        repo=RepoRef(owner="o", name="r"),
+        kind="prompt",
+        requested_by="ann",
+        requested_at="2026-01-01T00:00:00Z",
+        model=f"gpt-5@{effort}",
+        limits=Limits(max_steps=cap),
+    )
+
+    assert at_effort(task, load_profile(task.model, [SHIPPED])).limits == Limits(max_steps=steps)
