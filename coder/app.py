@@ -128,10 +128,12 @@ class Application:
         """Import litellm beside the container's start; it costs seconds of CPU."""
         threading.Thread(target=self._client(name).warm_up, name="litellm-import", daemon=True).start()
 
-    def github(self, *, trigger_labels: tuple[str, ...] = ()) -> GitHubForge:
-        """GitHub as the settings name it; `trigger_labels` are taken off with the settings' own."""
+    def github(self, *, trigger_labels: tuple[str, ...] = (), allowed_bots: tuple[int, ...] = ()) -> GitHubForge:
+        """GitHub as the settings name it; `trigger_labels` and `allowed_bots` are put to the settings' own."""
         labels = tuple(dict.fromkeys([*self.settings.github.trigger_labels, *trigger_labels]))
-        forge = GitHubForge(self.settings.github.model_copy(update={"trigger_labels": labels}))
+        bots = (*self.settings.github.allowed_bots, *allowed_bots)
+        given = {"trigger_labels": labels, "allowed_bots": bots}
+        forge = GitHubForge(self.settings.github.model_copy(update=given))
         self._closers.append(forge.close)
         return forge
 
@@ -219,7 +221,7 @@ def service_parts(config: Path | None) -> ServiceParts:
     if service.webhook_secret is None:
         raise InputError("`coder serve` needs service.webhook_secret (CODER_SERVICE__WEBHOOK_SECRET), as set at GitHub")
     labels = (service.label, service.label_plan, service.label_auto, service.label_heavy)
-    forge = app.github(trigger_labels=labels)
+    forge = app.github(trigger_labels=labels, allowed_bots=service.allowed_bots)
     services = app.services(forge, Options(answerable=True))
     sweep_orphans(services.sandboxes)
 

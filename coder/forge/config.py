@@ -40,6 +40,8 @@ class GitHubSettings(Value):
     """Longest pause that GitHub may ask for (rate limits, Retry-After); a longer one is an error."""
     max_retries: int = Field(default=5, ge=0)
     retry_backoff_s: float = Field(default=1.0, ge=0)
+    allowed_bots: tuple[int, ...] = ()
+    """Account ids of bots whose word counts as that of a person with write permission; the name alone proves nothing."""
     trigger_labels: tuple[str, ...] = ("coder",)
     """Taken off when a run begins, so that putting one on again is a retry."""
     state_label: str = Field(default="coder:{state}", pattern=r"^[^{}]{0,30}\{state\}[^{}]{0,10}$")

@@ -47,6 +47,8 @@ class RepositoryAccess:
         if not _LOGIN.match(login):
             return False
         try:
+            if login.endswith("[bot]") and self._settings.allowed_bots:  # Apps are no collaborators: GitHub knows none
+                return self._client.get_user(login).id in self._settings.allowed_bots
             return self._repo.get_collaborator_permission(login) in MAY_WRITE
         except github.UnknownObjectException:
             return False

@@ -83,6 +83,16 @@ def test_a_strangers_words_are_heard_as_a_strangers(forge: GitHubForge) -> None:
     assert not forge.heard(task(), said).note.trusted
 
 
+def test_a_bot_is_heard_when_its_account_is_listed(server: GitHubServer) -> None:
+    bot = server.add_user("reviewer[bot]", kind="Bot")
+    said = review(by="reviewer[bot]")
+
+    with GitHubForge(settings(server, allowed_bots=(bot.id,)), sleep=lambda _: None) as forge:
+        assert forge.heard(task(), said).note.trusted
+    with GitHubForge(settings(server, allowed_bots=(1,)), sleep=lambda _: None) as forge:
+        assert not forge.heard(task(), said).note.trusted
+
+
 def test_a_review_must_say_which_it_is(server: GitHubServer, forge: GitHubForge) -> None:
     with pytest.raises(ForgeError, match="review-NUMBER"):
         forge.heard(task(), review(key="review-x"), pull_of(server, forge).number)
