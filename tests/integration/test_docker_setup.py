@@ -1,5 +1,6 @@
 """Images and setup phases on a real engine, with the network that they need."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from coder.errors import EngineUnavailableError
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.docker_base import import_debootstrapped
-from coder.sandbox.images import BaseSpec
+from coder.sandbox.images import BaseSpec, default_folder
 from coder.sandbox.protocol import TreePack, Wants
 from tests.contract.sandbox_support import committed, settings
 
@@ -173,6 +174,32 @@ def test_packages_that_are_asked_for_and_hinted_at_are_there(
         with provider.open(image, pack, labels={"run": "packages"}) as sandbox:
             shown = sandbox.exec("tree --version && jq --version && id -u && command -v sudo", timeout_s=20)
         assert (shown.exit_code, shown.output.splitlines()[-1]) == (1, "1000")
+    finally:
+        engine.remove_image(image.reference, force=True)
+
+
+def test_where_the_newer_base_cannot_be_had_the_usual_one_serves_and_is_flagged(
+    engine: docker.APIClient, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images"
+    shutil.copytree(default_folder(), folder)
+    table = (folder / "images.toml").read_text()
+    broken = table.replace('"debian:trixie-slim"', '"nowhere.invalid/debian:none"').replace(
+        'suite = "trixie"', 'suite = "no-such-suite"'
+    )
+    (folder / "images.toml").write_text(broken)
+    (tmp_path / "repository").mkdir()
+    files = {"go.mod": b"module x.invalid/x\n\ngo 1.22\n", ".python-version": b"3.13\n", "a.py": b""}
+    pack = committed(tmp_path / "repository", files)
+    said: list[str] = []
+
+    with DockerSandboxProvider(settings(memory_mb=1024, pull_timeout_s=2), images_folder=folder) as provider:
+        image = provider.image_for(files, pack=pack, setup=None, progress=said.append, wants=Wants(images=("python",)))
+
+    try:
+        assert any(line.startswith("no image on trixie (") and line.endswith("taking bookworm") for line in said), said
+        assert not image.setup_ok
+        assert "THE PROJECT ASKS FOR PYTHON >=3.13, THE IMAGE HAS 3.11" in image.setup_log
     finally:
         engine.remove_image(image.reference, force=True)
 
