@@ -45,16 +45,16 @@ def why(texts: Texts, task: Task, problem: Problem, outcome: Outcome, *, closes:
         lines = [f"Asked for: {title}" if title else "Asked for on the command line."]
     else:
         lines = [f"{'Fixes' if closes else 'Refs'} #{task.number} — {title}".rstrip(" —")]
-    submission = outcome.submission
-    if submission is not None and submission.summary.strip():
-        lines += ["", "In the model's words:", "", texts.quote(submission.summary, 3_000)]
-    elif outcome.kind != "submitted":
-        ended = {"limit": "a limit was reached", "stuck": "it went in circles", "failed": "it failed"}[outcome.kind]
+    if outcome.kind != "submitted":
+        ended = {"limit": "a limit was reached", "stuck": "it went in circles"}.get(outcome.kind, "it failed")
         reason = texts.line(outcome.reason, 300)
         lines += [
             "",
             f"The work was not handed in: {ended}{f' ({reason})' if reason else ''}. This is how far it came.",
         ]
+    submission = outcome.submission
+    if submission is not None and submission.summary.strip():
+        lines += ["", "In the model's words:", "", texts.quote(submission.summary, 3_000)]
     return "\n".join(lines)
 
 
