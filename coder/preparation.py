@@ -79,6 +79,8 @@ class Preparation:
             setup_ok=image.setup_ok,
             setup_log=image.setup_log[-20_000:],
             test_command=tests.shown if tests else None,
+            services=image.services,
+            egress=image.egress,
         )
         if self._state.prepared is None or (image.setup_ok and not self._state.prepared.setup_ok):
             self._journal.append(prepared)

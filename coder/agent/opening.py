@@ -53,6 +53,8 @@ def opening(
         baseline=baseline,
         problem=_fenced(baseline.problem, nonce) if baseline else "",
         red=_fenced("\n".join(baseline.red), nonce) if baseline else "",
+        services=prepared.services,
+        egress=prepared.egress,
         setup_ok=prepared.setup_ok,
         setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
         remembered=[_fenced(fact, nonce) for fact in remembered],

@@ -97,6 +97,10 @@ class Prepared(Value):
     setup_log: str
     test_command: str | None
     """How the repository's tests are run; None when no way was found."""
+    services: tuple[str, ...] = ()
+    """Servers beside each sandbox."""
+    egress: tuple[str, ...] = ()
+    """Hosts that sandboxes may reach."""
 
 
 class Baseline(Value):

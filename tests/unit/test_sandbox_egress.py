@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from coder.agent.opening import opening
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.egress_rules import is_pattern, is_public, narrowed, refusal
 from coder.sandbox.tls_greeting import server_name
+from coder.trace.events import Prepared
+from coder.types import Base, Note, Problem
 
 
 @pytest.mark.parametrize(
@@ -148,3 +151,19 @@ def test_a_greeting_without_a_name_has_none() -> None:
 def test_no_bytes_break_it(data: bytes) -> None:
     assert server_name(data) in {None, ""} or len(server_name(data) or "") < 400
     assert server_name(b"\x16\x03\x01" + len(data).to_bytes(2, "big") + data) is not NotImplemented
+
+
+def test_the_model_is_told_of_servers_and_hosts() -> None:
+    problem = Problem(kind="prompt", title="t", body=Note(author="a", body="b"))
+    prepared = Prepared(image="i", image_digest="d", setup_ok=True, setup_log="", test_command="t")
+    base = Base(ref="main", sha="0" * 40)
+
+    def told(prepared: Prepared) -> str:
+        return opening(problem, base, prepared, code_map="", guides={}, nonce="n")[-1].content or ""
+
+    with_both = told(prepared.model_copy(update={"services": ("redis", "mysql"), "egress": ("api.example",)}))
+
+    assert "usual ports: redis, mysql." in with_both
+    assert "by HTTPS through the proxy that the environment names: api.example." in with_both
+    assert "localhost" not in told(prepared)
+    assert "HTTPS" not in told(prepared)
