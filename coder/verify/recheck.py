@@ -81,10 +81,12 @@ class _Files(Mapping[str, bytes]):
 
     def __init__(self, trees: Trees, commit: str) -> None:
         self._trees, self._commit = trees, commit
-        self._paths = tuple(trees.files(commit))
+        self._paths = dict.fromkeys(trees.files(commit))
 
     @override
     def __getitem__(self, path: str) -> bytes:
+        if path not in self._paths:
+            raise KeyError(path)
         return self._trees.read(self._commit, path)
 
     @override
