@@ -40,6 +40,7 @@ _RUNNER_HOOKS: Final = frozenset(
 )
 _RUNNER_NAMES: Final = re.compile(r"\b_?pytest\b|\bPYTEST_|\bjunitxml\b|\bunittest\b|\bconftest\b|\.coder-report")
 _PACKAGING: Final = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
+_PLACES: Final = re.compile(r"^(?:CI|GITHUB_ACTIONS|CONTINUOUS_INTEGRATION)$|\.coder(?![\w.])|^\.coder$|^/workspace\b")
 _MAX_SOURCE_BYTES: Final = 1_000_000
 
 Module = ast.Module | None
@@ -145,6 +146,7 @@ def _source_file(path: str, old: ast.Module | None, new: ast.Module | None) -> I
         return
     yield from _new_lines(path, _awareness(old), _awareness(new), "code that knows of the test runner", fatal=True)
     yield from _new_lines(path, _exits(old), _exits(new), "ends the process without clean-up", fatal=False)
+    yield from _new_lines(path, _places(old), _places(new), "code that knows where tests are run", fatal=False)
 
 
 def _new_lines(
@@ -224,6 +226,18 @@ def _awareness(module: ast.Module | None) -> dict[str, int]:
             match = _RUNNER_NAMES.search(text)
             if match:
                 found.setdefault(match[0], getattr(node, "lineno", 1))
+    return found
+
+
+def _places(module: ast.Module | None) -> dict[str, int]:
+    """Where source names what only a place that runs tests has: the variables of CI, our own files."""
+    docstrings = _docstrings(module)
+    found: dict[str, int] = {}
+    for node in ast.walk(module) if module else ():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            match = _PLACES.search(node.value)
+            if match:
+                found.setdefault(match[0], node.lineno)
     return found
 
 

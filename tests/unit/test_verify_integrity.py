@@ -280,3 +280,11 @@ def test_a_test_that_is_gone_is_accounted_for_where_another_checks_the_same() ->
     assert (seen.findings, seen.accounted) == ((), frozenset({("test_x.py", "test_a")}))
     assert [finding.what for finding in lost.findings] == ["the test test_a was deleted or renamed"]
     assert lost.accounted == frozenset()
+
+
+@pytest.mark.parametrize("added", ['"CI" in os.environ', 'glob.glob(".coder*")', 'os.path.exists("/workspace")'])
+def test_source_that_knows_where_tests_are_run_is_listed(added: str) -> None:
+    listed = found({"a.py": "X = 1\n"}, {"a.py": f"import glob, os\nX = 2 if {added} else 1\n"})
+
+    assert [(finding.line, finding.fatal) for finding in listed] == [(2, False)]
+    assert "knows where tests are run" in listed[0].what
