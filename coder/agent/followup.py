@@ -51,8 +51,8 @@ def followup_message(followup: Followup, opened: Opened, reopened: Reopened | No
         nonce=nonce,
         parts=[_Part(part.heading, _fenced(part.text, nonce)) for part in shown],
         withheld=", ".join(withheld),
-        foreign=_fenced("\n".join(reopened.foreign), nonce) if reopened else "",
-        conflicts=_fenced("\n".join(reopened.conflicts), nonce) if reopened else "",
+        foreign=_listed(reopened.foreign if reopened else (), nonce),
+        conflicts=_listed(reopened.conflicts if reopened else (), nonce),
         task=_TASKS.get(followup.kind, _FIX) if may_edit else _PLAN,
     )
     return Message(role="user", content=text)
@@ -89,6 +89,10 @@ def nonce_of(opened: Opened) -> str:
     system = opened.messages[0].content if opened.messages else ""
     found = _FENCE.search(system or "")
     return found[1] if found else "followup"
+
+
+def _listed(lines: tuple[str, ...], nonce: str) -> str:
+    return _fenced("\n".join(lines), nonce) if lines else ""
 
 
 def _fenced(text: str, nonce: str) -> str:
