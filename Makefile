@@ -1,4 +1,7 @@
-.PHONY: setup docker demo test lint format bench lock clean
+# What the tests start containers from; built ahead, so that no test waits for another's build.
+TEST_IMAGES := python node go rust java ruby php cpp python@trixie go@trixie postgres mysql redis
+
+.PHONY: setup docker images demo test lint format bench lock clean
 
 BIN := .venv/bin
 # More than cores: most tests wait for containers, servers and git.
@@ -10,10 +13,13 @@ setup:  ## the virtual environment, from requirements.lock
 docker:  ## a Docker engine: the running one, or the distribution's
 	@bash scripts/ensure-docker.sh
 
+images: setup docker  ## the sandbox images of the tests
+	@$(BIN)/coder images build $(TEST_IMAGES)
+
 demo: setup docker  ## the main job on a sample repository, with a recorded model run (or MODEL=profile)
 	@bash scripts/demo.sh
 
-test: setup docker lint  ## all tests, Docker tests included
+test: setup docker lint images  ## all tests, Docker tests included
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml
 
 lint: setup  ## format, lint, layers, types
