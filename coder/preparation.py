@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from coder.errors import InputError, JournalError
-from coder.repo_config import VERBS, RepoConfig, repo_config
+from coder.repo_config import RepoConfig, repo_config
 from coder.sandbox.protocol import Image
 from coder.services import Ground, Services
 from coder.trace.events import Prepared, ProblemRead
@@ -66,7 +66,6 @@ class Preparation:
         repository = self._fetched(base)
         files = Contents(repository, base.sha)
         config = repo_config(files)
-        self._check_verb(config)
         self._narrow(config)
         services, policy = self.services, self.services.policy
         pack = repository.pack(base.sha, depth=policy.history)
@@ -93,16 +92,6 @@ class Preparation:
         limits = config.limits.within(self.task.limits)
         self.task = self.task.model_copy(update={"limits": limits})
         self.services = replace(self.services, policy=config.policy(self.services.policy))
-
-    def _check_verb(self, config: RepoConfig) -> None:
-        """Heed which verbs a repository takes on GitHub; at their own machine people say what they like."""
-        followup = self._state.followup
-        verb = self.task.mode if followup is None else followup.kind
-        if self.task.number is None or config.verbs is None or verb not in VERBS or verb in config.verbs:
-            return
-        raise InputError(
-            f"`{verb}` is not among the `verbs` of .coder.yml: {', '.join(config.verbs) or 'there are none'}"
-        )
 
     def _check_setup(self, image: Image) -> None:
         if not image.setup_stopped or self.services.policy.without_setup:

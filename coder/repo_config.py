@@ -17,8 +17,6 @@ from coder.types import Limits, Value
 FILES = (".coder.yml", ".coder.yaml", ".github/coder.yml", ".github/coder.yaml")
 """Where it may stand; the first that is there counts."""
 MAX_BYTES = 64 * 1024
-VERBS = frozenset({"fix", "plan", "approve", "revise", "continue"})
-"""What `verbs` may name: those that cost something."""
 
 
 def _listed(value: object) -> object:
@@ -30,7 +28,6 @@ Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=4_000)], .
 Names = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")], ...], BeforeValidator(_listed)
 ]
-Verbs = Annotated[tuple[Literal["fix", "plan", "approve", "revise", "continue"], ...], BeforeValidator(_listed)]
 Packages = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{0,99}$")], ...], BeforeValidator(_listed)
 ]
@@ -73,8 +70,10 @@ class RepoConfig(Value):
     """Branch to work from; the default branch without it."""
     draft: Literal["auto", "always"] = "auto"
     """`auto`: a draft unless `proven`."""
-    verbs: Verbs | None = None
-    """Verbs that work is begun or gone on with here; all without it. The others (`stop`, `status` …) always work."""
+    label: str | None = Field(default=None, min_length=1, max_length=50)
+    """The label that starts a run here, instead of the operator's."""
+    verbs: Names | None = None
+    """Verbs that are allowed here; all without it."""
     reviewers: Names = ()
     """Logins that are asked for a review of each pull request."""
 

@@ -169,15 +169,6 @@ def test_a_wrong_file_ends_the_run_and_is_told_where_people_look(line: Line, san
     assert line.branches() == []
 
 
-def test_a_verb_that_it_does_not_name_begins_nothing(line: Line, sandboxes: Sandboxes) -> None:
-    commit(line, "verbs: [plan]\n")
-
-    with pytest.raises(InputError, match=r"`fix` is not among the `verbs` of \.coder\.yml: plan"):
-        run(line, sandboxes, recorded())
-
-    assert line.branches() == []
-
-
 def test_a_setup_that_stopped_ends_the_run_before_a_dollar_is_spent(line: Line, sandboxes: Sandboxes) -> None:
     sandboxes.image = STOPPED
 
