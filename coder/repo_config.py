@@ -71,9 +71,9 @@ class RepoConfig(Value):
     draft: Literal["auto", "always"] = "auto"
     """`auto`: a draft unless `proven`."""
     label: str | None = Field(default=None, min_length=1, max_length=50)
-    """The label that starts a run here, instead of the operator's."""
+    """The label that is to start a run here; not heeded yet."""
     verbs: Names | None = None
-    """Verbs that are allowed here; all without it."""
+    """Verbs that are to be allowed here; not heeded yet."""
     reviewers: Names = ()
     """Logins that are asked for a review of each pull request."""
 
