@@ -233,7 +233,7 @@ class Rounds:
         left = (profile.max_rounds or self._policy.max_rounds) - len(state.rounds)
         handed_in = state.solved is not None and state.solved.outcome.kind == "submitted"
         objected = bool(objections(last.reviewed))
-        if not (verdict.objections or objected) or not handed_in or left < 1:
+        if not (verdict.objections or objected) or not handed_in or left < 1 or _insists(state):
             return False
         parts = []
         if verdict.objections:
@@ -245,6 +245,12 @@ class Rounds:
         message = Message(role="user", content="\n\n".join(parts))
         self._journal.append(Told(step=step, reason="objection", message=message))
         return True
+
+
+def _insists(state: RunState) -> bool:
+    """Whether the very change that was objected to was handed in again: saying it once more would not help."""
+    trees = [one.patch.patch.tree_sha if one.patch else None for one in state.rounds[-2:]]
+    return len(trees) > 1 and trees[0] is not None and trees[0] == trees[1]
 
 
 def _no_change(solved: Solved | None) -> Verdict:

@@ -58,12 +58,14 @@ def _go(data: bytes, _root: str, outcomes: Outcomes) -> None:
         package, test, action = (_text(event.get(key)) for key in ("Package", "Test", "Action"))
         if action == "output":
             run.printed(package, test, _text(event.get("Output")))
+        elif action == "build-output":  # Go 1.24 and later; before, the compiler's words stand on stderr
+            run.compiled(_text(event.get("ImportPath")), _text(event.get("Output")))
         elif action == "run":
             run.open.setdefault((package, test), [])
         elif action in _GO_OUTCOMES and test:
             run.ended(package, test, _GO_OUTCOMES[action])
         elif action in _GO_OUTCOMES:
-            run.package_ended(package, red=action == "fail")
+            run.package_ended(package, red=action == "fail", build=_text(event.get("FailedBuild")))
     if not events and not outcomes.by_id:
         raise UnreadableError("no event of go test")
 
@@ -75,6 +77,11 @@ class _GoRun:
         self.open: dict[tuple[str, str], list[str]] = {}
         self._outcomes = outcomes
         self._red: set[str] = set()
+        self._builds: dict[str, list[str]] = {}
+        """What the compiler said, by what it built."""
+
+    def compiled(self, build: str, text: str) -> None:
+        self._builds.setdefault(build, []).append(text)
 
     def printed(self, package: str, test: str, text: str) -> None:
         if not _GO_FRAME.match(text):
@@ -87,7 +94,7 @@ class _GoRun:
             self._red.add(package)
             self._outcomes.tell(f"{package}: {text}")
 
-    def package_ended(self, package: str, *, red: bool) -> None:
+    def package_ended(self, package: str, *, red: bool, build: str = "") -> None:
         """What has begun in the package and did not end has not passed; a red one without a red test is an error."""
         own = "".join(self.open.pop((package, ""), []))
         unfinished = [test for of, test in self.open if of == package]
@@ -97,7 +104,7 @@ class _GoRun:
         if red and not unfinished and package not in self._red:
             self._outcomes.add(package, "errored")
         if red:
-            self._outcomes.tell(own)
+            self._outcomes.tell("".join([*self._builds.get(build, ()), own]))
 
 
 def _events(data: bytes, outcomes: Outcomes) -> Iterator[JsonObject]:

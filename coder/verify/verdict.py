@@ -202,8 +202,9 @@ def _old_tests_doubt(base: Cell, head_old: Cell) -> _Judgement | None:
         return None
     what = f"{_count(lost, 'test')} of base, as written there, no longer passing on head: {_names(lost)}"
     objection = (
-        f"{what}. The patch changes these tests or what they use. Make the code pass them as they were; if the old "
-        f"expectation is what the issue calls wrong, say so in your summary.\n{excerpt(head_old.output_tail, lost)}"
+        f"{what}. The patch changes these tests or what they use. If that was not meant, make the code pass them as they "
+        "were. If the old expectation is what the issue calls wrong, say so in the summary and submit again unchanged: the "
+        f"pull request is then a draft that tells people what to look at.\n{excerpt(head_old.output_tail, lost)}"
     )
     return _Judgement("unverified", (what,), (objection,))
 

@@ -208,6 +208,15 @@ def test_objections_go_back_into_the_conversation_and_help(line: Line) -> None:
     assert result.spent.steps == 4
 
 
+def test_a_change_handed_in_again_as_it_is_is_not_objected_to_again(line: Line) -> None:
+    result = line.run([does("edit", path="bills/money.py", edits=[FIX]), SUBMIT, SUBMIT])
+
+    kinds = [e.verdict.kind for e in line.journals.open("run-1").events if isinstance(e, Verified)]
+    assert kinds == ["passing", "passing"]
+    assert result.verdict.kind == "passing"
+    assert result.spent.steps == 3
+
+
 def test_a_protected_file_is_kept_and_makes_it_a_draft(line: Line) -> None:
     workflow = does("edit", path=".github/workflows/ci.yml", content="on: push\n")
 

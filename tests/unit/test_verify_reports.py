@@ -76,6 +76,23 @@ def test_go_tells_tests_packages_and_what_did_not_end() -> None:
     assert "x_test.go:4: bad" in reading.output
 
 
+def test_go_tells_what_the_compiler_said_wherever_it_stands() -> None:
+    build = "e/x [e/x.test]"
+    events: list[dict[str, str]] = [
+        {"ImportPath": build, "Action": "build-output", "Output": "# e/x\n"},
+        {"ImportPath": build, "Action": "build-output", "Output": "./x.go:9:2: undefined: slices\n"},
+        {"ImportPath": build, "Action": "build-fail"},
+        {"Action": "start", "Package": "e/x"},
+        {"Action": "output", "Package": "e/x", "Output": "FAIL\te/x [build failed]\n"},
+        {"Action": "fail", "Package": "e/x", "FailedBuild": build},
+        {"Action": "pass", "Package": "e/y"},
+    ]
+    reading = reports.read_go("\n".join(map(json.dumps, events)).encode(), "")
+
+    assert reading.report.errored == ("e/x",)
+    assert "./x.go:9:2: undefined: slices" in reading.output
+
+
 def test_node_tells_files_and_nests() -> None:
     report = reports.read_node(NODE, "/w").report
 
