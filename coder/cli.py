@@ -171,7 +171,7 @@ def trace(
     from contextlib import ExitStack, closing
 
     from coder.bundle import opened
-    from coder.display import trace_lines
+    from coder.display import run_line, trace_lines
     from coder.settings import load
     from coder.trace.journal import JournalStore
 
@@ -183,7 +183,7 @@ def trace(
             store = stack.enter_context(closing(JournalStore(load(config).state_dir / "journal.sqlite")))
         if not run_id:
             for line in store.runs():
-                typer.echo(f"{line.run_id}  {line.started}  {line.events} events")
+                typer.echo(run_line(line))
             return
         journal = store.open(run_id)
         if not journal.entries:

@@ -21,7 +21,8 @@ from coder.trace.events import (
     ToolFinished,
     Verified,
 )
-from coder.types import Evidence, Review, RunResult
+from coder.trace.journal import RunLine
+from coder.types import Evidence, JsonObject, Review, RunResult
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -68,7 +69,7 @@ class Watcher:
                 return self._answered(answered)
             case ToolFinished(name=name, output=output, duration_s=took):
                 mark = "[red]✗[/]" if output.is_error else "[green]✓[/]"
-                return f"      {mark} {name} [dim]{took:.1f} s  {escape(brief(_last_line(output.content)))}[/]"
+                return f"      {mark} {name} [dim]{took:.1f} s  {escape(brief(_gist(name, output.content)))}[/]"
             case Told(reason=reason):
                 return f"    [yellow]told: {reason.replace('_', ' ')}[/]"
             case _:
@@ -167,6 +168,26 @@ def _account(result: RunResult, tried: Attempt) -> Iterable[str]:
     yield f'to go on: coder run --resume {result.run_id} --say "{money}HINT"'
 
 
+def run_line(line: RunLine) -> str:
+    """A run in the listing: id, when, how it stands, what it is about."""
+    started, newest = (_json(text) for text in (line.first, line.newest))
+    task = started.get("task", {})
+    verdict = newest.get("result", {}).get("verdict", {}).get("kind")
+    number = f"#{task['number']}" if task.get("number") else ""
+    repo = "/".join(filter(None, (task.get("repo", {}).get("owner"), task.get("repo", {}).get("name"))))
+    state = verdict or f"at {newest.get('type', '?')}"
+    about = brief(f"{repo}{number} {task.get('prompt_title', '')}", 80)
+    return f"{line.run_id}  {line.started}  {line.events:>5} events  {state:<12}  {about}".rstrip()
+
+
+def _json(text: str) -> JsonObject:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def trace_lines(entries: Iterable[Entry], *, full: bool) -> Iterable[str]:
     """A journal for reading: a line for each event, with `full` also what was thought, called and answered."""
     for entry in entries:
@@ -181,7 +202,7 @@ def _summary(entry: Entry) -> str:
             calls = ", ".join(f"{c.name} {_arguments(c.arguments)}" for c in completion.message.tool_calls)
             line = brief(f"step {step}: {calls or completion.message.content or '(nothing)'}")
         case ToolFinished(name=name, output=output):
-            line = brief(f"{name}: {'error' if output.is_error else 'ok'}: {_last_line(output.content)}")
+            line = brief(f"{name}: {'error' if output.is_error else 'ok'}: {_gist(name, output.content)}")
         case Verified(verdict=verdict):
             line = brief(f"{verdict.kind}: {'; '.join(verdict.reasons)}")
         case Reviewed() as reviewed:
@@ -233,8 +254,10 @@ def brief(text: str, limit: int = _BRIEF) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]
+def _gist(name: str, content: str) -> str:
+    """The line that says most: a program's last words, and the first of what our tools answer."""
+    lines = [line for line in content.splitlines() if line.strip()] or [""]
+    return lines[-1] if name == "run" else lines[0]
 
 
 def _arguments(arguments: str) -> str:

@@ -33,6 +33,9 @@ class RunLine(Value):
     started: str
     last: str
     events: int
+    first: str
+    """Its first event, as the journal holds it."""
+    newest: str
 
 
 def utc_now() -> str:
@@ -156,10 +159,14 @@ class JournalStore:
 
     def runs(self) -> tuple[RunLine, ...]:
         """Every run, the newest first."""
-        query = "SELECT run_id, min(ts), max(ts), count(*) FROM journal GROUP BY run_id ORDER BY 2 DESC, 1"
+        event = "(SELECT event FROM journal one WHERE one.run_id = of.run_id ORDER BY seq {} LIMIT 1)"
+        query = (
+            f"SELECT run_id, min(ts), max(ts), count(*), {event.format('ASC')}, {event.format('DESC')} "  # noqa: S608 - no input in it
+            "FROM journal of GROUP BY run_id ORDER BY 2 DESC, 1"
+        )
         with self._errors("list the runs of"):
             rows = self._db.execute(query).fetchall()
-        return tuple(RunLine(run_id=r[0], started=r[1], last=r[2], events=r[3]) for r in rows)
+        return tuple(RunLine(run_id=r[0], started=r[1], last=r[2], events=r[3], first=r[4], newest=r[5]) for r in rows)
 
     def lines(self, run_id: str) -> Iterator[str]:
         """The journal as JSON lines, for export: `{ts, seq, run_id, prev, event, hash}`, `event` as its stored text."""
