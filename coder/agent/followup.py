@@ -19,7 +19,7 @@ _HEADINGS = {
     "steer": "While you worked, this was said by",
     "stop": "You were stopped by",
 }
-_FIX = "Do what is asked, run the tests that matter for it, and `submit` again. The change is judged against the base commit as before."
+_FIX = "Do what is asked, run the tests that matter for it, and `submit` again, title and summary about what you add now. The change is judged against the base commit as before."
 _TASKS = {
     "answer": "Go on with this answer.",
     "approve": "Carry the plan out now: `edit` works, and the work tree is the base commit. Then `submit`.",
