@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -35,6 +35,8 @@ class CodeMap:
         self._workers = workers
         self._lock = threading.RLock()
         self._index = Index.open(index_path)
+        self._latest: tuple[Mapping[str, str], Snapshot] | None = None
+        """The tree that was asked about last: a model asks about one tree many times."""
         self.syntax = SyntaxChecker()
         """Tells syntax errors of any text."""
 
@@ -122,7 +124,10 @@ class CodeMap:
         return tuple(language.name for language in LANGUAGES)
 
     def _snapshot(self, tree: Tree) -> Snapshot:
-        return snapshot(tree, self._index, lambda: Parsers(self._workers))
+        files = tree.files()
+        if self._latest is None or self._latest[0] != files:
+            self._latest = (files, snapshot(tree, self._index, lambda: Parsers(self._workers)))
+        return self._latest[1]
 
     def _with_index(self, work: Callable[[], T]) -> T:
         """Do it; when the index proves broken, make it anew and do it again, once."""
@@ -131,6 +136,7 @@ class CodeMap:
                 return work()
             except BrokenIndexError:
                 self._index.close()
+                self._latest = None
                 self._index = Index.open(self._path, fresh=True)
                 return work()
 

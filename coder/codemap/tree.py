@@ -1,7 +1,7 @@
 """What a code map is made from: the files of one state of a repository."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 READ_LIMIT = 1_000_001
 """Bytes: larger files are never parsed, so a `Tree.read` may stop here (10 MB of one generated file costs nothing)."""
@@ -22,5 +22,18 @@ class Tree(Protocol):
 
         Raises:
             OSError: It cannot be read (gone, no permission); the map goes on without it.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A tree for which many reads at once are much cheaper than one by one."""
+
+    def read_ahead(self, paths: Sequence[str]) -> None:
+        """Get ready for a `read` of each of these, in this order.
+
+        Raises:
+            CoderError: One of them is missing; single reads may still work.
         """
         ...

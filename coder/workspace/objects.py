@@ -138,6 +138,24 @@ class CommitTree:
                 self._ahead = self._objects.blobs(self._following(self._position[path]))
             return self._ahead[sha]
 
+    def read_ahead(self, paths: Sequence[str]) -> None:
+        """Read these files in one go, as many of the first as `READ_AHEAD_BYTES` hold, because they will be asked for next.
+
+        Raises:
+            WorkspaceError: One of them is missing from the repository.
+        """
+        room = READ_AHEAD_BYTES
+        wanted: list[str] = []
+        for path in paths:
+            entry = self._entries.get(path)
+            room -= (entry.size or 0) if entry else 0
+            if room < 0:
+                break
+            wanted += [entry.blob_sha] if entry else []
+        with self._lock:
+            self._ahead = {sha: data for sha in wanted if (data := self._ahead.get(sha)) is not None}
+            self._ahead |= self._objects.blobs(sha for sha in wanted if sha not in self._ahead)
+
     def _following(self, index: int) -> Sequence[str]:
         """Blob ids to read in one go, from `index` on; more of them while the reader goes forward in order."""
         self._window = min(self._window * 2, READ_AHEAD_FILES) if index >= self._expected >= 0 else 1

@@ -157,9 +157,9 @@ def test_a_symbol_is_found_where_it_is_defined_and_used(codemap: CodeMap) -> Non
 
     assert text.split("\n") == [
         "definitions of total_price:",
-        "  shop/cart.py:8: function def total_price(self, discount)",
+        "  shop/cart.py:8-9: def total_price(self, discount)  [in Cart]",
         "references:",
-        "  tests/test_cart.py:5: assert Cart().total_price(discount=3) == 0",
+        "  tests/test_cart.py:5 in test_total_price_with_discount: assert Cart().total_price(discount=3) == 0",
     ]
     assert codemap.symbol(MemoryTree(SHOP), "nothing_like_it").count("(none)") == 2
     assert codemap.symbol(MemoryTree(SHOP), " () ") == "no name given"
@@ -170,7 +170,7 @@ def test_a_name_that_is_too_common_for_the_index_is_found_all_the_same(codemap: 
 
     text = codemap.symbol(tree, "get")
 
-    assert "  a.py:2: function def get(self)" in text.split("\n")
+    assert "  a.py:2-3: def get(self)  [in Box]" in text.split("\n")
     assert "  b.py:1: Box().get()" in text.split("\n")
 
 
