@@ -149,6 +149,8 @@ class TreePack:
     """A git packfile with the commit, its tree, and a bounded history."""
     shallow: tuple[str, ...] = ()
     """Commits at which the history is cut (git's `shallow` file)."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """Names of tags, each with its commit of the history: many projects make their version of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class RunnerSandbox(Sandbox):
             raise SandboxError(
                 f"the history of {pack.commit_sha} has {len(pack.pack)} bytes, more than {MAX_BODY_BYTES}"
             )
-        fields = {"commit": pack.commit_sha, "shallow": list(pack.shallow)}
+        fields = {"commit": pack.commit_sha, "shallow": list(pack.shallow), "tags": [list(tag) for tag in pack.tags]}
         header, _ = self.request("load", fields, pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
         self.tree_sha = _text(header, "tree")
 

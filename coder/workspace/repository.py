@@ -13,6 +13,8 @@ from coder.workspace.patch import PatchWorkshop
 from coder.workspace.policy import PatchRules
 
 READ_LIMIT_BYTES = 64 * 1024 * 1024
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/@-]{0,99}")
+"""Names of tags that go into a sandbox: git allows more, no version needs it."""
 
 
 class Repository:
@@ -58,7 +60,33 @@ class Repository:
         pack = self._git.output(
             pack_args, git_dir=self._git_dir, stdin=stdin.encode("ascii"), timeout_s=4 * PLUMBING_TIMEOUT_S
         )
-        return TreePack(commit_sha=commit_sha, pack=pack, shallow=shallow)
+        tags = self._tags(commit_sha, [line[0] for line in lines], cut=bool(shallow))
+        return TreePack(commit_sha=commit_sha, pack=pack, shallow=shallow, tags=tags)
+
+    def _tags(self, commit_sha: str, commits: Sequence[str], *, cut: bool) -> tuple[tuple[str, str], ...]:
+        """The tags of `commits`. Where a cut leaves none, the one before them, at the oldest of the first parents.
+
+        setuptools-scm, hatch-vcs, versioneer and the like ask `git describe` for a version, and without a tag make a
+        project 0.0 or 0.1, which then is too old for its own plug-ins.
+        """
+        inside, shown = frozenset(commits), "--format=%(objectname) %(*objectname) %(refname:strip=2)"
+        listed = self._git.output(["for-each-ref", shown, "refs/tags"], git_dir=self._git_dir)
+        found = []
+        for line in listed.decode("utf-8", "replace").splitlines():
+            sha, peeled, name = line.split(" ", 2)
+            if (peeled or sha) in inside and _TAG.fullmatch(name):
+                found.append((name, peeled or sha))
+        if found or not cut:
+            return tuple(found)
+        described = self._git.run(
+            ["describe", "--tags", "--abbrev=0", "--match=*[0-9]*", commit_sha], git_dir=self._git_dir
+        )
+        name = described.stdout.decode("utf-8", "replace").strip()
+        if described.exit_code != 0 or not _TAG.fullmatch(name):
+            return ()
+        args = ["rev-list", "--first-parent", f"--max-count={len(commits)}", commit_sha]
+        first = self._git.output(args, git_dir=self._git_dir).decode("ascii").split()
+        return ((name, [sha for sha in first if sha in inside][-1]),)
 
     def files(self, tree_ish: str) -> Mapping[str, Entry]:
         """Every file of a commit or tree by path.

@@ -80,7 +80,7 @@ class Workspace:
         args = [
             "fetch",
             "--quiet",
-            "--no-tags",
+            # Tags of the history come along: git's default where a ref is written.
             "--no-write-fetch-head",
             "--no-auto-maintenance",
             "--no-show-forced-updates",

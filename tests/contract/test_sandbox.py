@@ -326,6 +326,10 @@ def test_a_shallow_history_is_cut_where_it_says(backend: Backend, tmp_path: Path
     )
     cut = git(tmp_path / "shallow", "pack-objects", "--all", "--stdout", "--quiet", data=b"")
 
-    with provider.open(image, TreePack(pack.commit_sha, cut, (pack.commit_sha,)), labels={"run": "cut"}) as sandbox:
+    tags = (("v1.2", pack.commit_sha), ("a/b@1", pack.commit_sha))
+    pack = TreePack(pack.commit_sha, cut, (pack.commit_sha,), tags)
+
+    with provider.open(image, pack, labels={"run": "cut"}) as sandbox:
         assert out(sandbox, "git log --format=%s") == "second\n"
+        assert out(sandbox, "git describe --tags --match 'v*' 2>&1") == "v1.2\n"
         assert sandbox.diff() == ""

@@ -301,3 +301,31 @@ def test_a_partial_clone_is_listed_without_what_it_lacks(tmp_path: Path) -> None
 
     assert files["big.bin"].size is None
     assert files["small.txt"].size == 6
+
+
+def test_tags_of_the_history_come_along_and_the_last_before_a_cut_stands_at_its_edge(
+    tmp_path: Path, origin: Path
+) -> None:
+    git("tag", "-a", "v1.0", "-m", "one", cwd=origin)
+    for number in range(5):
+        commit_files(origin, {"calc.py": f"# {number}\n"}, message=f"Change {number}")
+    git("tag", "nightly", cwd=origin)
+    git("tag", "v9.9", commit_files(origin, {"side.py": "1\n"}, branch="side", parents=[head(origin)]), cwd=origin)
+    git("tag", "odd;$(name)", cwd=origin)
+    repository, _, sha = fetched(tmp_path, origin)
+    older = git("rev-parse", "HEAD~1", cwd=origin).decode().strip()
+    edge = git("rev-parse", "HEAD~3", cwd=origin).decode().strip()
+
+    assert dict(repository.pack(sha).tags) == {
+        "v1.0": git("rev-parse", "HEAD~5", cwd=origin).decode().strip(),
+        "nightly": sha,
+    }
+    assert repository.pack(sha, depth=2).tags == (("nightly", sha),)
+    assert repository.pack(older, depth=3).tags == (("v1.0", edge),)
+
+
+def test_a_history_without_tags_has_none_at_its_edge(tmp_path: Path, origin: Path) -> None:
+    commit_files(origin, {"calc.py": "# 1\n"}, message="Change")
+    repository, _, sha = fetched(tmp_path, origin)
+
+    assert repository.pack(sha, depth=1).tags == ()

@@ -47,6 +47,7 @@ class Repository:
         self._git = Git(root, private)
         self._staging = Staging(self._git)
         self._base = ""
+        self._tags: list[list[str]] = []
         os.makedirs(private, mode=0o700, exist_ok=True)
 
     @property
@@ -56,8 +57,8 @@ class Repository:
         os.makedirs(folder, exist_ok=True)
         return os.path.join(folder, "pack-incoming.pack")
 
-    def load(self, commit: str, shallow: list[str]) -> str:
-        """Check the incoming pack's `commit` out; its tree id."""
+    def load(self, commit: str, shallow: list[str], tags: list[list[str]]) -> str:
+        """Check the incoming pack's `commit` out; its tree id. `tags` are names and commits, for the model's `.git`."""
         os.makedirs(self._git.inside("refs/heads"), exist_ok=True)
         os.makedirs(self._git.inside("info"), exist_ok=True)
         _put(self._git.inside("HEAD"), "ref: refs/heads/none\n")
@@ -70,6 +71,7 @@ class Repository:
         self._git("read-tree", "--reset", "-u", commit)
         self._base = commit
         self._staging.begin(commit)
+        self._tags = tags
         self._make_own(shallow)
         return tree
 
@@ -82,6 +84,8 @@ class Repository:
         _put(os.path.join(own, "config"), OWN_CONFIG)
         _put(os.path.join(own, "info/attributes"), ATTRIBUTES)
         _put(os.path.join(own, "refs/heads/base"), self._base + "\n")
+        # One file, whatever the names are.
+        _put(os.path.join(own, "packed-refs"), "".join(f"{sha} refs/tags/{name}\n" for name, sha in self._tags))
         if shallow:
             _put(os.path.join(own, "shallow"), "".join(f"{sha}\n" for sha in shallow))
         shutil.copyfile(self._git.inside("index"), os.path.join(own, "index"))

@@ -184,7 +184,7 @@ class Runner:
 
     def _load(self, request: dict[str, Any], length: int) -> Answer:
         self._channel.spool(length, self._repository.incoming_pack)
-        tree = self._repository.load(request["commit"], request["shallow"])
+        tree = self._repository.load(request["commit"], request["shallow"], request["tags"])
         self._repository.unpack_artefacts(self._artefacts)
         return {"tree": tree}, b""
 
