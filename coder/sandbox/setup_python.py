@@ -9,7 +9,10 @@ from coder.sandbox.setup_folder import Folder, Step, strings, table
 
 VENV = "/opt/coder/venv"
 """Made by the python image, outside the work tree; its `bin` is first on every sandbox's PATH."""
-PIP = f"{VENV}/bin/python -m pip install --no-input --disable-pip-version-check --no-cache-dir"
+PIP = "pip-install"
+"""The python image's own program: uv into `VENV`, and pip where uv fails."""
+UV = "/opt/coder/uv/bin/uv"
+"""Where the python image has uv, when it could get it."""
 TOOL_FOLDER = "/var/tmp/coder-tool"  # noqa: S108  (in the container; gone when the setup phase ends)
 EXPORTED = "/var/tmp/coder-locked.txt"  # noqa: S108
 TEST_GROUPS = ("test", "tests", "testing", "dev")
@@ -50,12 +53,13 @@ def _locked(folder: Folder, project: dict[str, Any]) -> Step | None:
     plain = " && ".join(f"{{ {command}; }}" for command in loose)
     fallbacks = [plain] if plain else []
     if folder.has("uv.lock"):
-        return folder.step(_exported(folder, project, "uv", _uv_export(project)), *fallbacks)
+        get = f"uv={UV}; [ -x $uv ] || {{ {_tool('uv')} && uv={TOOL_FOLDER}/bin/uv; }}"
+        return folder.step(_exported(folder, project, get, f"$uv {_uv_export(project)}"), *fallbacks)
     if folder.has("poetry.lock"):
         return folder.step(_poetry(project), *fallbacks)
     if folder.has("pdm.lock"):
-        export = f"pdm export --format requirements --without-hashes --output {EXPORTED}"
-        return folder.step(_exported(folder, project, "pdm", export), *fallbacks)
+        export = f"{TOOL_FOLDER}/bin/pdm export --format requirements --without-hashes --output {EXPORTED}"
+        return folder.step(_exported(folder, project, _tool("pdm"), export), *fallbacks)
     requirements = _pipfile(folder)
     if requirements:
         wanted = shlex.join(requirements)
@@ -66,24 +70,19 @@ def _locked(folder: Folder, project: dict[str, Any]) -> Step | None:
 
 def _tool(name: str) -> str:
     """Install a lock tool apart from the project's own environment."""
-    return (
-        f"python3 -m venv {TOOL_FOLDER} && "
-        f"{TOOL_FOLDER}/bin/python -m pip install -q --no-input --disable-pip-version-check --no-cache-dir {name}"
-    )
+    return f"python3 -m venv {TOOL_FOLDER} && PIP_INSTALL_PYTHON={TOOL_FOLDER}/bin/python {PIP} -q {name}"
 
 
-def _exported(folder: Folder, project: dict[str, Any], tool: str, export: str) -> str:
+def _exported(folder: Folder, project: dict[str, Any], get: str, export: str) -> str:
     own = f" && {{ {_editable(project, '.', '--no-deps')}; }}" if _is_package(folder, project) else ""
-    return f"{_tool(tool)} && {TOOL_FOLDER}/bin/{export} && {PIP} -r {EXPORTED}{own}"
+    return f"{get} && {export} && {PIP} -r {EXPORTED}{own}"
 
 
 def _uv_export(project: dict[str, Any]) -> str:
     extras = [f"--extra {name}" for name in _extras_of(project)]
     groups = [f"--group {name}" for name in TEST_GROUPS if name in table(project, "dependency-groups")]
     own = ["--no-emit-project"] if not table(project, "tool", "uv", "workspace") else ["--all-packages"]
-    return " ".join(
-        ["uv export -q --frozen --no-hashes --no-python-downloads", *own, *extras, *groups, f"-o {EXPORTED}"]
-    )
+    return " ".join(["export -q --frozen --no-hashes --no-python-downloads", *own, *extras, *groups, f"-o {EXPORTED}"])
 
 
 def _poetry(project: dict[str, Any]) -> str:

@@ -109,7 +109,7 @@ def test_setup_commands_follow_the_manifests(files: Mapping[str, bytes], command
 @pytest.mark.parametrize(
     ("lock", "tool", "then"),
     [
-        ("uv.lock", "uv export -q --frozen", f"{PIP} -r {EXPORTED}"),
+        ("uv.lock", "$uv export -q --frozen", f"{PIP} -r {EXPORTED}"),
         ("pdm.lock", "pdm export --format requirements", f"{PIP} -r {EXPORTED}"),
         ("poetry.lock", "poetry install --no-interaction", "VIRTUAL_ENV=/opt/coder/venv"),
     ],
