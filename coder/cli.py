@@ -1,12 +1,10 @@
 """The command line. Each command loads what it needs when it runs, so that `--help` and `map` start in a blink."""
 
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import BaseModel
 
 from coder import __version__
 from coder.errors import CoderError, InputError
@@ -94,39 +92,15 @@ def run(
     raise typer.Exit(ENDED_EARLY if early else VERDICT_EXIT_CODES[result.verdict.kind])
 
 
-@cli.command("map")
-def code_map(
-    path: Annotated[Path, typer.Argument(help="A checkout, a folder in one, or a bare repository.")] = Path(),
-    *,
-    focus: Annotated[str, typer.Option(help="The problem, in words.")] = "",
-    issue_file: Annotated[Path | None, typer.Option(help="The problem, in a file.")] = None,
-    tokens: Annotated[int, typer.Option(min=64, help="Size of the map.")] = 1_000,
-    why: Annotated[bool, typer.Option("--why", help="Say what put each file there.")] = False,
-    symbol: Annotated[str, typer.Option(help="Where a name is defined and used, instead of a map.")] = "",
-    outline: Annotated[str, typer.Option(help="The definitions of one file, instead of a map.")] = "",
-    stats: Annotated[bool, typer.Option("--stats", help="What is read and how, instead of a map.")] = False,
-    languages: Annotated[bool, typer.Option("--languages", help="The languages that are parsed.")] = False,
-    rev: Annotated[str, typer.Option(help="A commit, branch or tag, instead of the files on the disk.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    config: ConfigPath = None,
-) -> None:
+@cli.command(
+    "map",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def code_map(context: typer.Context) -> None:
     """Show the files and functions that matter for a problem."""
-    from coder.codemap.command import Question, answer, language_table
-    from coder.codemap.map import CodeMap
-    from coder.codemap.trees import tree_at
-    from coder.settings import load
+    from coder import local_map
 
-    if languages:
-        typer.echo(language_table(as_json=as_json))
-        return
-    state_dir = load(config).state_dir
-    problem = _text(issue_file) if issue_file else focus
-    question = Question(problem, tokens, symbol=symbol, outline=outline, stats=stats, why=why, as_json=as_json)
-    question.check()
-    tree = tree_at(path, rev)
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with CodeMap(state_dir / "codemap.sqlite") as maps:
-        typer.echo(answer(maps, tree, question))
+    local_map.run(context.args)
 
 
 @cli.command("eval-map")
@@ -335,6 +309,8 @@ def memory(
 @cli.command("config")
 def show_config(*, config: ConfigPath = None) -> None:
     """Show every setting with its value (secrets hidden) and its environment variable."""
+    from pydantic import BaseModel
+
     from coder.settings import load, names
 
     settings = load(config)
@@ -349,9 +325,8 @@ def show_config(*, config: ConfigPath = None) -> None:
 def main() -> None:
     """The program `coder`: errors of ours end it with one line and a code of their own."""
     try:
-        for entry in entry_points(group="coder.commands"):
-            # Loading the service costs a second; only the command that is called pays for it.
-            cli.command(entry.name)(entry.load() if sys.argv[1:2] == [entry.name] else _elsewhere)
+        if sys.argv[1:2] not in [[_name(command)] for command in cli.registered_commands]:
+            _add_commands_of_the_service()
         cli()
     except CoderError as exc:
         typer.echo(f"coder: {exc}", err=True)
@@ -361,6 +336,18 @@ def main() -> None:
             "coder: interrupted; `coder trace` shows the run, `coder run --resume RUN` goes on with it", err=True
         )
         sys.exit(130)
+
+
+def _add_commands_of_the_service() -> None:
+    """Loading the service costs a second; only its command that is called pays for it, and no other for looking it up."""
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="coder.commands"):
+        cli.command(entry.name)(entry.load() if sys.argv[1:2] == [entry.name] else _elsewhere)
+
+
+def _name(command: typer.models.CommandInfo) -> str:
+    return str(command.name or getattr(command.callback, "__name__", ""))
 
 
 def _elsewhere() -> None:
@@ -384,10 +371,3 @@ def _main(
     ] = False,
 ) -> None:
     """Turn an issue into a pull request that carries its own proof."""
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as exc:
-        raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc

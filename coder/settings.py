@@ -17,13 +17,11 @@ from typing_extensions import override
 from coder.errors import ConfigError
 from coder.forge.config import GitHubSettings
 from coder.model.profile import Effort, ModelProfile
+from coder.places import OTHER_NAMES, PREFIX, config_file, default_state_dir
 from coder.policy import Policy
 from coder.sandbox.config import ProxySettings, SandboxSettings
 from coder.tools.mcp_client import McpSettings
 from coder.types import Limits, Value
-
-PREFIX = "CODER_"
-_OTHER_NAMES = frozenset({"CODER_CONFIG"})
 
 
 class ModelSettings(Value):
@@ -127,7 +125,7 @@ class Settings(BaseSettings):
     service: ServiceSettings = ServiceSettings()
     mcp: dict[Annotated[str, StringConstraints(pattern="^[a-z0-9]{1,24}$")], McpSettings] = Field(default_factory=dict)
     """Programs that offer the model more tools, by a short name each."""
-    state_dir: Path = Field(default_factory=lambda: _home("XDG_STATE_HOME", ".local/state") / "coder")
+    state_dir: Path = Field(default_factory=default_state_dir)
     """Journals, mirrors of repositories, code map index, jobs."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -155,9 +153,7 @@ def load(config: Path | None = None) -> Settings:
     Raises:
         ConfigError: A file that is not there or not TOML, or a name or value that does not fit; the message says which.
     """
-    path = config or _named_file()
-    if path is not None and not path.is_file():
-        raise ConfigError(f"there is no configuration file {path}")
+    path = config_file(config)
     _refuse_unknown(os.environ)
 
     class FromFile(Settings):
@@ -203,7 +199,7 @@ def names(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[s
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     """Pydantic ignores misspelt variables; an operator would look for the mistake for hours."""
-    known = set(names()) | _OTHER_NAMES
+    known = set(names()) | OTHER_NAMES
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise ConfigError(f"unknown setting {unknown[0]} in the environment; `coder config` lists the names")
@@ -229,15 +225,3 @@ def _machine_defaults(settings: Settings) -> Settings:
     if github.token is None and github.app_id is None and token:
         github = github.model_copy(update={"token": SecretStr(token)})
     return settings.model_copy(update={"sandbox": sandbox.model_copy(update=changes), "github": github})
-
-
-def _named_file() -> Path | None:
-    if named := os.environ.get("CODER_CONFIG"):
-        return Path(named)
-    usual = _home("XDG_CONFIG_HOME", ".config") / "coder" / "coder.toml"
-    return usual if usual.is_file() else None
-
-
-def _home(variable: str, fallback: str) -> Path:
-    value = os.environ.get(variable)
-    return Path(value) if value and Path(value).is_absolute() else Path.home() / fallback

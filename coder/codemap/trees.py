@@ -8,7 +8,7 @@ from coder.codemap.tree import Tree
 from coder.errors import InputError
 from coder.workspace.checkout import Checkout
 from coder.workspace.git import Git
-from coder.workspace.repository import Repository
+from coder.workspace.objects import CommitTree, Objects
 
 
 class Folder:
@@ -45,7 +45,7 @@ def tree_at(path: Path, rev: str) -> Tree:
         checkout = Checkout(path)
         return _part(checkout.tree(), path, checkout.path)
     top = path if is_bare else Path(_asked(git, path, "--show-toplevel") or path)
-    return _part(Repository(git_dir, git=git).tree(commit_of(git_dir, rev or "HEAD", git)), path, top)
+    return _part(CommitTree(Objects(git_dir, git), commit_of(git_dir, rev or "HEAD", git)), path, top)
 
 
 def git_dir_of(path: Path, git: Git) -> Path:

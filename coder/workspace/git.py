@@ -14,10 +14,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from coder.errors import WorkspaceError
-from coder.types import Remote
+
+if TYPE_CHECKING:  # `coder map` runs git too, and does not wait for the libraries behind our types
+    from coder.types import Remote
 
 SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+@-]*)*\Z")
@@ -142,7 +145,12 @@ class Git:
         return finished.stdout
 
     def talk(
-        self, args: Sequence[str], remote: Remote, *, git_dir: Path | None = None, timeout_s: float = NETWORK_TIMEOUT_S
+        self,
+        args: Sequence[str],
+        remote: "Remote",
+        *,
+        git_dir: Path | None = None,
+        timeout_s: float = NETWORK_TIMEOUT_S,
     ) -> Finished:
         """Run git against `remote`, with its credential for its URL and no other; a non-zero exit is a result.
 
@@ -166,7 +174,7 @@ class Git:
                 environment["GIT_SSL_CAINFO"] = str(self._ca_bundle)
         return _execute(args, environment, None, timeout_s=timeout_s, memory_mb=None, secrets=secrets)
 
-    def _scheme(self, remote: Remote) -> str:
+    def _scheme(self, remote: "Remote") -> str:
         if not remote.local and (" " in remote.url or _CONTROL.search(remote.url)):
             raise WorkspaceError("the remote's URL holds a blank or a control character")
         if remote.local:

@@ -91,6 +91,15 @@ def test_starting_loads_no_heavy_library(module: str) -> None:
     assert shown.stdout.strip() == "[]"
 
 
+def test_a_map_loads_no_library_of_the_other_commands() -> None:
+    heavy = ("pydantic", "typer", "click", "rich", "yaml", "asyncio", "importlib.metadata")
+    program = f"import sys, coder.local_map; print([m for m in {heavy} if m in sys.modules])"
+
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
+
+    assert shown.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("name", TOOLS)
 def test_every_tool_has_a_prompt_and_a_strict_schema(name: str) -> None:
     assert (ROOT / "coder/prompts/tools" / f"{name}.md").read_text().strip()

@@ -1,0 +1,89 @@
+"""`coder map`: the files and functions that matter for a problem. Loads nothing that a map does not need, so that it comes at once."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from coder.codemap.command import Question, answer, language_table
+from coder.codemap.map import CodeMap
+from coder.codemap.trees import tree_at
+from coder.errors import CoderError, InputError
+from coder.places import state_dir
+
+_LEAST_TOKENS: Final = 64
+
+
+def program(arguments: Sequence[str]) -> int:
+    """The command with its arguments, as a process: its exit code, 2 for wrong usage. Errors of ours are one line."""
+    try:
+        run(arguments)
+    except CoderError as exc:
+        sys.stderr.write(f"coder: {exc}\n")
+        return exc.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("coder: interrupted; what was read is kept\n")
+        return 130
+    return 0
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Print what is asked for.
+
+    Raises:
+        CoderError: It cannot be answered.
+    """
+    given = _parser().parse_args(arguments)
+    if given.languages:
+        sys.stdout.write(language_table(as_json=given.json) + "\n")
+        return
+    state = state_dir(given.config)
+    question = Question(
+        _text(given.issue_file) if given.issue_file else given.focus,
+        given.tokens,
+        symbol=given.symbol,
+        outline=given.outline,
+        stats=given.stats,
+        why=given.why,
+        as_json=given.json,
+    )
+    question.check()
+    tree = tree_at(given.path, given.rev)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with CodeMap(state / "codemap.sqlite") as maps:
+        sys.stdout.write(answer(maps, tree, question) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "coder map", description="Show the files and functions that matter for a problem.", allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("path", nargs="?", type=Path, default=Path(), help="a checkout, a folder in one, or a bare repository")
+    add("--focus", default="", metavar="TEXT", help="the problem, in words")
+    add("--issue-file", type=Path, metavar="FILE", help="the problem, in a file")
+    add("--tokens", type=_tokens, default=1_000, metavar="N", help="size of the map (1000)")
+    add("--why", action="store_true", help="say what put each file there")
+    add("--symbol", default="", metavar="NAME", help="where a name is defined and used, instead of a map")
+    add("--outline", default="", metavar="FILE", help="the definitions of one file, instead of a map")
+    add("--stats", action="store_true", help="what is read and how, instead of a map")
+    add("--languages", action="store_true", help="the languages that are parsed")
+    add("--rev", default="", help="a commit, branch or tag, instead of the files on the disk")
+    add("--json", action="store_true", help="as JSON")
+    add("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
+    return parser
+
+
+def _tokens(text: str) -> int:
+    number = int(text)
+    if number < _LEAST_TOKENS:
+        raise argparse.ArgumentTypeError(f"at least {_LEAST_TOKENS}")
+    return number
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as exc:
+        raise InputError(f"cannot read {path}: {exc.strerror or exc}") from exc
