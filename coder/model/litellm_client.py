@@ -25,13 +25,14 @@ from pydantic import BaseModel, SecretStr
 from coder.errors import ContextOverflowError, ModelError
 from coder.model.answer import Judged, estimated_usage, judge, read_usage
 from coder.model.failures import Failure
+from coder.model.frames import PLACEHOLDER, Frames
 from coder.model.gauge import CHARS_PER_TOKEN, TokenGauge, characters
 from coder.model.loop import LoopThread
 from coder.model.profile import ModelProfile
 from coder.model.protocol import CompletionRequest
 from coder.model.retry import MAX_TRIES, describe, pause_s
 from coder.model.routes import litellm_arguments
-from coder.model.transport import PLACEHOLDER, Exchange, Settled, TapTransport
+from coder.model.transport import Exchange, Settled, TapTransport
 from coder.model.wire import HistoryEncoder
 from coder.types import Completion, Usage
 
@@ -100,6 +101,7 @@ class LitellmClient:
         self._jitter = jitter
         self._encoder = HistoryEncoder(profile)
         self._gauge = TokenGauge(profile)
+        self._frames = Frames()
         self._wire: httpx.AsyncHTTPTransport | None = None
         self._lock = threading.Lock()
 
@@ -213,20 +215,27 @@ class LitellmClient:
         return exchange
 
     async def _ask(self, litellm: Any, question: _Question, exchange: Exchange, left_s: float) -> None:
-        encoded = self._encoder.encode(question.request.messages, question.request.cache_key)
+        run, tools, cap = question.request.cache_key, question.request.tools, question.max_tokens
+        encoded = self._encoder.encode(question.request.messages, run)
+        tap = TapTransport(self._inner(), exchange)
         if exchange.dialect == "openai":
             exchange.messages = encoded
+            if (frame := self._frames.fitting(run, tools, cap)) is not None:
+                await asyncio.wait_for(tap.send(frame, frame.body(encoded)), left_s)
+                return
         arguments = litellm_arguments(
             self._profile,
             api_key=self._key.get_secret_value(),
             messages=json.loads(encoded) if exchange.messages is None else [dict(PLACEHOLDER)],
-            tools=question.request.tools,
-            max_tokens=question.max_tokens,
-            cache_key=question.request.cache_key,
+            tools=tools,
+            max_tokens=cap,
+            cache_key=run,
         )
-        client = self._over(TapTransport(self._inner(), exchange), litellm)
+        client = self._over(tap, litellm)
         with suppress(Settled):
             await asyncio.wait_for(litellm.acompletion(client=client, timeout=left_s, **arguments), left_s)
+        if exchange.frame is not None:
+            self._frames.keep(run, tools, cap, exchange.frame)
 
     def _over(self, transport: httpx.AsyncBaseTransport, litellm: Any) -> Any:
         """The kind of client that litellm takes for this route, over `transport`."""

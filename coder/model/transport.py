@@ -16,14 +16,13 @@ from typing_extensions import override
 
 from coder.model.answer import AnthropicAssembly, RawAnswer, StreamAssembly, read_anthropic_body, read_openai_body
 from coder.model.failures import Failure, classify, classify_event
+from coder.model.frames import Frame
 from coder.model.sse import EventSplitter
 from coder.types import JsonObject
 
 _OK = 200
 _CONNECT_TIMEOUT_S = 15.0
 _WRITE_TIMEOUT_S = 60.0
-PLACEHOLDER: JsonObject = {"role": "user", "content": "the conversation"}
-"""What litellm is given as the conversation. It walks whatever it gets some fifteen times; the real one takes its place here."""
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 
@@ -42,6 +41,8 @@ class Exchange:
     """Longest silence between two pieces of the answer."""
     messages: bytes | None = None
     """The conversation as JSON, to stand for `PLACEHOLDER` in the body; None when litellm was given it as it is."""
+    frame: Frame | None = None
+    """The request around them, once litellm has made it."""
     max_body_bytes: int | None = None
     began: bool = False
     """The provider accepted the request and began to answer, so that it will be billed."""
@@ -60,18 +61,30 @@ class TapTransport(httpx.AsyncBaseTransport):
 
     @override
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send and read to the end; never returns, so that an attempt is one request.
+        """Send what litellm made, and read to the end; never returns, so that an attempt is one request.
 
         Raises:
             Settled: Always; what came of it is in the exchange.
         """
+        exchange, body = self.exchange, await request.aread()
+        if exchange.messages is not None:
+            frame = exchange.frame = Frame.of(request, body)
+            body = frame.body(exchange.messages)
+        else:
+            frame = Frame(request.method, request.url, request.headers, b"")
+            body = b'{"stream": true, ' + body[1:] if exchange.stream else body
+        await self.send(frame, body)
+        raise Settled
+
+    async def send(self, frame: Frame, body: bytes) -> None:
+        """Send `body` in a frame and read to the end; what came of it is in the exchange."""
         exchange = self.exchange
-        request = await self._prepared(request)
+        request = self._request(frame, body)
         limit = exchange.max_body_bytes
         if limit is not None and exchange.request_bytes > limit:
             detail = f"the request has {exchange.request_bytes} bytes, the provider takes {limit}"
             exchange.failure = Failure("context", detail)
-            raise Settled
+            return
         try:
             response = await self.inner.handle_async_request(request)
             try:
@@ -80,21 +93,15 @@ class TapTransport(httpx.AsyncBaseTransport):
                 await response.aclose()
         except httpx.HTTPError as exc:
             exchange.failure = Failure("network", f"{type(exc).__name__}: {exc}".rstrip(": "))
-        raise Settled
 
-    async def _prepared(self, request: httpx.Request) -> httpx.Request:
+    def _request(self, frame: Frame, body: bytes) -> httpx.Request:
         exchange = self.exchange
-        body = await request.aread()
-        headers = request.headers.copy()
-        if exchange.stream and exchange.dialect == "anthropic":
-            body = b'{"stream": true, ' + body[1:]
-        if exchange.messages is not None:
-            body = _with_messages(body, exchange.messages)
-        headers["content-length"] = str(len(body))
         exchange.request_bytes = len(body)
+        headers = frame.headers.copy()
+        headers["content-length"] = str(len(body))
         timeout = httpx.Timeout(exchange.read_timeout_s, connect=_CONNECT_TIMEOUT_S, write=_WRITE_TIMEOUT_S)
-        extensions = {**request.extensions, "timeout": timeout.as_dict()}
-        return httpx.Request(request.method, request.url, headers=headers, content=body, extensions=extensions)
+        extensions = {"timeout": timeout.as_dict()}
+        return httpx.Request(frame.method, frame.url, headers=headers, content=body, extensions=extensions)
 
     async def _read(self, response: httpx.Response) -> None:
         exchange = self.exchange
@@ -138,14 +145,6 @@ class TapTransport(httpx.AsyncBaseTransport):
         answer = assembly.finish()
         answer.done = answer.done or done
         exchange.answer = answer
-
-
-def _with_messages(body: bytes, messages: bytes) -> bytes:
-    """The request as litellm made it, with the real conversation in front."""
-    rest = json.loads(body)
-    if rest.pop("messages", None) != [PLACEHOLDER]:
-        raise ValueError("litellm changed the conversation on this route")
-    return b'{"messages": ' + messages + b", " + json.dumps(rest, ensure_ascii=False).encode()[1:]
 
 
 async def _read_bytes(response: httpx.Response, limit: int, exchange: Exchange) -> bytes:
