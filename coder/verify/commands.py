@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from coder.verify import runners
-from coder.verify.declared import declared
+from coder.verify.declared import behind, declared
 from coder.verify.runners import REPORT as REPORT
 from coder.verify.runners import TestCommand as TestCommand
 from coder.verify.runners import given as given
@@ -34,8 +34,8 @@ def test_command(
     known = frozenset(paths)
     if override and override.strip():
         # tox and nox would make environments of their own, which takes network; what they run in them does not.
-        inner = declared(known, read, wrappers_only=True) if _WRAPPER.fullmatch(override.strip()) else None
-        return inner or given(override)
+        made = given(override)
+        return (behind(override.strip(), known, read) if made.kind == "exit_code" else None) or made
     marked = _marked(known, read)
     if marked is None or marked.kind in {"pytest", "exit_code"}:
         said = declared(known, read)
@@ -45,7 +45,6 @@ def test_command(
 
 
 _OF_PYTHON: Final = frozenset({"pytest", "unittest", "junit"})
-_WRAPPER: Final = re.compile(r"(?:tox|nox)(?:\s.*)?")
 
 
 def _marked(known: frozenset[str], read: Read) -> TestCommand | None:

@@ -1,18 +1,19 @@
-"""How a repository's own files say that its tests are run: CI workflows, tox and nox. Text to be read, never to be run.
+"""How a repository's own files say that its tests are run: CI workflows, and the tasks of its tools. Text to be read, never to be run.
 
 Only a command of a runner that we know is taken from there, and only when there is one: CI that runs five things does not say
 which of them is the suite.
 """
 
-import configparser
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 import yaml
 
+from coder.verify.pytest_line import pytest_command
 from coder.verify.runners import TestCommand, given
+from coder.verify.tasks import Tasks
 
 Read = Callable[[str], bytes]
 
@@ -22,80 +23,39 @@ _MAX_BYTES: Final = 200_000
 _MAX_NODES: Final = 20_000
 """Anchors in YAML make small files into large trees."""
 
-_RUNNER_PREFIX: Final = re.compile(
-    r"^(?:[A-Z_][A-Z0-9_]*=\S*\s+)*(?:(?:uv|poetry|pdm|hatch|pipenv|rye) run(?:\s+--?[\w-]+(?:=\S+)?)*\s+|coverage run(?:\s+--?[\w-]+(?:=\S+)?)*\s+-m\s+|xvfb-run\s+|time\s+)*"
-)
-_PYTEST: Final = re.compile(r"^(?:python3?\s+-m\s+)?(?:pytest|py\.test)\b")
-_UNITTEST: Final = re.compile(r"^(?:python3?\s+-m\s+)?unittest\b")
-_KEPT_WITH_VALUE: Final = frozenset({"-m", "-k", "--ignore", "--deselect", "--ignore-glob"})
+
+def declared(known: Collection[str], read: Read) -> TestCommand | None:
+    """The one command of a known runner that CI runs, else that of a task for tests; None where there is none, or several."""
+    tasks = Tasks(known, read)
+    by_ci = (command for line in _workflows(known, read) for command in tasks.spoken(line))
+    found = only(by_ci, known)
+    return found or next((command for lines in tasks.of_tests() if (command := only(lines, known))), None)
 
 
-def declared(known: Collection[str], read: Read, *, wrappers_only: bool = False) -> TestCommand | None:
-    """The one command of a known runner that CI runs, else that of tox or nox; None when there is none, or several."""
-    for find in (_tox, _nox) if wrappers_only else (_workflows, _tox, _nox):
-        commands = {command for line in find(known, read) if (command := _command(line, known)) is not None}
-        if len(commands) == 1:
-            return commands.pop()
-    return None
+def behind(line: str, known: Collection[str], read: Read) -> TestCommand | None:
+    """The one command of a known runner that a task comes to; None where there is none, or several, or it names no task."""
+    return only(Tasks(known, read).spoken(line), known)
+
+
+def only(lines: Iterable[str], known: Collection[str]) -> TestCommand | None:
+    """The one command among simple ones; calls that differ in options of plug-ins are one."""
+    found: dict[str, TestCommand] = {}
+    for line in lines:
+        command = _command(line, known)
+        if command is not None:
+            found.setdefault(f"{command.spare or command.command}\0{command.everything}", command)
+    return found.popitem()[1] if len(found) == 1 else None
 
 
 def _command(line: str, known: Collection[str]) -> TestCommand | None:
-    """A line of a shell as a command that tells test ids; None for all else, and for what only CI could fill in."""
-    line = _RUNNER_PREFIX.sub("", line.strip(), count=1)
+    """A simple command as one that tells test ids; None for all else, and for what only CI could fill in."""
     if not line or re.search(r"[$`{}<>|;&\\]", line):
         return None
-    if _PYTEST.match(line):
-        try:
-            words = _plain_pytest(line)
-        except ValueError:  # a quotation that does not end
-            return None
-        there = all(_is_there(word, known) for word in words if not word.startswith("-"))
-        return given(shlex.join(["python3", "-m", "pytest", "-q", "--tb=short", *words])) if there else None
-    made = given(f"python3 -m {line}" if line.startswith("unittest") else line)
+    words = shlex.split(line)
+    if words[0] in {"pytest", "py.test"}:
+        return pytest_command(words[1:], known)
+    made = given(f"python3 -m {line}" if words[0] == "unittest" else line)
     return made if made.kind not in {"exit_code", "pytest"} else None
-
-
-def _is_there(word: str, known: Collection[str]) -> bool:
-    """Whether the repository has this file or folder; of `-m "not slow"` the value is kept with its option."""
-    place = word.split("::", 1)[0].removeprefix("./").rstrip("/")
-    return place in {"", "."} or any(path == place or path.startswith(f"{place}/") for path in known)
-
-
-def _plain_pytest(line: str) -> list[str]:
-    """What chooses tests is kept, in one word each; what needs a plug-in or only shapes the output is not."""
-    words = shlex.split(_PYTEST.sub("", line))
-    kept: list[str] = []
-    at = 0
-    while at < len(words):
-        word = words[at]
-        option = word.split("=", 1)[0]
-        if option in _KEPT_WITH_VALUE:
-            # -m and -k take their value as the next word only; in one word it begins without a sign.
-            value = word.split("=", 1)[1] if "=" in word else "".join(words[at + 1 : at + 2])
-            at += "=" not in word
-            kept.append(f"{option}{'=' if option.startswith('--') else ''}{value}")
-        elif not word.startswith("-") and not (at and _takes_value(words[at - 1])):
-            kept.append(word)
-        at += 1
-    return kept
-
-
-def _takes_value(word: str) -> bool:
-    """Whether an option that we drop is followed by its value."""
-    return word in {
-        "-n",
-        "-o",
-        "-p",
-        "-c",
-        "-W",
-        "-r",
-        "--cov",
-        "--junitxml",
-        "--junit-xml",
-        "--durations",
-        "--timeout",
-        "--tb",
-    } or (word in {"--cov-report", "--cov-config", "--rootdir", "--maxfail", "--dist", "--color", "--log-level"})
 
 
 # --- where commands stand ----------------------------------------------------------------------------------------------
@@ -131,30 +91,3 @@ def _steps(workflow: object) -> Iterator[dict[str, object]]:
                 return
             if isinstance(step, dict):
                 yield step
-
-
-def _tox(known: Collection[str], read: Read) -> Iterator[str]:
-    """The commands of `[testenv]`."""
-    if "tox.ini" not in known:
-        return
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-    try:
-        parser.read_string(read("tox.ini")[:_MAX_BYTES].decode("utf-8", "replace"))
-    except configparser.Error:
-        return
-    text = parser.get("testenv", "commands", fallback="") or ""
-    for line in text.replace("\\\n", " ").splitlines():
-        yield re.sub(r"\{posargs(?::[^{}]*)?\}|\{(?:env)?python\}", "", line.replace("{envpython}", "python3")).strip(
-            " -"
-        )
-
-
-def _nox(known: Collection[str], read: Read) -> Iterator[str]:
-    """What `session.run` is given in a noxfile, as far as it is written out there."""
-    if "noxfile.py" not in known:
-        return
-    text = read("noxfile.py")[:_MAX_BYTES].decode("utf-8", "replace")
-    for match in re.finditer(r"session\.run\(([^()]*)\)", text):
-        words = re.findall(r"""["']([^"'\n]*)["']""", match[1])
-        if words:
-            yield shlex.join(words)

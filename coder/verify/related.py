@@ -47,7 +47,7 @@ def related_tests(changed: Iterable[str], files: Collection[str], read: Read) ->
     folders = {posixpath.dirname(path) for path in changes if not is_test(path)}
     ranked: list[tuple[int, str]] = []
     for path in files:
-        if not _is_test_file(path):
+        if not is_test_file(path):
             continue
         if path in changes:
             rank = 0
@@ -63,7 +63,7 @@ def related_tests(changed: Iterable[str], files: Collection[str], read: Read) ->
     return tuple(path for _, path in sorted(ranked)[:MAX_RELATED])
 
 
-def _is_test_file(path: str) -> bool:
+def is_test_file(path: str) -> bool:
     """Whether a runner can be told this file: no helper, no data."""
     name = posixpath.basename(path)
     stem, suffix = posixpath.splitext(name)

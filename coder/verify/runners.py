@@ -63,13 +63,16 @@ class TestCommand:
     """The command as a person would type it, when that is not the command without its report."""
     everything: str = ""
     """What stands for all tests where `{select}` is."""
+    spare: str = ""
+    """The command without options that the environment may not know; empty where there are none."""
 
     @property
     def shown(self) -> str:
         """The command as a person would type it, without the report."""
         if self.plain:
             return " ".join(self.plain.replace(SELECT, self.everything).split()).removesuffix(" --")
-        return re.sub(rf"\s+(?:-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", self.command)
+        command = self.command.replace(SELECT, self.everything).rstrip()
+        return re.sub(rf"\s+(?:-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", command)
 
     def line(self, report: str) -> str:
         """What the shell is given, with the report going to `report`."""
@@ -79,10 +82,22 @@ class TestCommand:
         """The same, for some files, folders or ids only; what cannot be selected runs whole."""
         if not tests or self.kind not in _SELECTIONS:
             return self
-        if self.kind == "pytest":
+        if self.kind == "pytest" and SELECT not in self.command:
             return replace(self, command=f"{self.command} {shlex.join(['--', *tests])}")
         words = _SELECTIONS[self.kind](tests)
         return replace(self, everything=shlex.join(words)) if words and SELECT in self.command else self
+
+    def widened(self, tests: Sequence[str]) -> "TestCommand":
+        """The same, with those of `tests` that lie outside of the places it names; where it names none it runs all there is."""
+        places = [place.removeprefix("./").rstrip("/") for place in shlex.split(self.everything)]
+        if self.kind != "pytest" or not places or {"", "."} & {*places}:
+            return self
+        outside = [test for test in tests if not any(test == place or test.startswith(f"{place}/") for place in places)]
+        return replace(self, everything=shlex.join([*shlex.split(self.everything), *_files(outside)]))
+
+    def spared(self) -> "TestCommand":
+        """The same, without the options that may be unknown where it runs."""
+        return replace(self, command=self.spare, spare="") if self.spare else self
 
     def by_exit_code(self) -> "TestCommand":
         """The same tests, judged by nothing but whether they fail."""
@@ -335,7 +350,7 @@ def _unique(words: Iterable[str]) -> list[str]:
 
 
 _SELECTIONS: Final[Mapping[Kind, Callable[[Sequence[str]], list[str]]]] = {
-    "pytest": list,
+    "pytest": lambda tests: ["--", *tests],
     "go": _go_selection,
     "node": _files,
     "jest": _files,

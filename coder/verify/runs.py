@@ -79,6 +79,8 @@ class Runs:
     """Runs of base that are there already; shared by the rounds."""
     files: tuple[str, ...] = ()
     """The test files that a run takes, as far as a tree has them; all where none are named."""
+    besides: tuple[str, ...] = ()
+    """Test files of the patch: run also where the command names a folder that they are not in."""
     spent_s: float = 0.0
     """Seconds of test runs so far."""
 
@@ -128,9 +130,9 @@ class Runs:
 
     def suite(self, tree_sha: str) -> TestCommand:
         """The command for what is to be run of a tree."""
-        if not self.files:
-            return self.tests
         files = self.trees.files(tree_sha)
+        if not self.files:
+            return self.tests.widened([path for path in self.besides if path in files])
         return self.tests.selecting([path for path in self.files if path in files])
 
     def only(self, names: Sequence[str]) -> TestCommand:

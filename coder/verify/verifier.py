@@ -9,6 +9,7 @@ from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
 from coder.verify.canary import can_sing, sing
 from coder.verify.integrity import inspected
 from coder.verify.necessity import Necessity, ablate, hunks
+from coder.verify.related import is_test_file
 from coder.verify.repeat import proof_again, second_look
 from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
@@ -97,6 +98,7 @@ class CellVerifier:
             progress=self._progress,
             number=round,
             known=self._known,
+            besides=tuple(path for path in touched.tests if is_test_file(path)),
         )
         found = self._proof(patch, paths, touched, runs)
         cells, judged = found.cells, found.verdict
@@ -144,15 +146,19 @@ class CellVerifier:
         return replace(found, notes=(scope.line(whole_head=rest is not None),))
 
     def _settle_command(self, patch: Patch, runs: Runs) -> None:
-        """Where base gives no report of its tests, judge by exit code: an older runner, or a plug-in in the way.
+        """Where base gives no report of its tests, do with fewer options, or judge by exit code: what they need is not there.
 
-        Only base decides, which the patch cannot touch. pytest comes with our image, and always reports.
+        Only base decides, which the patch cannot touch. pytest comes with our image, and reports unless it is told what it
+        does not know.
         """
-        if runs.tests.kind in {"pytest", "exit_code"}:
+        if runs.tests.kind == "exit_code" or (runs.tests.kind == "pytest" and not runs.tests.spare):
             return
         base_tree = self._trees.tree_sha(patch.base_sha)
         base = runs.cell("base", base_tree)
         if base.report.by_id or base.exit_code is None:
+            return
+        if runs.tests.spare:
+            runs.tests = runs.tests.spared()
             return
         plain = runs.tests.by_exit_code()
         if runs.cell("base", base_tree, plain).exit_code == 0:

@@ -1,11 +1,12 @@
 """What the verifier does with runs that are unsteady, die or lie; the sandboxes are scripted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from coder.types import FileChange, Patch
-from coder.verify.commands import given
+from coder.verify.commands import TestCommand, given
+from coder.verify.pytest_line import pytest_command
 from coder.verify.verifier import CellVerifier, Verification
 from tests.unit.verify_fakes import IMAGE, FakeSandboxes, FakeTrees, Run
 
@@ -18,13 +19,18 @@ RED_NEW = Run({OLD: "pass", NEW: "failure"})
 
 
 def verified(
-    *runs: Run | Sequence[Run], paths: Sequence[str] = ("a.py", "tests/t.py")
+    *runs: Run | Sequence[Run],
+    paths: Sequence[str] = ("a.py", "tests/t.py"),
+    tests: TestCommand | None = None,
+    trees: Mapping[str, Mapping[str, bytes]] | None = None,
 ) -> tuple[Verification, FakeSandboxes]:
-    trees = FakeTrees({"base": BEFORE, "head": AFTER})
+    trees_by_name = FakeTrees({"base": BEFORE, "head": AFTER, **(trees or {})})
     sandboxes = FakeSandboxes(runs)
     files = tuple(FileChange(path=path, status="modified") for path in paths)
     patch = Patch(base_sha="base", tree_sha="head", diff="", files=files)
-    verifier = CellVerifier(trees, sandboxes, tests=given("pytest"), timeout_s=9, labels={"coder.run": "r"})
+    verifier = CellVerifier(
+        trees_by_name, sandboxes, tests=tests or given("pytest"), timeout_s=9, labels={"coder.run": "r"}
+    )
     return verifier.verify(patch, image=IMAGE, round=1), sandboxes
 
 
@@ -178,3 +184,35 @@ def test_what_stays_open_is_listed() -> None:
     made, _ = verified(GREEN, GREEN, GREEN, paths=("a.py", "requirements.txt"))
 
     assert any("requirements.txt" in line for line in made.evidence.not_verified)
+
+
+def test_tests_of_the_patch_run_also_where_the_command_names_another_folder() -> None:
+    tests = pytest_command(["unit"], {"unit/test_a.py"})
+    head = {**AFTER, "more/test_b.py": b""}
+
+    made, sandboxes = verified(
+        *(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH),
+        paths=("a.py", "more/test_b.py"),
+        tests=tests,
+        trees={"head": head, "base-tree+head": head},
+    )
+
+    runs = [
+        command.rpartition("--junitxml")[2].split()[1:] for command in sandboxes.commands if "--junitxml" in command
+    ]
+    assert made.verdict.kind == "proven"
+    assert runs[:4] == [["unit"], ["unit", "more/test_b.py"], ["unit", "more/test_b.py"], ["unit"]]
+    assert all("unit" not in chosen for chosen in runs[4:]), "what is repeated is no more than the proving tests"
+
+
+def test_options_that_the_environment_does_not_know_are_left_out() -> None:
+    tests = pytest_command(["--benchmark-skip", "-k", "a"], {})
+
+    made, sandboxes = verified(
+        *(Run(exit_code=4), GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH), paths=("a.py", "tests/t.py"), tests=tests
+    )
+
+    runs = [command for command in sandboxes.commands if "--junitxml" in command]
+    assert made.verdict.kind == "proven"
+    assert ["--benchmark-skip" in run for run in runs[:3]] == [True, False, False]
+    assert all("-ka" in run for run in runs)
