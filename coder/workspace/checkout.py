@@ -9,12 +9,11 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from coder.errors import InputError, WorkspaceError
 
@@ -32,30 +31,32 @@ _QUIET = (
     "submodule.recurse=false",
     "protocol.allow=never",
 )
+_UNTRACKED = ("ls-files", "--others", "--exclude-standard", "-z", "--full-name")
 _RECORD = re.compile(
-    rb"(?P<mode>\d{6}) (?P<sha>[0-9a-f]+) (?P<stage>\d)\t(?P<path>[^\0]+)\0"
-    rb"(?:  ctime: \d+:\d+\n  mtime: (?P<s>\d+):(?P<ns>\d+)\n  dev: \d+\tino: (?P<ino>\d+)\n"
-    rb"  uid: \d+\tgid: \d+\n  size: (?P<size>\d+)\tflags: (?P<flags>[0-9a-f]+)\n)?"
+    rb"(\d{6}) ([0-9a-f]+) \d\t([^\0]+)\0"
+    rb"(?:  ctime: \d+:\d+\n  mtime: (\d+:\d+)\n  dev: \d+\tino: (\d+)\n"
+    rb"  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: ([0-9a-f]+)\n)?"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    """One record of the index, with what git last saw of the file."""
+class _Staged(NamedTuple):
+    """One record of the index, with what git last saw of the file, as git writes it."""
 
     mode: str
     sha: str
-    mtime: tuple[int, int]
-    ino: int
-    size: int
-    sparse: bool
-    """The file is meant to be absent (sparse checkout)."""
+    seen: tuple[bytes, bytes, bytes]
+    """Time of change, inode and size."""
+    flags: bytes
     index_mtime_ns: int
     """When the index was written: a file changed at or after that moment may look untouched and is not."""
 
+    @property
+    def sparse(self) -> bool:
+        """The file is meant to be absent (sparse checkout)."""
+        return bool(int(self.flags or b"0", 16) & SKIP_WORKTREE)
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+
+class _Found(NamedTuple):
     """A file as it is on the disk."""
 
     mode: str
@@ -72,14 +73,21 @@ class Checkout:
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
             raise InputError(f"{path} is not a folder")
-        top = self._ask(path, "rev-parse", "--show-toplevel")
-        if top is None:
+        questions = (("--show-toplevel",), ("--git-path", "index"), ("HEAD^{commit}",))
+        said = self._ask(path, "rev-parse", *sum(questions, ()))
+        top, index, head = (
+            (said or b"").split(b"\n")
+            if said and said.count(b"\n") == len(questions) - 1
+            else [self._ask(path, "rev-parse", *question) for question in questions]
+        )  # one by one where one has no answer, or a line break in it
+        if top is None or index is None:
             raise InputError(
                 f"{path.absolute()} is not inside a git work tree that you own: change into one, or run `git init` and commit"
             )
         self.path = Path(os.fsdecode(top))
         """The top of the work tree."""
-        head = self._ask(self.path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        self._top = f"{self.path}/"
+        self._index = path.absolute() / os.fsdecode(index)
         if head is None:
             raise InputError(f"{self.path} has no commit yet: commit the files that the work is to start from")
         self.head = head.decode("ascii")
@@ -122,14 +130,19 @@ class Checkout:
 
     def tree(self) -> "WorkTree":
         """The files as they are on the disk now, changed and untracked ones included, for the code map."""
-        wanted: dict[str, _Staged | None] = dict.fromkeys(self._untracked())
-        wanted |= {path: record for path, record in self._staged().items() if record.mode != "160000"}
-        files: dict[str, str] = {}
-        for path in sorted(wanted):
-            found = self._found(path, wanted[path])
-            if found is not None and found.mode != "120000":
-                files[path] = found.sha
-        return WorkTree(self.path, files)
+        with self._started(self.path, _UNTRACKED) as listing:  # git walks the folders while we look at what it knows
+            wanted: dict[str, _Staged | None] = {
+                path: record for path, record in self._staged().items() if record.mode != "160000"
+            }
+            files = self._present(wanted)
+            untracked = _listed(self._ended(self.path, _UNTRACKED, listing).stdout)
+        files |= self._present({path: None for path in untracked if path not in wanted})
+        return WorkTree(self.path, dict(sorted(files.items())))
+
+    def _present(self, wanted: Mapping[str, _Staged | None]) -> dict[str, str]:
+        """The blob ids of the regular files among `wanted`."""
+        found = ((path, self._found(path, record)) for path, record in wanted.items())
+        return {path: one.sha for path, one in found if one is not None and one.mode != "120000"}
 
     def apply(self, diff: str) -> None:
         """Apply `diff` to the work tree, all of it or nothing; the index stays as it is.
@@ -147,36 +160,23 @@ class Checkout:
             raise WorkspaceError(f"the change does not apply to {self.path}: {''.join(reason)[:300]}")
 
     def _staged(self) -> dict[str, _Staged]:
-        index = self._ask(self.path, "rev-parse", "--git-path", "index") or b".git/index"
-        file = self.path / os.fsdecode(index)
-        index_mtime_ns = file.stat().st_mtime_ns if file.exists() else 0
-        found: dict[str, _Staged] = {}
-        for match in _RECORD.finditer(self._output("ls-files", "-s", "-z", "--debug", "--full-name")):
-            number = {key: int(match[key] or b"-1") for key in ("s", "ns", "ino", "size")}
-            record = _Staged(
-                mode=match["mode"].decode(),
-                sha=match["sha"].decode(),
-                mtime=(number["s"], number["ns"]),
-                ino=number["ino"] & 0xFFFFFFFF,
-                size=number["size"],
-                sparse=bool(int(match["flags"] or b"0", 16) & SKIP_WORKTREE),
-                index_mtime_ns=index_mtime_ns,
-            )
-            found[os.fsdecode(match["path"])] = record
-        return found
+        index_mtime_ns = self._index.stat().st_mtime_ns if self._index.exists() else 0
+        listing = self._output("ls-files", "-s", "-z", "--debug", "--full-name")
+        return {
+            os.fsdecode(path): _Staged(mode.decode(), sha.decode(), (mtime, ino, size), flags, index_mtime_ns)
+            for mode, sha, path, mtime, ino, size, flags in _RECORD.findall(listing)
+        }
 
     def _untracked(self) -> list[str]:
-        listing = self._output("ls-files", "--others", "--exclude-standard", "-z", "--full-name")
-        return [os.fsdecode(path) for path in listing.split(b"\0") if path and not path.endswith(b"/")]
+        return _listed(self._output(*_UNTRACKED))
 
     def _found(self, path: str, record: _Staged | None) -> _Found | None:
         """Mode and blob id of a file: the index's word when the file was not touched since, else read."""
         try:
+            if record is not None and _untouched(os.lstat(f"{self._top}{path}"), record):
+                return _Found(record.mode, record.sha)
             with _opened(self.path, path) as (folder, name):
-                seen = os.lstat(name, dir_fd=folder)
-                mode = _mode(seen)
-                if record is not None and _untouched(seen, record):
-                    return _Found(mode, record.sha)
+                mode = _mode(os.lstat(name, dir_fd=folder))
                 link = mode == "120000"
                 data = os.fsencode(os.readlink(name, dir_fd=folder)) if link else _bytes_of(folder, name)
         except (OSError, ValueError):
@@ -196,17 +196,32 @@ class Checkout:
             raise WorkspaceError(f"git {args[0]} failed in {self.path}: {reason[:300]}")
         return result.stdout
 
+    def _run(self, cwd: Path, args: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        with self._started(cwd, args) as process:
+            return self._ended(cwd, args, process, stdin)
+
     @staticmethod
-    def _run(cwd: Path, args: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        binary = shutil.which("git")
-        if binary is None:
-            raise InputError("git is not installed: install the package `git`")
+    def _started(cwd: Path, args: Sequence[str]) -> subprocess.Popen[bytes]:
         options = [part for setting in _QUIET for part in ("-c", setting)]
-        argv = [binary, "--no-optional-locks", "--no-pager", *options, *args]
+        argv = ["git", "--no-optional-locks", "--no-pager", *options, *args]
+        pipe = subprocess.PIPE
         try:
-            return subprocess.run(argv, cwd=cwd, input=stdin, capture_output=True, check=False, timeout=TIMEOUT_S)
+            return subprocess.Popen(argv, cwd=cwd, stdin=pipe, stdout=pipe, stderr=pipe)
+        except OSError as exc:
+            if exc.filename == "git":
+                raise InputError("git is not installed: install the package `git`") from exc
+            raise InputError(f"git cannot start in {cwd}: {exc.strerror}") from exc
+
+    @staticmethod
+    def _ended(
+        cwd: Path, args: Sequence[str], process: subprocess.Popen[bytes], stdin: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired as exc:
+            process.kill()
             raise WorkspaceError(f"git {args[0]} did not end within {TIMEOUT_S:.0f} s in {cwd}") from exc
+        return subprocess.CompletedProcess(args, process.returncode, stdout, stderr)
 
 
 class WorkTree:
@@ -241,14 +256,19 @@ def _mode(found: os.stat_result) -> str:
 
 def _untouched(found: os.stat_result, record: _Staged) -> bool:
     """Whether the file is what git saw last, by the same signs that git goes by (it stores 32 bits of each)."""
-    seconds, nanoseconds = divmod(found.st_mtime_ns, 1_000_000_000)
-    return (
-        (seconds & 0xFFFFFFFF, nanoseconds) == record.mtime
-        and found.st_ino & 0xFFFFFFFF == record.ino
-        and found.st_size & 0xFFFFFFFF == record.size
-        and _mode(found) == record.mode
-        and found.st_mtime_ns < record.index_mtime_ns
+    changed_ns = found.st_mtime_ns
+    seconds, nanoseconds = divmod(changed_ns, 1_000_000_000)
+    seen = (
+        b"%d:%d" % (seconds & 0xFFFFFFFF, nanoseconds),
+        b"%d" % (found.st_ino & 0xFFFFFFFF),
+        b"%d" % (found.st_size & 0xFFFFFFFF),
     )
+    return seen == record.seen and _mode(found) == record.mode and changed_ns < record.index_mtime_ns
+
+
+def _listed(listing: bytes) -> list[str]:
+    """The files of a listing of git; a folder in it is a repository of its own."""
+    return [os.fsdecode(path) for path in listing.split(b"\0") if path and not path.endswith(b"/")]
 
 
 @contextlib.contextmanager
