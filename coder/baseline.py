@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 MAX_NAMED = 200
 """Red tests that are named."""
+_END_CHARS = 300
+"""How much is told of a suite that names no tests, and of what it printed last."""
 
 
 def baseline(services: Services, ground: Ground, base_sha: str, sandbox: Sandbox) -> Baseline | None:
@@ -43,7 +45,9 @@ def told(cell: Cell, timeout_s: float) -> Baseline:
     if cell.exit_code is None:
         problem = f"the whole suite takes longer than {timeout_s:.0f} s: run the parts that matter"
     elif not report.by_id:
-        problem = report.problem or f"only an exit code is known: {cell.exit_code}"
+        end = " ".join(cell.output_tail.split())[-_END_CHARS:] if cell.exit_code else ""
+        problem = f"exit code {cell.exit_code}: {report.problem or 'no more is known'}"[:_END_CHARS]
+        problem += f"; the end of its output: {end}" if end else ""
     else:
         problem = ""
     red = (*report.failed, *report.errored)
@@ -52,7 +56,7 @@ def told(cell: Cell, timeout_s: float) -> Baseline:
         red=red[:MAX_NAMED],
         red_count=len(red),
         duration_s=cell.duration_s,
-        problem=" ".join(problem.split())[:500],
+        problem=" ".join(problem.split())[: 3 * _END_CHARS],
     )
 
 

@@ -54,6 +54,12 @@ class SubmitArguments(Arguments):
     confirm: bool = Field(default=False, description="False shows the change for a last look; true hands it in.")
 
 
+_NOTHING = (
+    "Nothing is changed. If the problem needs no change or cannot be solved here, say in the summary why, and what you tried, "
+    "and call submit again with confirm=true."
+)
+
+
 class Submit:
     """Hand the work in, after a last look at the whole change."""
 
@@ -68,9 +74,10 @@ class Submit:
         """Without `confirm` the change as it would be handed in; with it the end of the work."""
         if not arguments.confirm:
             diff = self._sandbox.diff()
-            shown = clamp(diff, _DIFF_CHARS) or "(no change)"
+            if not diff.strip():
+                return ToolOutput(content=_NOTHING)
             return ToolOutput(
-                content=f"This is the whole change:\n\n{shown}\n\nIs every hunk needed, is a test that fails without the change "
+                content=f"This is the whole change:\n\n{clamp(diff, _DIFF_CHARS)}\n\nIs every hunk needed, is a test that fails without the change "
                 "part of it, and is nothing left over (scripts, prints, notes)? If so, call submit again with confirm=true."
             )
         reasons = tuple(FileRationale(path=r.path, reason=r.reason) for r in arguments.rationale)

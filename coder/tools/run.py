@@ -13,6 +13,8 @@ from coder.types import Cell, ExecResult, TestCounts, ToolOutput
 _MAX_NAMES = 40
 _GREEN_LINES = 5
 _NOISE = re.compile(r"[.sxX]{2,}\s*(\[ *\d+%\])?|-+ generated xml file: .*")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[mK]")
+"""Colours, which some programs print without a terminal when CI is set: to a model they are noise in every line."""
 
 
 class RunArguments(Arguments):
@@ -90,7 +92,7 @@ class Processes:
 
 def _shown(result: ExecResult, how: str) -> str:
     cut = f"; {result.output_bytes} bytes, the middle left out" if result.truncated else ""
-    return f"{result.output.rstrip()}\n[{how}{cut}]".lstrip("\n")
+    return f"{_COLOUR.sub('', result.output).rstrip()}\n[{how}{cut}]".lstrip("\n")
 
 
 def _line(process: Process) -> str:
@@ -181,7 +183,7 @@ def _counts(cell: Cell, select: list[str]) -> TestCounts | None:
 
 def _tail(cell: Cell) -> str:
     """The end of the output without what the counts say already: progress dots, and where the report went."""
-    lines = [line for line in cell.output_tail.strip().splitlines() if not _NOISE.fullmatch(line)]
+    lines = [line for line in _COLOUR.sub("", cell.output_tail).strip().splitlines() if not _NOISE.fullmatch(line)]
     return "\n".join(lines if cell.exit_code != 0 else lines[-_GREEN_LINES:])
 
 

@@ -232,6 +232,7 @@ def test_a_command_tells_its_exit_code_and_its_time_out(toolbox: Toolbox) -> Non
     assert call(toolbox, "run", command="echo hi; exit 3").content == "hi\n[exit code 3]"
     assert "killed after 1 s" in call(toolbox, "run", command="sleep 60", timeout_s=1).content
     assert call(toolbox, "run", command="pwd", cwd="app").content.splitlines()[0].endswith("/app")
+    assert call(toolbox, "run", command=r"printf '\033[1;32mok\033[0m\033[K'").content == "ok\n[exit code 0]"
 
 
 def test_long_output_keeps_head_and_tail_and_the_whole_is_kept(toolbox: Toolbox) -> None:
@@ -274,13 +275,15 @@ def test_a_background_process_goes_on_between_calls(toolbox: Toolbox) -> None:
 
 
 def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:
-    call(toolbox, "edit", path="win.txt", content="")
     words = {"title": "t", "summary": "s", "rationale": [{"path": "win.txt", "reason": "r"}]}
 
+    nothing = call(toolbox, "submit", **words)
+    call(toolbox, "edit", path="win.txt", content="")
     look = call(toolbox, "submit", **words)
     final = call(toolbox, "submit", **words, confirm=True)
 
-    assert look.submission is None
+    assert "Nothing is changed" in nothing.content
+    assert (nothing.submission, look.submission) == (None, None)
     assert "diff --git a/win.txt b/win.txt" in look.content
     assert final.submission is not None
     assert final.submission.rationale[0].path == "win.txt"

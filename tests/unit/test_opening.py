@@ -94,7 +94,16 @@ def test_a_baseline_names_what_is_red_and_no_more_than_is_worth_it() -> None:
     )
     assert len(told(cell(TestReport(by_id=True, failed=many)), 60).red) == MAX_NAMED
     assert "longer than 60 s" in told(cell(TestReport(by_id=False), None), 60).problem
-    assert told(cell(TestReport(by_id=False, problem="no\nreport")), 60).problem == "no report"
+    assert told(cell(TestReport(by_id=False, problem="no\nreport")), 60).problem == "exit code 1: no report"
+
+
+def test_of_a_suite_that_names_no_tests_the_end_is_told_when_it_is_red() -> None:
+    silent = TestReport(by_id=False, problem="an exit code only")
+    red, green = (cell(silent, code).model_copy(update={"output_tail": "eslint:\nOops"}) for code in (2, 0))
+
+    assert told(red, 60).problem == "exit code 2: an exit code only; the end of its output: eslint: Oops"
+    assert told(green, 60).problem == "exit code 0: an exit code only"
+    assert len(told(red.model_copy(update={"output_tail": "x" * 9_000}), 60).problem) < 400
 
 
 def test_a_baseline_is_kept_for_the_next_run(tmp_path: Path) -> None:
