@@ -10,6 +10,7 @@ from typing import Final
 
 from coder.verify import runners
 from coder.verify.declared import behind, declared
+from coder.verify.packages import script_command
 from coder.verify.runners import REPORT as REPORT
 from coder.verify.runners import TestCommand as TestCommand
 from coder.verify.runners import given as given
@@ -97,24 +98,7 @@ def _cargo(known: frozenset[str], _read: Read) -> TestCommand | None:
 
 
 def _npm(known: frozenset[str], read: Read) -> TestCommand | None:
-    script = package_script(read("package.json")) if "package.json" in known else None
-    if script is None:
-        return None
-    scripts = _table(_json(known, read, "package.json"), "scripts")
-    around = tuple(name for name in ("pretest", "posttest") if isinstance(scripts.get(name), str))
-    return runners.npm(script, around)
-
-
-def package_script(data: bytes) -> str | None:
-    """What `npm test` runs by a package.json; None when that is nothing."""
-    try:
-        package = json.loads(data[:_MAX_MARKER_BYTES] or b"{}")
-    except (ValueError, RecursionError):
-        return None
-    script = _table(package, "scripts").get("test")
-    if not isinstance(script, str) or not script.strip() or "no test specified" in script:
-        return None
-    return script.strip()
+    return script_command(_table(_json(known, read, "package.json"), "scripts"))
 
 
 def _dotnet(known: frozenset[str], _read: Read) -> TestCommand | None:

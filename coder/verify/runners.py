@@ -183,6 +183,26 @@ def npm(script: str, around: Sequence[str] = ()) -> TestCommand:
     return TestCommand("npm test --silent", "exit_code")
 
 
+def script_kind(command: str) -> Kind | None:
+    """The kind of a simple command in a package's script, when it calls a runner that can be made to report."""
+    words = _words(command)
+    if words[:1] == ["node"]:
+        return "node" if "--test" in words and "--test-reporter" not in command else None
+    return _JS_RUNNERS.get(words[0].rpartition("/")[2]) if words else None
+
+
+def in_package(call: str, before: Sequence[str]) -> TestCommand:
+    """A call of a runner by one of a package's scripts, after what the script does `before`."""
+    kind, first = script_kind(call), " && ".join([*before, ""])
+    if kind == "node":
+        made = _node(call, ())
+        return replace(made, command=f"{_BIN}; {first}{made.command}", plain=f"{first}{made.plain}")
+    shown = f"{first}{call} {SELECT}"
+    options = _APPENDED[kind] if kind else ""
+    return TestCommand(f"{_BIN}; {first}{call} {options} {SELECT}", kind or "exit_code", plain=shown)
+
+
+_BIN: Final = 'export PATH="$PWD/node_modules/.bin:$PATH"'
 _JS_RUNNERS: Final[dict[str, Kind]] = {
     "jest": "jest",
     "react-scripts": "jest",

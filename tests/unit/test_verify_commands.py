@@ -125,7 +125,11 @@ def test_selected_tests_are_quoted_and_never_options() -> None:
         ("node --test", "node"),
         ("c8 node --import tsx --test test/**/*.ts", "node"),
         ("node --test --test-reporter=dot", "exit_code"),
-        ("eslint . && jest", "exit_code"),
+        ("eslint . && jest", "jest"),
+        ("npm run build && mocha dist/test", "mocha"),
+        ("jest a && jest b", "exit_code"),
+        ("jest || true && true", "exit_code"),
+        ("npm run test", "exit_code"),
         ("jest | tee log", "exit_code"),
         ("node test.js", "exit_code"),
         ("'jest", "exit_code"),
@@ -138,6 +142,31 @@ def test_the_script_decides_the_runner(script: str, kind: str) -> None:
     assert chosen.kind == kind
     assert (REPORT in chosen.command) == (kind != "exit_code")
     assert "{" not in chosen.shown
+
+
+@pytest.mark.parametrize(
+    ("scripts", "shown"),
+    [
+        ({"test": "npm run lint && npm run test:unit", "lint": "eslint .", "test:unit": "jest --ci"}, "jest --ci"),
+        ({"test": "run-s build unit", "build": "tsc -p .", "unit": "mocha out"}, "tsc -p . && mocha out"),
+        (
+            {"test": "npm run build && npm run t", "build": "tsc", "t": "node --test out"},
+            "npm run build && node --test out",
+        ),
+        ({"test": "tsc --noEmit && prettier -c . && yarn unit && tsd", "unit": "vitest run"}, "vitest run"),
+        ({"test:unit": "vitest", "pretest:unit": "tsc"}, "npm run --silent pretest:unit && vitest"),
+        ({"test": "X=1 npx c8 mocha", "pretest": "tsc"}, "npm test --silent"),
+        ({"test:unit": "./run.sh"}, "npm run test:unit --silent"),
+        ({"test": "npm run unit -- --bail", "unit": "jest"}, "npm test --silent"),
+        ({"test": "npm run a", "a": "npm run b && npm run b", "b": "npm run a && npm run a"}, "npm test --silent"),
+        ({"build": "jest"}, None),
+    ],
+)
+def test_scripts_that_call_others_are_followed_to_the_runner(scripts: dict[str, str], shown: str | None) -> None:
+    chosen = found({"package.json": json.dumps({"scripts": scripts})})
+
+    assert (chosen.shown if chosen else None) == shown
+    assert chosen is None or (REPORT in chosen.command) == (chosen.kind != "exit_code")
 
 
 @pytest.mark.parametrize(
