@@ -1,10 +1,13 @@
 """What the agent of a run can do: its tools, put together from the run's parts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from typing_extensions import override
+
 from coder.codemap.map import CodeMap
-from coder.codemap.tree import Tree
 from coder.errors import WorkspaceError
 from coder.memory.known import known
 from coder.memory.store import MemoryStore
@@ -14,7 +17,7 @@ from coder.services import Ground, Services
 from coder.tools.apply_patch import ApplyPatch
 from coder.tools.ask import Ask
 from coder.tools.base import Tool
-from coder.tools.codemap import CodeMapTool
+from coder.tools.codemap import CodeMapTool, Maps
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
@@ -54,7 +57,7 @@ def tools_of(
 
     syntax = services.codemap.syntax
     tools: list[Tool[Any]] = [
-        CodeMapTool(_BaseMaps(services.codemap, ground.repository.tree(base.sha))),
+        CodeMapTool(BaseMaps(services.codemap, ground.repository, base.sha)),
         ApplyPatch(sandbox, syntax) if profile.edit_format == "apply_patch" else EditTool(sandbox, syntax),
         List(sandbox),
         Plan(),
@@ -100,17 +103,44 @@ def remembered(memory: MemoryStore | None, repo: str, repository: Repository, sh
     return () if memory is None else known(memory, repo, read, utc_now())
 
 
-class _BaseMaps:
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The history that a commit ends."""
+
+    repository: Repository
+    commit: str
+
+    def changes(self) -> Sequence[Sequence[str]]:
+        return self.repository.history.changes(self.commit)
+
+
+class BaseMaps(Maps):
     """The code map of the base commit, as the model's tool asks for it."""
 
-    def __init__(self, codemap: CodeMap, tree: Tree) -> None:
-        self._codemap, self._tree = codemap, tree
+    def __init__(self, codemap: CodeMap, repository: Repository, sha: str) -> None:
+        self._codemap, self._tree = codemap, repository.tree(sha)
+        self._past = _Past(repository, sha)
 
+    @override
+    def overview(self) -> str:
+        return self._codemap.overview(self._tree, max_tokens=MAP_TOKENS_OF_TOOL)
+
+    @override
     def relevant(self, words: str) -> str:
         return self._codemap.map(self._tree, focus=words, max_tokens=MAP_TOKENS_OF_TOOL)
 
+    @override
     def outline(self, path: str) -> str:
         return self._codemap.outline(self._tree, path)
 
+    @override
     def symbol(self, name: str) -> str:
-        return self._codemap.symbol(self._tree, name)
+        return self._codemap.places(self._tree, name).text()
+
+    @override
+    def tests_of(self, target: str) -> str:
+        return self._codemap.tests_of(self._tree, target).text()
+
+    @override
+    def changed_with(self, path: str) -> str:
+        return self._codemap.together(self._tree, path, self._past).text()

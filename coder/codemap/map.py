@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from coder.codemap.contents import folder_outline, near_paths
 from coder.codemap.index import BrokenIndexError, Index
-from coder.codemap.languages import LANGUAGES
 from coder.codemap.overview import overview
 from coder.codemap.parse import Parsers
 from coder.codemap.parsed import Definition
@@ -18,6 +18,8 @@ from coder.codemap.snapshot import Snapshot, snapshot
 from coder.codemap.statistics import Statistics, statistics
 from coder.codemap.symbols import Symbol, symbol
 from coder.codemap.syntax import SyntaxChecker
+from coder.codemap.tested import Tests, tests_touching
+from coder.codemap.together import Changes, Together, known_changes, together
 from coder.codemap.tree import Tree
 from coder.errors import CodeMapError
 
@@ -83,7 +85,11 @@ class CodeMap:
         return self._with_index(work)
 
     def outline(self, tree: Tree, path: str) -> str:
-        """A file's definitions with their lines, nested by indentation. Raises as `definitions` does."""
+        """A file's definitions with their lines, nested by indentation; a folder's files with theirs. Raises as `definitions`."""
+        if path not in tree.files():
+            folder = self._with_index(lambda: folder_outline(self._snapshot(tree), self._index, path, tree.files()))
+            if folder is not None:
+                return folder
         definitions = self.definitions(tree, path)
         lines = [f"{'  ' * one.depth}{line_of(one)[2:]}" for one in definitions[:_MAX_OUTLINE]]
         if len(definitions) > _MAX_OUTLINE:
@@ -103,25 +109,45 @@ class CodeMap:
 
         found = self._with_index(work)
         if found is None:
-            reason = "is not read (binary, generated or too large)" if path in tree.files() else "is not in the tree"
+            is_there = path in tree.files()
+            reason = (
+                "is not read (binary, generated or too large)"
+                if is_there
+                else f"is not in the tree{_meant(path, tree)}"
+            )
             raise CodeMapError(f"no outline: {printable(path)} {reason}")
         return found
-
-    def symbol(self, tree: Tree, name: str) -> str:
-        """Where a name is defined and where it is used, as `path:line: text`; says so when it is nowhere. Raises as `map`."""
-        return self.places(tree, name).text()
 
     def places(self, tree: Tree, name: str) -> Symbol:
         """Where a name is defined and where it is used. Raises as `map` does."""
         return self._with_index(lambda: symbol(tree, self._snapshot(tree), self._index, name))
 
+    def tests_of(self, tree: Tree, target: str) -> Tests:
+        """The tests that touch a file, or a name that is defined in the tree.
+
+        Raises:
+            CodeMapError: As `map`; or there is neither such a file nor such a name.
+        """
+        found = self._with_index(lambda: tests_touching(tree, self._snapshot(tree), self._index, target))
+        if found is None:
+            raise CodeMapError(f"{printable(target)} is neither a file that is read nor a name{_meant(target, tree)}")
+        return found
+
+    def together(self, tree: Tree, path: str, history: Changes) -> Together:
+        """What changed along with a file or folder, by the commits before.
+
+        Raises:
+            CodeMapError: As `map`; or the tree has no such path.
+            CoderError: The history cannot be read.
+        """
+        files = tree.files()
+        if path not in files and not any(one.startswith(path.rstrip("/") + "/") for one in files):
+            raise CodeMapError(f"{printable(path)} is not in the tree{_meant(path, tree)}")
+        return self._with_index(lambda: together(known_changes(history, self._index), path, files))
+
     def statistics(self, tree: Tree) -> Statistics:
         """What of a tree is read, and how. Raises as `map` does."""
         return self._with_index(lambda: statistics(tree, self._snapshot(tree), self._path))
-
-    def languages(self) -> tuple[str, ...]:
-        """The languages that are parsed; all else is outlined by regular expression."""
-        return tuple(language.name for language in LANGUAGES)
 
     def _snapshot(self, tree: Tree) -> Snapshot:
         files = tree.files()
@@ -139,6 +165,12 @@ class CodeMap:
                 self._latest = None
                 self._index = Index.open(self._path, fresh=True)
                 return work()
+
+
+def _meant(path: str, tree: Tree) -> str:
+    """The files that may have been meant, as the end of a sentence."""
+    near = near_paths(path, tree.files().keys())
+    return f". Did you mean {' or '.join(map(printable, near))}?" if near else ""
 
 
 def _digest(state: Snapshot) -> str:

@@ -112,8 +112,8 @@ def symbol(tree: Tree, state: Snapshot, index: Index, name: str) -> Symbol:
     """Definitions, implementations and references of a name; of a qualified one (`A.b`, `a::b`) those in `A` if there are any."""
     if not name.strip("(). \t\n"):
         return Symbol("")
-    owner, short = _split(name)
-    look = _Look(tree, state, index)
+    owner, short = split_name(name)
+    look = Look(tree, state, index)
     everywhere = look.defined(short)
     wanted = [one for one in everywhere if owner in re.findall(r"\w+", f"{one.inside} {one.text}")] if owner else []
     defined = wanted or everywhere
@@ -147,7 +147,7 @@ class _Uses:
     importers: list[str] = field(default_factory=list)
 
 
-class _Look:
+class Look:
     """One look at a tree; remembers what it decoded."""
 
     def __init__(self, tree: Tree, state: Snapshot, index: Index) -> None:
@@ -181,9 +181,7 @@ class _Look:
 
     def uses(self, files: Sequence[File], name: str, known: Sequence[Place], *, is_type: bool) -> _Uses:
         """The lines that hold a name and do not define it: imports, heads of types, and all else with what it lies in."""
-        with suppress(CoderError):  # then they are read one by one, each as far as it can be
-            if isinstance(self._tree, ReadsAhead):
-                self._tree.read_ahead([file.path for file in files])
+        self._foresee(files)
         defining = {(one.path, one.line) for one in known}
         word = name.encode("utf-8", "replace")
         found = _Uses()
@@ -206,6 +204,19 @@ class _Look:
                     kept.append(Place(file.path, number, text, inside=self._inside(file, number)))
         found.importers = list(importers)
         found.shown = [*found.shown, *remarks][:_MAX_REFERENCES]
+        return found
+
+    def tests_saying(self, files: Sequence[File], name: str) -> dict[str, dict[tuple[int, str], int]]:
+        """For each of some files that holds a name: what it stands in (line and full name), and how often."""
+        self._foresee(files)
+        found: dict[str, dict[tuple[int, str], int]] = {}
+        for file in files:
+            for line, _ in _matching_lines(_source(self._tree, file.path), name.encode("utf-8", "replace")):
+                definitions, names = self._definitions(file.row.id)
+                at = around(definitions, line)
+                place = (line, "") if at is None else (definitions[at].line, names[at])
+                counts = found.setdefault(file.path, {})
+                counts[place] = counts.get(place, 0) + 1
         return found
 
     def with_methods(self, defined: Sequence[Place]) -> list[Place]:
@@ -236,6 +247,11 @@ class _Look:
                 if parts <= set(words(other)):
                     found[other] = len(set(words(other)) - parts)
         return tuple(sorted(found, key=lambda other: (found[other], other))[:_MAX_NEAR])
+
+    def _foresee(self, files: Sequence[File]) -> None:
+        with suppress(CoderError):  # then they are read one by one, each as far as it can be
+            if isinstance(self._tree, ReadsAhead):
+                self._tree.read_ahead([file.path for file in files])
 
     def _definitions(self, blob: int) -> tuple[list[Definition], list[str]]:
         """A blob's definitions, and their full names."""
@@ -269,7 +285,7 @@ class _Look:
         ]
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
     """What a qualified name is part of, if that is said, and the name itself."""
     parts = [part for part in _QUALIFIED.split(name.strip().rstrip("()")) if part] or [name.strip()]
     return (parts[-2] if len(parts) > 1 else "", parts[-1])

@@ -139,7 +139,7 @@ def test_names_that_are_no_text_are_written_as_escapes(tmp_path: Path) -> None:
 
     with CodeMap(tmp_path / "index.db") as codemap:
         text = codemap.map(tree, focus="cart price", max_tokens=300)
-        symbol = codemap.symbol(tree, "cart_price")
+        symbol = codemap.places(tree, "cart_price").text()
 
     text.encode("utf-8")
     symbol.encode("utf-8")
