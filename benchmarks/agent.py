@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.agent_kills import kills
 from benchmarks.agent_many import cold_start, many
 from benchmarks.agent_server import serve
 from coder.agent.loop import Agent
@@ -38,7 +38,7 @@ from coder.tools.files import List, Read, Search
 from coder.tools.plan import Plan, Submit
 from coder.tools.recall import RecallTool
 from coder.tools.run import Run
-from coder.trace.events import Answered, Entry, Opened, Reduced, Resumed, Summarised
+from coder.trace.events import Opened, Reduced, Resumed, Summarised
 from coder.trace.journal import JournalStore
 from coder.trace.recall import Recall
 from coder.trace.state import spent, state_of
@@ -91,22 +91,18 @@ def pack_of(options: argparse.Namespace) -> TreePack:
 
 
 def child(options: argparse.Namespace) -> None:
-    """The agent on the trajectory, going on from its journal; dies by SIGKILL at line `--die-at`."""
+    """The agent on the trajectory, going on from its journal."""
     folder = Path(options.folder)
     store = JournalStore(folder / options.journal)
-
-    def die(entry: Entry) -> None:
-        if entry.seq == options.die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    journal = store.open("bench", listeners=[die] if options.die_at else [])
+    journal = store.open("bench")
     pack_of(options)  # the mirror exists, as in a worker that knows the repository
     model = LitellmClient(profile(options.api_base), None)
     model.warm_up()
     warm_at = time.monotonic()
     pack = pack_of(options)
-    settings = SandboxSettings(installation=f"bench-{os.getpid()}")
+    settings = SandboxSettings(installation=f"bench-{os.getppid()}")
     with DockerSandboxProvider(settings, images_folder=data_folder("sandbox_images")) as provider, model:
+        provider.sweep(run_id="bench")  # what a killed process of this run left behind
         image = provider.image_for({"module_0.py": b""}, pack=pack, setup=None, progress=lambda _: None)
         with ExitStack() as stack, provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
             recall = RecallTool(Recall(journal))
@@ -172,14 +168,19 @@ class Bench:
         measured: dict[str, Any] = httpx.get(f"{self.base}/report", timeout=60, trust_env=False).json()
         return measured
 
-    def agent(self, journal: str, *, die_at: int = 0, kind: str = "--child") -> dict[str, Any]:
-        """One agent process to its end; empty when it was killed."""
+    def start(self, journal: str, *, kind: str = "--child") -> subprocess.Popen[str]:
+        """One agent process, new or going on."""
         command = [sys.executable, "-m", "benchmarks.agent", kind, "--folder", str(self.folder), "--sha", self.sha]
-        command += ["--api-base", f"{self.base}/v1", "--journal", journal, "--die-at", str(die_at)]
-        ended = subprocess.run(command, check=die_at == 0, capture_output=True, text=True)
-        if ended.returncode == -signal.SIGKILL:
-            return {}
-        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        command += ["--api-base", f"{self.base}/v1", "--journal", journal]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def agent(self, journal: str, *, kind: str = "--child") -> dict[str, Any]:
+        """One agent process to its end."""
+        process = self.start(journal, kind=kind)
+        stdout, stderr = process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"the agent ended with {process.returncode}: {stderr[-2000:]}")
+        told: dict[str, Any] = json.loads(stdout.splitlines()[-1])
         return told
 
 
@@ -211,31 +212,6 @@ def trajectory(folder: Path, steps: int) -> dict[str, Any]:
     }
 
 
-def kills(folder: Path, points: int) -> dict[str, Any]:
-    """The same short run, killed by SIGKILL at different lines of its journal and continued."""
-    steps = 24
-    bench = Bench(folder, steps)
-    good = repeated = 0
-    try:
-        whole = bench.agent("whole.sqlite")
-        bench.report()
-        for number in range(points):
-            journal, at = f"kill-{number}.sqlite", 2 + number * (2 * steps - 4) // max(points, 1)
-            bench.agent(journal, die_at=at)
-            store = JournalStore(folder / journal)
-            answered = len([e for e in store.open("bench").events if isinstance(e, Answered)])
-            store.close()
-            bench.report()
-            told = bench.agent(journal)
-            repeats = len([n for n in bench.report()["asked"] if n < answered])
-            repeated += repeats
-            good += told["tree"] == whole["tree"] and not repeats
-            print(f"killed at line {at}: {'same tree' if told['tree'] == whole['tree'] else 'OTHER TREE'}", flush=True)
-    finally:
-        bench.close()
-    return {"kill_points": points, "kill_points_ok": good, "repeated_answers": repeated}
-
-
 def starts(folder: Path) -> dict[str, Any]:
     """From the start of the command line to its first request; the first of two makes the image and does not count."""
     bench = Bench(folder, 2)
@@ -261,13 +237,13 @@ def sixteen(folder: Path, steps: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="60 steps and 2 kills instead of 300 and 10")
+    parser.add_argument("--quick", action="store_true", help="60 steps and 4 kills instead of 300 and 50")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     for name in ("--child", "--many", "--plain"):
         parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
     for name in ("--folder", "--sha", "--api-base", "--journal"):
         parser.add_argument(name, default="", help=argparse.SUPPRESS)
-    parser.add_argument("--die-at", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=["long", "kills", "many", "starts"], help="one part instead of all")
     options = parser.parse_args()
     if options.serve:
         serve(options.serve, plain=options.plain)
@@ -276,16 +252,23 @@ def main() -> None:
         child(options)
         return
     if options.many:
-        found = many(profile(options.api_base), pack_of(options), Path(options.folder), steps=MANY_STEPS)
-        sys.stdout.write(json.dumps(found) + "\n")
+        measured = many(profile(options.api_base), pack_of(options), Path(options.folder), steps=MANY_STEPS)
+        sys.stdout.write(json.dumps(measured) + "\n")
         return
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-agent-") as folder:
         root = Path(folder)
-        found = trajectory(root / "long", 60 if options.quick else 300)
-        found |= kills(root / "short", 2 if options.quick else 10)
-        found |= sixteen(root / "many", MANY_STEPS)
-        found |= starts(root / "starts")
+        steps = 60 if options.quick else 300
+        parts = {
+            "long": lambda: trajectory(root / "long", steps),
+            "kills": lambda: kills(Bench(root / "kills", steps), steps, runs=1 if options.quick else 5),
+            "many": lambda: sixteen(root / "many", MANY_STEPS),
+            "starts": lambda: starts(root / "starts"),
+        }
+        found: dict[str, Any] = {}
+        for name, part in parts.items():
+            if options.only in {None, name}:
+                found |= part()
     found["seconds"] = round(time.monotonic() - started, 1)
     print(json.dumps(found))
 

@@ -1,5 +1,6 @@
 """The model's end of the agent benchmark: answers at once, by the number of answers that stand in the history."""
 
+import hashlib
 import json
 import re
 import sys
@@ -66,6 +67,8 @@ class _Measured:
     def __init__(self) -> None:
         self.gaps_ms: list[float] = []
         self.asked: list[int] = []
+        self.wire: dict[str, str] = {}
+        """Digest of the conversation of each request, by the number of answers before it."""
         self.sent_bytes = self.shared_bytes = self.prefix_breaks = self.first_bytes = self.summaries = 0
         self.recall_ok: bool | None = None
         self.first_at = 0.0
@@ -87,6 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
         return super().parse_request()
 
     def do_GET(self) -> None:
+        if self.path == "/asked":
+            self._send({"step": max(self.server.measured.asked, default=0)})
+            return
         measured, self.server.measured = self.server.measured, _Measured()
         self.server.last_body, self.server.answered = b"", 0.0
         self._send(vars(measured))
@@ -133,9 +139,11 @@ class _Server(ThreadingHTTPServer):
             measured.recall_ok = FACT in str(body["messages"][-1]["content"])
         if str(body["messages"][-1]["content"]).startswith("The conversation so far is about to be shortened"):
             measured.summaries += 1
+            measured.wire[f"summary before {number}"] = _digest(body["messages"])
             message: dict[str, Any] = {"role": "assistant", "content": _SUMMARY, "reasoning_content": _REASONING}
         else:
             measured.asked.append(number)
+            measured.wire[str(number)] = _digest(body["messages"])
             message = _call(number, self.steps)
         cached = shared // _CACHE_BLOCK_CHARS * _CACHE_BLOCK_CHARS // _CHARS_PER_TOKEN
         usage = {
@@ -161,6 +169,10 @@ class _Server(ThreadingHTTPServer):
         measured.shared_bytes += low
         self.last_body = prompt
         return low
+
+
+def _digest(messages: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(messages).encode()).hexdigest()[:16]
 
 
 def _response(message: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
