@@ -17,7 +17,7 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -44,6 +44,9 @@ from coder.trace.recall import Recall
 from coder.trace.state import spent, state_of
 from coder.types import Limits, Message, Remote, RepoRef, TreePack
 from coder.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PRICES = Prices(input=0.60, cached_input=0.15, output=2.50)
 """Kimi K2 Thinking, dollars per million tokens (benchmarks of peers use the same)."""
@@ -259,7 +262,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-agent-") as folder:
         root = Path(folder)
         steps = 60 if options.quick else 300
-        parts = {
+        parts: dict[str, Callable[[], dict[str, Any]]] = {
             "long": lambda: trajectory(root / "long", steps),
             "kills": lambda: kills(Bench(root / "kills", steps), steps, runs=1 if options.quick else 5),
             "many": lambda: sixteen(root / "many", MANY_STEPS),
