@@ -12,6 +12,7 @@ import yaml
 
 from coder.app import Application
 from coder.errors import CoderError
+from coder.forge.github_access import Access, GitHubAccess
 from coder.repo_config import FILES, MAX_BYTES, repo_config
 from coder.sandbox.docker_shelf import ImageShelf
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack
@@ -66,7 +67,8 @@ def examine(target: Path | RepoRef, settings: Settings, say: Say) -> bool:
         return False
     try:
         with Application(settings) as app:
-            _repository(found, app, *(_checkout(found, app, target) if isinstance(target, Path) else _hub(app, target)))
+            where = _checkout(found, app, target) if isinstance(target, Path) else _hub(found, app, target)
+            _repository(found, app, *where)
     except CoderError as exc:
         found.note("failed", "doctor", str(exc))
     if found.proposal:
@@ -93,11 +95,28 @@ def _checkout(found: Diagnosis, app: Application, path: Path) -> tuple[Repositor
     return app.workspace().fetch(remote, repo, checkout.head), checkout.head
 
 
-def _hub(app: Application, repo: RepoRef) -> tuple[Repository, str]:
+def _hub(found: Diagnosis, app: Application, repo: RepoRef) -> tuple[Repository, str]:
+    with GitHubAccess(app.settings.github) as github:
+        _access(found, repo, github.look(repo))
     forge = app.github()
     task = Task(run_id="doctor", repo=repo, kind="prompt", requested_by="doctor", requested_at=utc_now(), model="none")
     base = forge.base(task)
     return app.workspace().fetch(forge.remote(task), repo, base.sha), base.sha
+
+
+def _access(found: Diagnosis, repo: RepoRef, access: Access) -> None:
+    """Our rights there, and whether a service would hear of what happens."""
+    found.note("ok", "github", f"{repo.full_name} as {access.login}, branch {access.branch}")
+    if access.closed:
+        found.note("failed", "access", f"nothing can be pushed: {access.closed}")
+    elif access.missing:
+        found.note("failed", "access", f"runs need what is not granted: {', '.join(access.missing)}")
+    else:
+        found.note("ok", "access", "what runs need is granted")
+    if access.wanting:
+        found.note("warning", "access", f"our check and logs of failed jobs need {', '.join(access.wanting)}")
+    # Runs that somebody starts by hand need no webhook.
+    found.note("warning" if access.unheard else "ok", "webhook", "; ".join((access.webhook, *access.unheard)))
 
 
 def _repository(found: Diagnosis, app: Application, repository: Repository, sha: str) -> None:

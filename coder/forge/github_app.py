@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import github
 
@@ -168,9 +168,13 @@ class AppTokens:
         logger.info("the installation grants no checks", extra={"repo": repo.full_name})
         return self._post(path, {"repositories": [repo.name], "permissions": least})
 
-    def _get(self, path: str) -> JsonObject:
+    def asked(self, path: str) -> Any:
+        """What GitHub answers the App itself, as parsed JSON; PyGithub's own errors."""
         _, data = self._integration.requester.requestJsonAndCheck("GET", path)
-        return dict(data)
+        return data
+
+    def _get(self, path: str) -> JsonObject:
+        return dict(self.asked(path))
 
     def _post(self, path: str, body: JsonObject) -> JsonObject:
         _, data = self._integration.requester.requestJsonAndCheck("POST", path, input=body)

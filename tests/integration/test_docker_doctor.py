@@ -16,6 +16,9 @@ from coder.sandbox.images import default_folder
 from coder.settings import Settings
 from coder.types import RepoRef
 from tests.contract.sandbox_support import committed, docker_backend, settings
+from tests.integration.github_support import repo_of, running
+from tests.integration.github_support import settings as github_settings
+from tests.servers.github_state import Hook
 
 pytestmark = pytest.mark.docker
 
@@ -184,3 +187,30 @@ def test_an_unknown_action_is_wrong_input() -> None:
 
     assert (done.returncode, done.stdout) == (65, "")
     assert "say build, list or gc" in done.stderr
+
+
+def test_a_repository_on_github_is_looked_at_with_our_rights_there(tmp_path: Path) -> None:
+    test = b"def test_green():\n    assert True\n\n\ndef test_red():\n    assert False\n"
+    with running(tmp_path / "github") as server:
+        repo = repo_of(server)
+        server.commit(repo, {"test_app.py": test.decode()}, branch="main")
+        repo.permissions["coder-bot"] = "admin"
+        repo.hooks = [Hook("https://coder.example/webhooks/github", ("*",), last_code=200)]
+        found = all_settings(tmp_path).model_copy(update={"github": github_settings(server)})
+        said: list[str] = []
+
+        healthy = examine(RepoRef(owner="octo", name="calc"), found, said.append)
+        repo.permissions["coder-bot"] = "read"
+        text = "\n".join(said)
+        said.clear()
+        refused = examine(RepoRef(owner="octo", name="calc"), found, said.append)
+
+    assert healthy, text
+    assert "✓ github    octo/calc as coder-bot, branch main" in text
+    assert "✓ access    what runs need is granted" in text
+    assert "✓ webhook   https://coder.example/webhooks/github (last answer 200)" in text
+    assert "! run 2     1 passed, 1 failed, exit code 1" in text
+    assert "! red       1 fail without any change: test_app" in text
+    assert "\ntest: python3 -m pytest" in text
+    assert not refused
+    assert "✗ access    runs need what is not granted: a role that may write; coder-bot has read" in "\n".join(said)

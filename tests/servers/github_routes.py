@@ -20,6 +20,7 @@ from tests.servers.github_check_routes import (
 )
 from tests.servers.github_git import git
 from tests.servers.github_graphql import graphql
+from tests.servers.github_hook_routes import get_app_hook, list_app_deliveries, list_hooks
 from tests.servers.github_list_routes import create_label, list_events, list_issues
 from tests.servers.github_review_routes import list_review_comments, reply_to_comment, request_reviewers
 from tests.servers.github_state import (
@@ -65,6 +66,16 @@ def _app(call: Call) -> None:
         raise Refusal(401, "'Expiration time' claim ('exp') is too far in the future")
 
 
+def _for_app(route: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+    """`route` for the App itself only."""
+
+    def guarded(call: Call) -> Answer:
+        _app(call)
+        return route(call)
+
+    return guarded
+
+
 def get_app(call: Call) -> Answer:
     _app(call)
     known = {"id": call.state.app_id, "slug": call.state.app_slug, "name": "Coder"}
@@ -76,7 +87,16 @@ def get_installation(call: Call) -> Answer:
     repo = call.state.repos.get(f"{call.parts['owner']}/{call.parts['repo']}")
     if repo is None or repo.installation is None:
         raise Refusal(404, "Not Found")
-    known = {"id": repo.installation, "app_id": call.state.app_id, "target_type": "User"}
+    everything = {"contents", "pull_requests", "issues", "checks", "statuses", "actions", "metadata"}
+    granted = everything if call.state.granted is None else call.state.granted
+    known = {
+        "id": repo.installation,
+        "app_id": call.state.app_id,
+        "target_type": "User",
+        "permissions": {name: "read" if name == "metadata" else "write" for name in sorted(granted)},
+        "events": list(call.state.app_events),
+        "suspended_at": None,
+    }
     return 200, call.state.shape("installation", known)
 
 
@@ -292,6 +312,9 @@ ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("GET", r"/user", get_user),
     ("GET", r"/users/(?P<login>[^/]+)", get_user_by_login),
     ("GET", r"/app", get_app),
+    ("GET", r"/app/hook/config", _for_app(get_app_hook)),
+    ("GET", r"/app/hook/deliveries", _for_app(list_app_deliveries)),
+    ("GET", REPO + r"/hooks", list_hooks),
     ("GET", REPO + r"/installation", get_installation),
     ("POST", r"/app/installations/(?P<id>\d+)/access_tokens", create_installation_token),
     ("GET", REPO, get_repo),

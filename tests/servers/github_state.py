@@ -117,6 +117,26 @@ class Pull:
     requested: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Hook:
+    """A webhook of a repository."""
+
+    url: str
+    events: tuple[str, ...]
+    last_code: int | None = None
+    """What its receiver answered last."""
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A webhook that the App sent."""
+
+    id: int
+    event: str
+    status_code: int
+
+
 @dataclass
 class Repo:
     owner: User
@@ -139,6 +159,8 @@ class Repo:
     """Job to its log."""
     labels: list[str] = field(default_factory=list)
     """That were made; GitHub makes others when an issue gets them."""
+    hooks: list[Hook] = field(default_factory=list)
+    archived: bool = False
 
     @property
     def full_name(self) -> str:
@@ -184,6 +206,12 @@ class State:
     token_lifetime_s: int = 3600
     granted: frozenset[str] | None = None
     """Permissions that the installation has; None is all."""
+    app_hook: str = ""
+    """Where the App's webhooks go."""
+    app_events: tuple[str, ...] = ()
+    """What the App listens to."""
+    deliveries: list[Delivery] = field(default_factory=list)
+    """Newest first."""
     url: str = ""
     rules: Rules = field(default_factory=Rules)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -241,7 +269,7 @@ def repo_json(state: State, repo: Repo, *, shape: str = "repository") -> Json:
         "clone_url": f"{state.url}/{repo.full_name}.git",
         "default_branch": repo.default_branch,
         "fork": False,
-        "archived": False,
+        "archived": repo.archived,
         "disabled": False,
     }
     return state.shape(shape, known)
