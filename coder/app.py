@@ -266,6 +266,7 @@ def _told(result: RunResult) -> JsonObject:
         "url": pull.url if pull else None,
         "number": pull.number if pull else None,
         "branch": pull.branch if pull else None,
+        "awaits": pull.commit_sha if pull and pull.awaits_checks else None,
     }
 
 

@@ -129,10 +129,19 @@ class Delivery:
         if state.followup is not None and state.followup.kind == "review":
             with politely(task):
                 self._answer(state.followup, best, pull.number, pull.commit_sha)
+        more = []
+        if pull.awaits_checks:
+            # Only the service watches on; a call of the command line is over.
+            until = (
+                "until the checks of its commit are green" if self._services.answerable else "until it is made ready"
+            )
+            more.append(f"the pull request stays a draft {until}")
         with politely(task):
             if forge.checks.missing(task, pull.commit_sha, self._problem().base.sha):
-                return ("no check began on the pushed commit, though there are some on its base: start them by hand",)
-        return ()
+                more.append(
+                    "no check began on the pushed commit, though there are some on its base: start them by hand"
+                )
+        return tuple(more)
 
     def _report(self, best: Round, commit: str) -> CheckReport:
         """Our check of the commit: the verdict, what was run for it, and remarks on lines."""
@@ -168,13 +177,26 @@ class Delivery:
         submission = account.outcome.submission
         known = state.pull_request.branch if state.pull_request else branch_name(self._task, problem.problem.title)
         draft = is_draft(verdict=best.verified.verdict, patch=patch, reviewed=best.reviewed)
+        draft = draft or self._ground.config.draft == "always" or self._policy.ready == "never"
+        awaits = not draft and self._awaits_checks(problem.base.sha)
         return Proposal(
             branch=known,
             base_ref=problem.base.ref,
             title=pull_request_title(problem=problem.problem, submission=submission, redact=redact, log=self._log()),
             body=pull_request_body(account, redact=redact),
-            draft=draft or self._ground.config.draft == "always",
+            draft=draft or awaits,
+            awaits_checks=awaits,
         )
+
+    def _awaits_checks(self, base_sha: str) -> bool:
+        """Whether the repository's own checks have the last word on a draft."""
+        if self._policy.ready != "checks" or self._services.dry_run is not None:
+            return False
+        awaits = True  # a draft can be made ready; a review that was asked for too early cannot be taken back
+        with politely(self._task):
+            files = self._ground.repository.files(base_sha)
+            awaits = self._services.forge.checks.expected(self._task, base_sha, files)
+        return awaits
 
     def _account(self, patch: Patch, best: Round, commit: str) -> Account:
         """All that is told of the change."""

@@ -16,6 +16,8 @@ class Policy(Value):
     """How often the tests may send the work back."""
     publish: tuple[VerdictKind, ...] = ("proven", "passing", "unverified")
     """Verdicts that are published; a draft unless `proven`."""
+    ready: Literal["checks", "verdict", "never"] = "checks"
+    """When a proven change stops being a draft: once the repository's own checks of it are green, at once, or by hand."""
     setup: tuple[str, ...] | None = None
     """Commands that install the dependencies; None takes `.coder.yml`'s, or finds them out."""
     without_setup: bool = False

@@ -341,6 +341,8 @@ class Proposal(Value):
     title: str
     body: str
     draft: bool
+    awaits_checks: bool = False
+    """It is a draft only until the checks of its commit are green; one that is ready already stays ready."""
 
 
 class PullRequest(Value):
@@ -349,6 +351,8 @@ class PullRequest(Value):
     branch: str
     commit_sha: str
     draft: bool
+    awaits_checks: bool = False
+    """A draft only until the checks of the commit are green."""
     number: int | None = None
     url: str | None = None
 

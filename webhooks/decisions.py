@@ -36,6 +36,8 @@ class Situation:
     added_cost_usd: float = 0.0
     autofix: bool | None = None
     """What people said of automatic fixes; None is nothing."""
+    awaits: int = 0
+    """The pull request that waits for the checks that passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,15 @@ def _own_checks(request: Request, situation: Situation, rules: Rules) -> Decisio
     return _followed(request, situation, rules, "check_failure")
 
 
+def _passed(request: Request, situation: Situation, _rules: Rules) -> Decision:
+    if situation.task is None or not situation.awaits or request.head is None:
+        return Decision(reason="no draft of ours waits for the checks of this commit")
+    work = Work(task=situation.task)
+    run, sha = situation.task.run_id, request.head.sha
+    chore = Chore(id=f"ready:{run}:{request.followup}", kind="ready", work=work, number=situation.awaits, text=sha)
+    return Decision(chores=(chore,), run_id=run)
+
+
 # --- what the service does by itself ----------------------------------------------------------------------------------------
 
 
@@ -329,6 +340,7 @@ _HANDLERS: Final[Mapping[What, Callable[[Request, Situation, Rules], Decision]]]
         "say": _said,
         "review": _reviewed,
         "checks": _checked,
+        "passed": _passed,
         "stop": _stopped,
         "status": _described,
         "explain": _described,

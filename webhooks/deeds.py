@@ -15,6 +15,7 @@ from webhooks.intake import offer
 from webhooks.ledger import Ledger
 from webhooks.outbox import Inbox, Switches
 from webhooks.store import Store
+from webhooks.waits import BEGIN_S, WAIT_S, Waits
 from webhooks.work import Chore, Work, thread_of
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 DENIED_FOR: Final = timedelta(minutes=5)
 """How long somebody without permission is not asked about again: a flood of comments must not use up our requests."""
 
+_STAYS: Final = "The pull request stays a draft: start them by hand, or mark it ready for review."
 Describe = Callable[[Task, str], str]
 """A comment about a run: `status`, `explain`, or else how it was broken off."""
 
@@ -43,6 +45,7 @@ class Deeds:
         self._outside, self._store, self._engine, self._clock = outside, store, engine, clock
         self._ledger = Ledger(store, engine)
         self._inbox, self._switches = Inbox(store.database), Switches(store.database)
+        self._waits = Waits(store.database)
         self._denied: dict[tuple[str, str], datetime] = {}
 
     def may(self, chore: Chore) -> bool:
@@ -63,21 +66,17 @@ class Deeds:
 
     def do(self, chore: Chore) -> None:
         """Do it; doing it twice is doing it once."""
-        match chore.kind:
-            case "react":
-                self._react(chore)
-            case "answer":
-                self._say(chore, chore.text)
-            case "describe":
-                self._say(chore, self._outside.describe(chore.work.task, chore.text))
-            case "switch":
-                self._switch(chore)
-            case "steer":
-                self._steer(chore)
-            case "stop":
-                self._stop_run(chore)
-            case "finalise":
-                self._finalise(chore)
+        deeds: dict[str, Callable[[Chore], None]] = {
+            "react": self._react,
+            "answer": lambda one: self._say(one, one.text),
+            "describe": lambda one: self._say(one, self._outside.describe(one.work.task, one.text)),
+            "switch": self._switch,
+            "steer": self._steer,
+            "stop": self._stop_run,
+            "finalise": self._finalise,
+            "ready": self._ready,
+        }
+        deeds[chore.kind](chore)
 
     def _react(self, chore: Chore) -> None:
         task, followup = chore.work.task, chore.work.followup
@@ -149,6 +148,26 @@ class Deeds:
         outcome = Outcome(kind="failed", reason=chore.text)
         self._outside.forge.status(task, self._outside.describe(task, chore.text))
         self._outside.forge.finish(task, RunResult(run_id=task.run_id, verdict=verdict, outcome=outcome, spent=Spent()))
+
+    def _ready(self, chore: Chore) -> None:
+        """Ask for reviews once the checks of a draft's commit are green; tell, once, where they never began or end."""
+        forge, task, number = self._outside.forge, chore.work.task, chore.number or 0
+        wait = self._waits.of(f"{thread_of(task.run_id).rpartition('-')[0]}-{number}")
+        if wait is None or wait.sha != chore.text:
+            return  # it has another commit by now, or waits no more
+        state = forge.checks.state(task, wait.sha)
+        waited_s = self._clock().timestamp() - wait.since_s if wait.since_s else 0.0
+        marker = f"checks-{wait.thread}-{wait.sha[:16]}"
+        where = task.model_copy(update={"run_id": marker, "number": number})
+        if state == "green":
+            forge.checks.release(task, number, wait.sha)
+            self._waits.end(wait.thread)
+        elif waited_s > WAIT_S:
+            if state == "pending":
+                forge.status(where, f"The checks of {wait.sha} did not end within a day. {_STAYS}")
+            self._waits.end(wait.thread)
+        elif state == "none" and waited_s > BEGIN_S:
+            forge.status(where, f"No check began on {wait.sha}, though this repository has some. {_STAYS}")
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")

@@ -13,7 +13,8 @@ from webhooks.engine.port import JobEngine
 from webhooks.ledger import Ledger
 from webhooks.outbox import Inbox, Outbox
 from webhooks.store import Store
-from webhooks.work import Chore
+from webhooks.waits import Waits
+from webhooks.work import Chore, Work
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Desk:
         self._store, self._clock = store, clock
         self._deeds = Deeds(outside, store, engine, clock=clock)
         self._ledger = Ledger(store, engine)
+        self._waits = Waits(store.database)
         self._outbox, self._inbox = Outbox(store.database), Inbox(store.database)
         self._state = _State()
 
@@ -89,7 +91,24 @@ class Desk:
             self._outbox.add(
                 Chore(id=f"finalise:{job.id}", kind="finalise", work=work, text=reason), created_at=self._now()
             )
+        self._look_at_checks()
         return died
+
+    def _look_at_checks(self) -> None:
+        """Drafts whose checks it is time to look at: what GitHub tells of them may be lost."""
+        for wait in self._waits.take_due(now_s=self._clock().timestamp()):
+            task = self._store.task(wait.run_id)
+            if task is None:  # not kept any more
+                self._waits.end(wait.thread)
+                continue
+            chore = Chore(
+                id=f"ready:{wait.thread}:{wait.sha}:{wait.looks}",
+                kind="ready",
+                work=Work(task=task),
+                number=wait.number,
+                text=wait.sha,
+            )
+            self._outbox.add(chore, created_at=self._now())
 
     def waiting(self) -> int:
         """How many chores are not done."""

@@ -138,6 +138,19 @@ class ChecksFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChecksPassed:
+    """A suite of checks, a workflow or a commit status ended well."""
+
+    repository: Repository
+    sender: Actor
+    name: str
+    head_sha: str
+    app: str
+    digest: str
+    """sha256 of what ended: a redelivery is the same, another end of it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatched:
     """A program with a token sent `repository_dispatch`."""
 
@@ -168,7 +181,7 @@ class Malformed:
     reason: str
 
 
-Happening = Labeled | Assigned | Opened | Commented | Reviewed | ChecksFailed | Dispatched
+Happening = Labeled | Assigned | Opened | Commented | Reviewed | ChecksFailed | ChecksPassed | Dispatched
 """What may lead to something."""
 
 Event = Happening | Ping | Unsupported | Malformed

@@ -24,6 +24,7 @@ EVENTS: Final = (
     "pull_request_review",
     "pull_request_review_comment",
     "repository_dispatch",
+    "status",
     "workflow_run",
 )
 """What the App is told of; docs/events.md says what for."""
@@ -34,6 +35,7 @@ PERMISSIONS: Final = {
     "issues": "write",
     "metadata": "read",
     "pull_requests": "write",
+    "statuses": "read",
 }
 """Never `workflows`: agent-written code could change CI."""
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", re.ASCII)

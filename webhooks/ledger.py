@@ -10,6 +10,7 @@ from webhooks.errors import EngineError
 from webhooks.outbox import Switches
 from webhooks.request import Request
 from webhooks.store import Store
+from webhooks.waits import Waits
 from webhooks.work import Work, thread_of
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,12 @@ class Ledger:
         self._store, self._engine = store, engine
         self._rows = store.database.rows
         self._switches = Switches(store.database)
+        self._waits = Waits(store.database)
 
     def situation(self, request: Request, *, now: str) -> Situation:
         """How things stand for `request`."""
+        if request.what == "passed":
+            return _awaited(request, self._store, self._waits, now=now)
         thread = f"gh{request.repository.id}-{request.number}"
         by_pull = self.run_of_pull(thread) if request.is_pull_request else None
         run_id = by_pull or (self.latest_run(thread) if request.number else None)
@@ -121,9 +125,12 @@ class Ledger:
         with self._store.database.together():
             if isinstance(number, int):
                 repository = thread_of(run_id).rpartition("-")[0]
-                self._rows(
-                    "INSERT OR REPLACE INTO pulls (thread, run_id) VALUES (?, ?)", (f"{repository}-{number}", run_id)
-                )
+                thread, awaits = f"{repository}-{number}", result.get("awaits")
+                self._rows("INSERT OR REPLACE INTO pulls (thread, run_id) VALUES (?, ?)", (thread, run_id))
+                if isinstance(awaits, str):
+                    self._waits.begin(thread, run_id, awaits)
+                else:
+                    self._waits.end(thread)
             self._rows("UPDATE jobs SET ended = ? WHERE job_id = ?", (_ending(job.state, result), job.id))
 
     def _ended(self, job_id: str) -> str | None:
@@ -166,6 +173,15 @@ class Ledger:
 
     def _has_pull(self, run_id: str) -> bool:
         return bool(self._rows("SELECT 1 AS one FROM pulls WHERE run_id = ?", (run_id,)))
+
+
+def _awaited(request: Request, store: Store, waits: Waits, *, now: str) -> Situation:
+    """The run whose pull request waits for the checks of a commit."""
+    wait = waits.of_commit(request.repository.id, request.head.sha) if request.head else None
+    task = store.task(wait.run_id) if wait else None
+    if wait is None or task is None:
+        return Situation(now=now)
+    return Situation(now=now, state="over", task=task, own_pull=True, has_pull=True, awaits=wait.number)
 
 
 def _ending(state: str, result: JsonObject) -> str:

@@ -15,6 +15,7 @@ from webhooks.events import (
     Actor,
     Assigned,
     ChecksFailed,
+    ChecksPassed,
     Commented,
     Dispatched,
     Event,
@@ -45,6 +46,7 @@ from webhooks.fields import (
 )
 
 _FAILURES: Final = frozenset({"failure", "timed_out", "startup_failure"})
+_SUCCESSES: Final = frozenset({"success", "neutral", "skipped"})
 _SUBJECTS: Final = frozenset({"issue", "pull_request", "comment", "label", "review", "assignee"})
 
 
@@ -70,6 +72,8 @@ def _read(name: str, payload: JsonObject) -> Event:
     shown = f".{clean(action, 40)}" if isinstance(action, str) else ""
     if name == "repository_dispatch":
         return _dispatched(payload)
+    if name == "status":
+        return _status(payload)
     if action == "completed" and name in _CHECKS:
         return _completed(name, payload)
     reader = _READERS.get((name, action)) if isinstance(action, str) else None
@@ -200,10 +204,13 @@ def _reviewed(payload: JsonObject) -> Reviewed:
 
 
 def _completed(name: str, payload: JsonObject) -> Event:
-    """A check's end; one that is no failure is nothing to us."""
+    """A check's end: of all that is no failure, a whole suite that passed."""
     _only(payload, name)
     check = parent_object(payload, name)
     conclusion = optional(check, "conclusion", 40)
+    # A single check that passes says nothing of the others; its suite's end does.
+    if conclusion in _SUCCESSES and name != "check_run":
+        return _passed(payload, check, optional(check, "name", 200) or name, sha(check, "head_sha"))
     if conclusion not in _FAILURES:
         return Unsupported(f"{name}.completed with {conclusion or 'no conclusion'}")
     repository = _repository(payload)
@@ -224,6 +231,27 @@ def _completed(name: str, payload: JsonObject) -> Event:
         url=optional(check, "html_url", 500),
         summary="\n\n".join(filter(None, (optional(output, part, 10_000) for part in ("title", "summary", "text")))),
         completed_at=optional(check, "completed_at", 40) or optional(check, "updated_at", 40),
+    )
+
+
+def _status(payload: JsonObject) -> Event:
+    """A commit status, as CI outside of GitHub sends it."""
+    _only(payload, "status")
+    state = text(payload, "state", 40)
+    if state != "success":
+        return Unsupported(f"status with {state}")
+    return _passed(payload, payload, optional(payload, "context", 200) or "status", sha(payload, "sha"))
+
+
+def _passed(payload: JsonObject, check: JsonObject, name: str, head_sha: str) -> ChecksPassed:
+    whole = f"{head_sha} {name} {check.get('id')} {optional(check, 'updated_at', 40)}"
+    return ChecksPassed(
+        repository=_repository(payload),
+        sender=_actor(payload, "sender"),
+        name=name,
+        head_sha=head_sha,
+        app=optional(check.get("app"), "slug", 100),
+        digest=hashlib.sha256(whole.encode()).hexdigest(),
     )
 
 

@@ -8,8 +8,8 @@ from webhooks.commands import Verb
 from webhooks.events import Head, Repository
 from webhooks.options import Options
 
-What = Verb | Literal["say", "review", "checks"]
-"""A verb; or free text to a run, a review that asks for changes, a failed check."""
+What = Verb | Literal["say", "review", "checks", "passed"]
+"""A verb; or free text to a run, a review that asks for changes, a failed check, checks that passed."""
 
 STARTS: Final[frozenset[What]] = frozenset({"fix", "plan", "retry", "rebase"})
 """What gives a new run."""

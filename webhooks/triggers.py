@@ -9,6 +9,7 @@ from webhooks.events import (
     Actor,
     Assigned,
     ChecksFailed,
+    ChecksPassed,
     Commented,
     Dispatched,
     Event,
@@ -52,10 +53,10 @@ def _asked(event: Happening, rules: Rules) -> Request | Refusal:
             return _written(event, rules)
         case Reviewed():
             return _reviewed(event, rules)
-        case ChecksFailed():
-            return _checks(event, rules)
         case Dispatched():
             return _dispatched(event, rules)
+        case _:
+            return _checked(event, rules)
 
 
 def _labeled(event: Labeled, rules: Rules) -> Request | Refusal:
@@ -164,12 +165,16 @@ def _reviewed(event: Reviewed, rules: Rules) -> Request | Refusal:
     return _spoken(request, said, event.issue, event.sender, rules)
 
 
-def _checks(event: ChecksFailed, rules: Rules) -> Request | Refusal:
+def _checked(event: ChecksFailed | ChecksPassed, rules: Rules) -> Request | Refusal:
     # Our own check says what our own tests say; acting on it would be talking to ourselves.
     if rules.own_login is not None and handle(event.app) == handle(rules.own_login):
         return Refusal("our own check")
     if not is_allowed(event.repository.full_name, rules.allowed_repos):
         return Refusal(f"repository {event.repository.full_name} is not allowed")
+    return _failed(event, rules) if isinstance(event, ChecksFailed) else _passed(event)
+
+
+def _failed(event: ChecksFailed, rules: Rules) -> Request | Refusal:
     if not event.same_repo:
         return Refusal("a check of a fork")
     on_default = not event.pulls and event.head_branch == event.repository.default_branch != ""
@@ -189,6 +194,20 @@ def _checks(event: ChecksFailed, rules: Rules) -> Request | Refusal:
         head=Head(event.head_branch, event.head_sha, same_repo=True) if event.pulls else None,
         words="\n\n".join(filter(None, (f"{what}. {event.url}", event.summary))),
         title=f"{_name(event.name)} fails on {event.head_branch}",
+    )
+
+
+def _passed(event: ChecksPassed) -> Request:
+    """That somebody looks whether a draft may be made ready. The sender may be us: a suite's is who pushed."""
+    return Request(
+        what="passed",
+        repository=event.repository,
+        number=0,
+        sender=event.sender.login,
+        identity=("passed", event.digest),
+        followup=f"passed-{event.digest[:16]}",
+        requested_at="",
+        head=Head("", event.head_sha, same_repo=True),
     )
 
 

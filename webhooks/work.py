@@ -33,11 +33,12 @@ class Chore(Value):
 
     react: 👀 · answer: post `text` as the comment `marker` · describe: as answer, with how the run stands · steer: pass the
     follow-up on to the run that works · stop: end the run · switch: automatic fixes on or off (`text`), then answer ·
-    finalise: a run died for good, say so on its status comment.
+    finalise: a run died for good, say so on its status comment · ready: the draft `number` stops being one, if the checks of
+    its commit (`text`) are green.
     """
 
     id: str
-    kind: Literal["react", "answer", "describe", "steer", "stop", "switch", "finalise"]
+    kind: Literal["react", "answer", "describe", "steer", "stop", "switch", "finalise", "ready"]
     work: Work
     """The task says where; who asked is `work.sender`."""
     text: str = ""
@@ -47,7 +48,7 @@ class Chore(Value):
     """What makes the answer one comment, however often it is said."""
 
 
-URGENCY: Final = ("stop", "steer", "react", "switch", "answer", "describe", "finalise")
+URGENCY: Final = ("stop", "steer", "react", "switch", "answer", "describe", "finalise", "ready")
 """Kinds of chores, the most urgent first: a person who says stop does not wait behind 300 reactions."""
 
 

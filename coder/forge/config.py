@@ -30,8 +30,12 @@ class GitHubSettings(Value):
         default_factory=lambda: {"contents": "write", "pull_requests": "write", "issues": "write", "metadata": "read"}
     )
     """What an installation token asks for; never `workflows`."""
-    more_permissions: dict[str, str] = Field(default_factory=lambda: {"checks": "write", "actions": "read"})
-    """What it asks for on top, where the installation grants it: our check run, and logs of failed jobs."""
+    more_permissions: dict[str, str] = Field(
+        default_factory=lambda: {"checks": "write", "actions": "read", "statuses": "read"}
+    )
+    """What it asks for on top, the last ones given up first where the installation does not grant them: our check run, logs
+    of failed jobs, what CI outside of GitHub says.
+    """
     seconds_between_requests: float = Field(default=0.25, ge=0)
     seconds_between_writes: float = Field(default=1.0, ge=0)
     """GitHub asks for a second between writes: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api"""

@@ -3,19 +3,19 @@
 import hashlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import get_args
 
 from typing_extensions import override
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import Tokens
-from coder.forge.github_checks import missing
+from coder.forge.github_checks import has_workflows, missing
 from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
 from coder.forge.github_problem import prompted, read_problem
 from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
-from coder.forge.protocol import CheckReport, Checks, FailedJob, Forge, StateLabel, state_after
+from coder.forge.protocol import CheckReport, Checks, ChecksState, FailedJob, Forge, StateLabel, state_after
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -80,7 +80,12 @@ class GitHubForge(GitHubConnection, Forge):
         def open_one(access: RepositoryAccess) -> PullRequest:
             pull = access.pull(proposal, commit_sha)
             return PullRequest(
-                branch=proposal.branch, commit_sha=commit_sha, draft=pull.draft, number=pull.number, url=pull.html_url
+                branch=proposal.branch,
+                commit_sha=commit_sha,
+                draft=pull.draft,
+                awaits_checks=pull.draft and proposal.awaits_checks,
+                number=pull.number,
+                url=pull.html_url,
             )
 
         return self.within(task, f"open a pull request for {proposal.branch!r} in {task.repo.full_name}", open_one)
@@ -171,6 +176,19 @@ class _GitHubChecks(Checks):
 
     def _suites(self, task: Task, sha: str) -> int:
         return self._forge.within(task, "look for checks", lambda access: access.checks().suites(sha))
+
+    @override
+    def expected(self, task: Task, base_sha: str, paths: Collection[str]) -> bool:
+        return has_workflows(paths) or self.state(task, base_sha) != "none"
+
+    @override
+    def state(self, task: Task, commit_sha: str) -> ChecksState:
+        return self._forge.within(task, "read checks", lambda access: access.checks().state(commit_sha))
+
+    @override
+    def release(self, task: Task, pull: int, commit_sha: str) -> None:
+        what = f"make #{pull} ready for review"
+        self._forge.within(task, what, lambda access: access.release(pull, commit_sha))
 
     @override
     def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:

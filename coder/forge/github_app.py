@@ -157,16 +157,15 @@ class AppTokens:
 
     def _narrowed(self, path: str, repo: RepoRef) -> JsonObject:
         """A token for one repository; what the installation does not grant is done without."""
-        least = self._settings.permissions
-        try:
-            return self._post(
-                path, {"repositories": [repo.name], "permissions": {**least, **self._settings.more_permissions}}
-            )
-        except github.GithubException as exc:
-            if exc.status != UNPROCESSABLE or not self._settings.more_permissions:
-                raise
-        logger.info("the installation grants no checks", extra={"repo": repo.full_name})
-        return self._post(path, {"repositories": [repo.name], "permissions": least})
+        least, more = self._settings.permissions, list(self._settings.more_permissions.items())
+        while True:
+            try:
+                return self._post(path, {"repositories": [repo.name], "permissions": {**least, **dict(more)}})
+            except github.GithubException as exc:
+                if exc.status != UNPROCESSABLE or not more:
+                    raise
+            logger.info("a permission is not granted", extra={"repo": repo.full_name, "permission": more[-1][0]})
+            more.pop()
 
     def asked(self, path: str) -> Any:
         """What GitHub answers the App itself, as parsed JSON; PyGithub's own errors."""

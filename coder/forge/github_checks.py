@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import github
@@ -11,8 +11,8 @@ import requests
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import NOT_FOUND, once, status_of
-from coder.forge.protocol import CheckReport, FailedJob
+from coder.forge.github_client import FORBIDDEN, NOT_FOUND, once, status_of
+from coder.forge.protocol import CheckReport, ChecksState, FailedJob
 from coder.types import JsonObject, RepoRef
 
 MAX_SUMMARY = 65_535
@@ -26,6 +26,9 @@ BETWEEN_LOOKS_S = 5.0
 """GitHub starts checks within seconds of a push, or never."""
 CONTEXT = "coder / verification"
 _BAD = frozenset({"failure", "timed_out", "action_required", "startup_failure"})
+_GOOD = frozenset({"success", "neutral", "skipped"})
+_GIVEN_UP = frozenset({"cancelled", "stale"})
+ACTIONS = "github-actions"
 _STATES = {"success": "success", "neutral": "success", "failure": "failure"}
 _STAMP = re.compile(r"(?m)^\ufeff?\d{4}-\d\d-\d\dT[\d:.]+Z ")
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -107,6 +110,26 @@ class CommitChecks:
         found = self._ask("GET", f"{self._root}/commits/{commit_sha}/check-suites")["check_suites"]
         return len([one for one in found if (one.get("app") or {}).get("id") != self._settings.app_id])
 
+    def state(self, commit_sha: str) -> ChecksState:
+        """What the suites of other Apps, and statuses that are not ours, say together."""
+        path = f"{self._root}/commits/{commit_sha}"
+        suites = self._ask("GET", f"{path}/check-suites", query={"per_page": "100"})["check_suites"]
+        theirs = [one for one in suites if (one.get("app") or {}).get("id") != self._settings.app_id]
+        newest: dict[str, str] = {}
+        for one in self._statuses(path):  # the newest first
+            newest.setdefault(str(one["context"]), str(one["state"]))
+        newest.pop(CONTEXT, None)
+        return together([*map(_suite, theirs), *newest.values()])
+
+    def _statuses(self, path: str) -> list[JsonObject]:
+        """Those of a commit, the newest first; none where we may not read them."""
+        try:
+            return list(self._ask("GET", f"{path}/statuses", query={"per_page": "100"}))
+        except github.GithubException as exc:
+            if exc.status == FORBIDDEN and not isinstance(exc, github.RateLimitExceededException):
+                return []
+            raise
+
     def failures(self, commit_sha: str) -> tuple[FailedJob, ...]:
         """The failed checks of a commit, ours left out, with the ends of their logs."""
         path = f"{self._root}/commits/{commit_sha}/check-runs"
@@ -120,7 +143,7 @@ class CommitChecks:
         output = run.get("output") or {}
         text = "\n".join(filter(None, (output.get("title"), output.get("summary"), output.get("text"))))
         app = (run.get("app") or {}).get("slug")
-        log = self._log(int(run["id"])) if app == "github-actions" else ""
+        log = self._log(int(run["id"])) if app == ACTIONS else ""
         return FailedJob(name=str(run["name"]), log=log or text[:MAX_LOG_CHARS], url=str(run.get("html_url") or ""))
 
     def _log(self, job: int) -> str:
@@ -158,6 +181,31 @@ class CommitChecks:
     ) -> Any:
         _, data = self._client.requester.requestJsonAndCheck(method, path, parameters=query, input=body)
         return data
+
+
+def together(said: Sequence[str]) -> ChecksState:
+    """What single checks, each by its conclusion or state, say together; empty ones say nothing."""
+    counted = {one for one in said if one}
+    # Of two runs for one commit GitHub cancels the older where a workflow wants that: what else there is counts.
+    told = counted - _GIVEN_UP
+    if not counted:
+        return "none"
+    if told & (_BAD | {"error"}):
+        return "red"
+    return "green" if told and told <= _GOOD else "pending"
+
+
+def _suite(suite: JsonObject) -> str:
+    """A suite's conclusion; GitHub makes one for every App that may check, also for those that never begin."""
+    if suite.get("status") == "completed":
+        return str(suite.get("conclusion") or "pending")
+    begun = suite.get("latest_check_runs_count") or (suite.get("app") or {}).get("slug") == ACTIONS
+    return "pending" if begun else ""
+
+
+def has_workflows(paths: Collection[str]) -> bool:
+    """Whether a repository's files ask GitHub's own runners to check it."""
+    return any(path.startswith(".github/workflows/") and path.endswith((".yml", ".yaml")) for path in paths)
 
 
 def missing(*, base: Callable[[], int], commit: Callable[[], int], pause: Callable[[float], None]) -> bool:

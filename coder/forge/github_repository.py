@@ -130,9 +130,16 @@ class RepositoryAccess:
         if pull.state == "open":
             if (pull.title, pull.body or "") != (proposal.title[:MAX_TITLE], proposal.body[:MAX_BODY]):
                 pull.edit(title=proposal.title[:MAX_TITLE], body=proposal.body[:MAX_BODY])
-            if pull.draft != proposal.draft:
-                self._flip(pull, draft=proposal.draft)
+            # Who made it ready meanwhile need not wait for checks again.
+            if pull.draft != proposal.draft and not proposal.awaits_checks:
+                _flip(pull, draft=proposal.draft, pause=self._pause, settings=self._settings)
         return pull
+
+    def release(self, number: int, commit_sha: str) -> None:
+        """Make a draft ready, unless it is closed or somebody pushed to it."""
+        pull = self._repo.get_pull(number).complete()
+        if pull.state == "open" and pull.draft and pull.head.sha == commit_sha:
+            _flip(pull, draft=False, pause=self._pause, settings=self._settings)
 
     def mark(self, number: int, label: str, *, instead_of: frozenset[str]) -> None:
         """Put `label` on, and take off those of `instead_of` that are there; GitHub's labels ignore case."""
@@ -162,19 +169,6 @@ class RepositoryAccess:
         """`write`, repeated after a lost answer: for what GitHub keeps once however often it is said."""
         return once(look=lambda: None, write=write, pause=self._pause, settings=self._settings)
 
-    def _flip(self, pull: PullRequest, *, draft: bool) -> None:
-        """Make a draft of it, or no draft any more."""
-
-        def look() -> bool | None:
-            pull.update()
-            return True if pull.draft is draft else None
-
-        def write() -> bool:
-            _ = pull.convert_to_draft() if draft else pull.mark_ready_for_review()
-            return True
-
-        once(look=look, write=write, pause=self._pause, settings=self._settings)
-
     def _issue(self, number: int) -> Issue:
         return self._repo.get_issue(number)
 
@@ -202,6 +196,20 @@ class RepositoryAccess:
         open_ones = [pull for pull in ours if pull.state == "open"]
         same = [pull for pull in ours if pull.head.sha == commit_sha]
         return next(iter([*open_ones, *same]), None)
+
+
+def _flip(pull: PullRequest, *, draft: bool, pause: Callable[[float], None], settings: GitHubSettings) -> None:
+    """Make a draft of it, or no draft any more."""
+
+    def look() -> bool | None:
+        pull.update()
+        return True if pull.draft is draft else None
+
+    def write() -> bool:
+        _ = pull.convert_to_draft() if draft else pull.mark_ready_for_review()
+        return True
+
+    once(look=look, write=write, pause=pause, settings=settings)
 
 
 def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id: int | None) -> RepoRef:

@@ -1,13 +1,13 @@
 """A checkout on this machine in the place of a forge: the problem comes from a prompt or a file, the result is a branch."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_line
-from coder.forge.protocol import CheckReport, Checks, FailedJob, Forge, StateLabel
+from coder.forge.protocol import CheckReport, Checks, ChecksState, FailedJob, Forge, StateLabel
 from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -21,6 +21,18 @@ class NoChecks(Checks):
     @override
     def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
         return False
+
+    @override
+    def expected(self, task: Task, base_sha: str, paths: Collection[str]) -> bool:
+        return False
+
+    @override
+    def state(self, task: Task, commit_sha: str) -> ChecksState:
+        return "none"
+
+    @override
+    def release(self, task: Task, pull: int, commit_sha: str) -> None:
+        """A branch is no draft."""
 
     @override
     def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:

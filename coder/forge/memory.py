@@ -1,13 +1,13 @@
 """A forge in memory, for tests and rehearsals. Passes the same contract as the real one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_hidden, strip_line
-from coder.forge.protocol import CheckReport, Checks, FailedJob, Forge, StateLabel, state_after
+from coder.forge.protocol import CheckReport, Checks, ChecksState, FailedJob, Forge, StateLabel, state_after
 from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -36,12 +36,14 @@ class MemoryIssue:
 
 
 class MemoryChecks(Checks):
-    """Checks in memory, by commit. `started` and `failed` are for tests to set, `reports` to look at."""
+    """Checks in memory, by commit. `started`, `failed` and `states` are for tests to set, `reports` and `released` to look at."""
 
     def __init__(self) -> None:
         self.reports: dict[str, CheckReport] = {}
         self.started: set[str] = set()
         self.failed: dict[str, tuple[FailedJob, ...]] = {}
+        self.states: dict[str, ChecksState] = {}
+        self.released: list[tuple[int, str]] = []
 
     @override
     def report(self, task: Task, commit_sha: str, check: CheckReport) -> None:
@@ -50,6 +52,18 @@ class MemoryChecks(Checks):
     @override
     def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
         return base_sha in self.started and commit_sha not in self.started
+
+    @override
+    def expected(self, task: Task, base_sha: str, paths: Collection[str]) -> bool:
+        return base_sha in self.started
+
+    @override
+    def state(self, task: Task, commit_sha: str) -> ChecksState:
+        return self.states.get(commit_sha, "none")
+
+    @override
+    def release(self, task: Task, pull: int, commit_sha: str) -> None:
+        self.released.append((pull, commit_sha))
 
     @override
     def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:
@@ -225,6 +239,7 @@ class InMemoryForge(MemoryPeople):
             branch=proposal.branch,
             commit_sha=commit_sha,
             draft=proposal.draft,
+            awaits_checks=proposal.awaits_checks,
             number=number,
             url=f"https://forge.invalid/{task.repo.full_name}/pull/{number}",
         )

@@ -1,12 +1,14 @@
 """The seam to where problems come from and pull requests go."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, RunResult, Task
 from coder.types import Remote as Remote
 
+ChecksState = Literal["none", "pending", "green", "red"]
+"""What the checks of a commit say together; `none` when nothing checks it."""
 StateLabel = Literal["queued", "running", "needs-info", "needs-human", "pr-open", "failed"]
 """Where a run stands, as a label on its issue; at most one of them is there."""
 
@@ -49,6 +51,18 @@ class Checks(Protocol):
 
     def missing(self, task: Task, commit_sha: str, base_sha: str) -> bool:
         """Whether no check of others began on the commit although there are some on base; waits some seconds for them."""
+        ...
+
+    def expected(self, task: Task, base_sha: str, paths: Collection[str]) -> bool:
+        """Whether others are going to check what is pushed: they checked base, or its files (`paths`) have workflows."""
+        ...
+
+    def state(self, task: Task, commit_sha: str) -> ChecksState:
+        """What the checks of others say of the commit."""
+        ...
+
+    def release(self, task: Task, pull: int, commit_sha: str) -> None:
+        """Make a draft ready for review; nothing, where it is closed, or has another commit by now."""
         ...
 
     def failures(self, task: Task, commit_sha: str) -> tuple[FailedJob, ...]:

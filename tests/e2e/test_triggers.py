@@ -9,6 +9,7 @@ import pytest
 from coder.types import JsonObject
 from tests.e2e.stage import ASKED, BOT, PROVEN, Stage, until
 from tests.servers.github import Fault
+from tests.servers.github_state import Pull
 from tests.unit.webhooks_payloads import SHA
 
 
@@ -136,6 +137,30 @@ def test_failed_checks_of_our_pull_request_are_one_job_of_its_run(stage: Stage, 
 
     assert stage.ran() == ["run", "check_failure"]
     assert stage.given[1].task.run_id == run
+
+
+def test_a_draft_becomes_ready_when_its_checks_pass(stage: Stage) -> None:
+    sha = stage.github.commit(stage.repo, {"a.py": "x = 2\n"}, branch="coder/issue-1-it-breaks")
+    stage.repo.suites[sha] = ["github-actions"]
+    bot = stage.github.state.user(BOT)
+    own = Pull(stage.pull.number, 900, bot, "Mend it", "", "coder/issue-1-it-breaks", "main", draft=True)
+    stage.repo.pulls[stage.pull.number] = own
+    stage.endings.append(PROVEN | {"awaits": sha})
+    published(stage)
+    passed = check(stage, "check_suite")
+    passed["check_suite"] |= {"conclusion": "success", "head_sha": sha}
+
+    stage.desk.watch()
+    stage.event("check_suite", passed, by="ci[bot]")
+    stage.settle()
+    before = own.draft
+    stage.repo.concluded[sha] = "success"
+    passed["check_suite"] |= {"id": 2}
+    stage.event("check_suite", passed, by="ci[bot]")
+    stage.settle()
+
+    assert (before, own.draft) == (True, False)
+    assert stage.ran() == ["run"]
 
 
 def test_a_review_with_its_comments_is_one_job_of_its_run(stage: Stage) -> None:

@@ -60,7 +60,8 @@ def test_an_installation_that_grants_no_checks_does_without(server: GitHubServer
         assert forge.base(task()).ref == "main"
 
     mints = [made for made in server.requests if made.path.endswith("/access_tokens")]
-    assert [made.status for made in mints] == [422, 201]
+    assert [made.status for made in mints] == [422, 422, 422, 201]
+    assert [list(made.body["permissions"])[-1] for made in mints] == ["statuses", "actions", "checks", "metadata"]
 
 
 def test_an_app_does_the_whole_line(server: GitHubServer, tmp_path: Path) -> None:

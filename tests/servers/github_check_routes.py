@@ -105,6 +105,9 @@ def list_suites(call: Call) -> Answer:
                 "id": number + 1,
                 "head_sha": sha,
                 "app": _app(call.state, slug),
+                "status": "completed" if sha in repo.concluded else "queued",
+                "conclusion": repo.concluded.get(sha),
+                "latest_check_runs_count": len([one for one in repo.checks if (one.head_sha, one.app) == (sha, slug)]),
                 "head_commit": {
                     "id": sha,
                     "tree_id": sha,

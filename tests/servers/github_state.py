@@ -153,6 +153,8 @@ class Repo:
     checks: list[CheckRun] = field(default_factory=list)
     suites: dict[str, list[str]] = field(default_factory=dict)
     """Commit to the Apps that began to check it."""
+    concluded: dict[str, str] = field(default_factory=dict)
+    """Commit to the conclusion of its suites; without one they are not over."""
     statuses: list[Status] = field(default_factory=list)
     """Newest first."""
     logs: dict[int, bytes] = field(default_factory=dict)

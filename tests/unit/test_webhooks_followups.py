@@ -177,7 +177,7 @@ def test_however_many_checks_fail_on_a_commit_they_are_one_job(event: str) -> No
 @pytest.mark.parametrize(
     ("payload", "situation", "reason"),
     [
-        (check(conclusion="success"), OWN, "check_suite.completed with success"),
+        (check(conclusion="success"), OWN, "no draft of ours waits for the checks of this commit"),
         (check(conclusion=None), OWN, "check_suite.completed with no conclusion"),
         (check(conclusion="cancelled"), OWN, "check_suite.completed with cancelled"),
         (check(app={"slug": "coder-app"}), OWN, "our own check"),
