@@ -22,6 +22,7 @@ from coder.types import (
     VerdictKind,
 )
 from coder.verify.prediction import as_predicted
+from coder.verify.verdict import CHANGED_EXPECTATION
 
 _STEPS_SHOWN = 3
 _RED_CHARS = 1_500
@@ -36,6 +37,8 @@ VERDICT_WORDS: dict[VerdictKind, str] = {
     "refused": "Refused: the change breaks a rule of what may leave the sandbox.",
 }
 """What a verdict means, in a sentence."""
+_CONTRADICTED = "Changed expectation: existing tests ask for something else now, and all else holds. A person must say who is right."
+"""Of an unverified change whose tests say no more against it than that they were edited to fit."""
 
 
 def why(texts: Texts, task: Task, problem: Problem, outcome: Outcome, *, closes: bool) -> str:
@@ -95,7 +98,8 @@ def _file_line(texts: Texts, change: FileChange, reason: str, flagged: Collectio
 
 def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submission | None = None) -> str:
     """Verdict, table of runs, proving tests, what the model predicted of them, and what they ran on."""
-    parts = [f"**{VERDICT_WORDS[verdict.kind]}**"]
+    contradicted = verdict.kind == "unverified" and "".join(verdict.reasons[:1]).startswith(CHANGED_EXPECTATION)
+    parts = [f"**{_CONTRADICTED if contradicted else VERDICT_WORDS[verdict.kind]}**"]
     reasons = [f"- {texts.line(reason, 500)}" for reason in verdict.reasons]
     if reasons:
         parts.append("\n".join(fitting(reasons, 5_000, more="- … and {} more reasons")))
@@ -112,7 +116,7 @@ def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submis
     if borne_out is not None:
         how = "**as predicted**" if borne_out else "**not as predicted** (compared by its words; look at it)"
         parts.append(f"The new tests failed on base {how}. The model's prediction: {texts.line(expected, 300)}")
-    if verdict.kind == "proven":
+    if verdict.kind == "proven" or contradicted:
         parts += _red_run(texts, evidence)
     parts.append(
         f"Base commit {texts.code(evidence.base_sha, 64)}, tree of the change {texts.code(evidence.head_tree, 64)}, "

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from coder.types import Cell, FlakyTest
+from coder.types import Cell, FlakyTest, TestReport
 from coder.verify.cells import CellName
 from coder.verify.runs import Runs
 from coder.verify.verdict import Cells, Finding, newly_failing, proving_tests
@@ -63,9 +63,11 @@ class Look:
 
 def second_look(cells: Cells, runs: Runs) -> Look:
     """Run again what newly fails on head, with the new tests or the old; what is flaky is named, and not held against it."""
+    cells, wandering = _settled(cells, runs)
     base, head = cells.base.report, cells.head.report
     failing = newly_failing(base, head) if base.by_id and head.by_id else ()
     look = _head(cells, failing, runs) if failing else Look(cells)
+    look = replace(look, flaky=(*wandering, *look.flaky))
     old = cells.head_old
     if old is None or not old.report.by_id:
         return look
@@ -79,6 +81,32 @@ def second_look(cells: Cells, runs: Runs) -> Look:
         look.findings,
         (*look.flaky, *_flaky(old.name, {name: records[name] for name in forgiven})),
     )
+
+
+def _settled(cells: Cells, runs: Runs) -> tuple[Cells, tuple[FlakyTest, ...]]:
+    """The cells without tests that base itself does not name twice, and these tests.
+
+    Parameters such as the time, an address in memory or a random word make ids that no two runs share. That such a test is
+    gone on head says nothing. Only base is asked, which the patch cannot touch.
+    """
+    base = cells.base.report
+    others = [cell.report for cell in (cells.head, cells.head_old) if cell is not None and cell.report.by_id]
+    gone = [name for name in base.passed if any(name not in _listed(report) for report in others)]
+    if not base.by_id or not gone:
+        return cells, ()
+    seconds = runs.rules.repeat_s
+    again = runs.again(cells.base.name, cells.base.tree_sha, runs.only(gone), times=1, seconds=seconds)
+    if not again or not again[0].report.passed:
+        return cells, ()
+    wandering = [name for name in gone if name not in _listed(again[0].report)]
+    kept = base.model_copy(update={"passed": tuple(name for name in base.passed if name not in {*wandering})})
+    flaky = tuple(FlakyTest(name=name, cell="base", passed=1, runs=2) for name in wandering)
+    return replace(cells, base=cells.base.model_copy(update={"report": kept})), flaky
+
+
+def _listed(report: TestReport) -> frozenset[str]:
+    """The tests that a run tells of, however they ended."""
+    return frozenset((*report.passed, *report.failed, *report.errored, *report.skipped))
 
 
 def _head(cells: Cells, failing: Sequence[str], runs: Runs) -> Look:

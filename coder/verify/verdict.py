@@ -9,9 +9,26 @@ from typing_extensions import override
 
 from coder.types import Cell, FlakyTest, TestReport, Verdict, VerdictKind
 from coder.verify.excerpt import excerpt
+from coder.verify.wording import bulleted, count, listed
 
-_MAX_NAMED = 10
 _MAX_FINDINGS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a patch's tests that a person must look at: where (line 0: no line of its own), and what."""
+
+    path: str
+    line: int
+    what: str
+    fatal: bool = False
+    """The runs prove nothing when this is true: the runner itself may have been tampered with."""
+    of_the_runs: bool = False
+    """Seen in the runs, not in the patch: there is nothing to undo."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.what}" if self.line else f"{self.path}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +49,8 @@ class Cells:
     """Tests that are steady on base and red now and then on head; counted as passed there."""
     by_order: tuple[str, ...] = ()
     """Of what newly fails, what passes when its file runs alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about a patch's tests that a person must look at: where (line 0: no line of its own), and what."""
-
-    path: str
-    line: int
-    what: str
-    fatal: bool = False
-    """The runs prove nothing when this is true: the runner itself may have been tampered with."""
-    of_the_runs: bool = False
-    """Seen in the runs, not in the patch: there is nothing to undo."""
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.what}" if self.line else f"{self.path}: {self.what}"
+    rewritten: tuple[Finding, ...] = ()
+    """Lines of existing tests that the patch replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +136,10 @@ def _by_id(cells: Cells) -> _Judgement:
 
 
 def _regressed(cells: Cells, newly: tuple[str, ...]) -> _Judgement:
-    reasons = [f"{_count(newly, 'test')} newly failing: {_names(newly)}"]
+    reasons = [f"{count(newly, 'test')} newly failing: {listed(newly)}"]
     told = _broken(cells.head, newly)
     if by_order := [name for name in newly if name in cells.by_order]:
-        reasons.append(f"passing when run alone, failing in the whole suite each time: {_names(by_order)}")
+        reasons.append(f"passing when run alone, failing in the whole suite each time: {listed(by_order)}")
         told = f"{reasons[-1]}. Something that another test leaves behind, or takes away, matters here.\n{told}"
     return _Judgement("regressed", tuple(reasons), (told,))
 
@@ -155,21 +157,19 @@ def _doubt(cells: Cells) -> _Judgement | None:
         return _Judgement("unverified", (f"head: {head.problem}",), (_told(cells.head, head.problem),))
     if cells.unsteady:
         named = [f"{test.name} (passed in {test.passed} of {test.runs} runs)" for test in cells.unsteady]
-        what = (
-            f"{_count(named, 'test')} steady on base or new, and failing now and then with the patch: {_names(named)}"
-        )
+        what = f"{count(named, 'test')} steady on base or new, and failing now and then with the patch: {listed(named)}"
         return _Judgement("unverified", (what,), (_told(cells.head, f"{what}. Find what makes the outcome vary."),))
     lost = sorted({*base.passed} - {*head.passed} - _moved(cells))
     if lost:
         skipped = sum(name in set(head.skipped) for name in lost)
         what = (
-            f"{_count(lost, 'test')} passed on base and did not run to success on head ({skipped} skipped, "
-            f"{len(lost) - skipped} gone): {_names(lost)}"
+            f"{count(lost, 'test')} passed on base and did not run to success on head ({skipped} skipped, "
+            f"{len(lost) - skipped} gone): {listed(lost)}"
         )
         return _Judgement("unverified", (what,), (f"{what}. Keep every existing test, under its name, running.",))
     if cells.head_old is None:
         return None
-    return _old_tests_doubt(cells.base, cells.head_old)
+    return _old_tests_doubt(cells, cells.head_old)
 
 
 def _moved(cells: Cells) -> frozenset[str]:
@@ -192,15 +192,17 @@ def _is_accounted(name: str, accounted: Collection[tuple[str, str]]) -> bool:
     return any(last == test.rpartition(".")[2] and (place == path or not is_file) for path, test in accounted)
 
 
-def _old_tests_doubt(base: Cell, head_old: Cell) -> _Judgement | None:
+def _old_tests_doubt(cells: Cells, head_old: Cell) -> _Judgement | None:
     """Whether the tests as they were on base fail on the patch."""
     if not head_old.report.by_id:
         what = f"head with the old tests: {head_old.report.problem}"
         return _Judgement("unverified", (what,), (_told(head_old, what),))
-    lost = sorted({*base.report.passed} - {*head_old.report.passed})
+    lost = sorted({*cells.base.report.passed} - {*head_old.report.passed})
     if not lost:
         return None
-    what = f"{_count(lost, 'test')} of base, as written there, no longer passing on head: {_names(lost)}"
+    if {*lost} <= _changed_expectations(cells):
+        return _contradicted(cells, head_old, lost)
+    what = f"{count(lost, 'test')} of base, as written there, no longer passing on head: {listed(lost)}"
     objection = (
         f"{what}. The patch changes these tests or what they use. If that was not meant, make the code pass them as they "
         "were. If the old expectation is what the issue calls wrong, say so in the summary and submit again unchanged: the "
@@ -209,9 +211,42 @@ def _old_tests_doubt(base: Cell, head_old: Cell) -> _Judgement | None:
     return _Judgement("unverified", (what,), (objection,))
 
 
+CHANGED_EXPECTATION: Final = "changed expectation"
+"""How the first reason begins where nothing stands against a patch but that existing tests expect something else now."""
+
+
+def _changed_expectations(cells: Cells) -> frozenset[str]:
+    """Tests that passed on base, fail there as the patch has them, and pass on head: they expect something else."""
+    if cells.base_new is None or not cells.base_new.report.by_id or cells.head.report.problem is not None:
+        return frozenset()
+    red = {*cells.base_new.report.failed, *cells.base_new.report.errored}
+    return frozenset(name for name in red & {*cells.head.report.passed} if not _is_elsewhere(name, cells.changed))
+
+
+def _contradicted(cells: Cells, head_old: Cell, lost: Collection[str]) -> _Judgement:
+    """All that stands against the patch is that it contradicts tests of base, and makes them expect what it does.
+
+    A fix of what a test held to be right looks like this, and so does a fault that was written into the test: no run can
+    tell the two apart, so it is not called proven. docs/decisions/0025-a-changed-expectation.md
+    """
+    kept = len({*cells.base.report.passed} - {*lost})
+    reasons = (
+        f"{CHANGED_EXPECTATION}: {count(lost, 'test')} of base now asking for something else: {listed(lost)}",
+        *(str(finding) for finding in cells.rewritten),
+        "as the patch has them they fail on base and pass on head; as base has them they fail on head",
+        f"all else holds: {kept} of the {len(cells.base.report.passed)} tests that passed on base pass as they were written there",
+    )
+    objection = (
+        f"{reasons[0]}. Only the issue can say who is right. If it does not ask for this, make the code pass these tests as "
+        "they were. If it does, say in the summary which of its sentences asks for it and submit again unchanged: people "
+        f"are then shown these lines.\n{excerpt(head_old.output_tail, lost)}"
+    )
+    return _Judgement("unverified", reasons, (objection,))
+
+
 def _green(cells: Cells) -> _Judgement:
     """Nothing new fails and nothing is lost: was anything red before?"""
-    counts = f"{_count(cells.head.report.passed, 'test')} passing on head, none newly failing"
+    counts = f"{count(cells.head.report.passed, 'test')} passing on head, none newly failing"
     proving = proving_tests(cells)
     known = _known_failures(cells.base.report, proving)
     if not cells.head.report.passed:
@@ -222,11 +257,11 @@ def _green(cells: Cells) -> _Judgement:
         red = {*before.report.failed, *before.report.errored}
         unseen = [name for name in proving if name not in red]
         how = (
-            (f"of these, not even collected on base, so the failure is a missing name: {_names(unseen)}",)
+            (f"of these, not even collected on base, so the failure is a missing name: {listed(unseen)}",)
             if unseen
             else ()
         )
-        reason = f"failing on base, passing on head: {_names(proving)}"
+        reason = f"failing on base, passing on head: {listed(proving)}"
         return _Judgement("proven", (reason, *how, counts, *known))
     if cells.base_new is None:
         reason = "the patch changes no test, and none that was red before passes now"
@@ -255,7 +290,7 @@ _WANTED: Final = "Add a test that fails without the change, for the reason the i
 
 def _known_failures(base: TestReport, proving: Collection[str]) -> tuple[str, ...]:
     red = sorted({*base.failed, *base.errored} - {*proving})
-    return (f"{_count(red, 'test')} failing on base already, not counted: {_names(red)}",) if red else ()
+    return (f"{count(red, 'test')} failing on base already, not counted: {listed(red)}",) if red else ()
 
 
 def _head_unreadable(cells: Cells) -> _Judgement:
@@ -274,12 +309,12 @@ def _base_unreadable(cells: Cells) -> _Judgement:
     head, why = cells.head, _problem(cells.base)
     red = (*head.report.failed, *head.report.errored)
     if red:
-        reason = f"{_count(red, 'test')} failing on head, and whether they failed on base cannot be told: {_names(red)}"
+        reason = f"{count(red, 'test')} failing on head, and whether they failed on base cannot be told: {listed(red)}"
         return _Judgement("unverified", (reason, why), (_broken(head, red),))
     if head.report.problem is not None or not head.report.passed:
         what = f"head: {head.report.problem or 'no test passed'}"
         return _Judgement("unverified", (what, why), (_told(head, what),))
-    return _Judgement("passing", (f"{_count(head.report.passed, 'test')} passing on head", why))
+    return _Judgement("passing", (f"{count(head.report.passed, 'test')} passing on head", why))
 
 
 def _by_exit_code(cells: Cells) -> _Judgement:
@@ -318,26 +353,26 @@ def _exit_code_pair(cells: Cells, reasons: tuple[str, ...]) -> _Judgement:
 def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
     """The judgement with what the look at the tests found."""
     serious_first = sorted(findings, key=lambda finding: not finding.fatal)
-    listed = tuple(str(finding) for finding in serious_first[:_MAX_FINDINGS])
+    told = tuple(str(finding) for finding in serious_first[:_MAX_FINDINGS])
     if len(serious_first) > _MAX_FINDINGS:
-        listed = (*listed, f"and {len(serious_first) - _MAX_FINDINGS} more changes like these")
+        told = (*told, f"and {len(serious_first) - _MAX_FINDINGS} more changes like these")
     kind = judged.kind
     if kind in {"proven", "passing"} and any(finding.fatal for finding in findings):
         kind = "unverified"
-        listed = ("the runs prove nothing, because the patch may bend how tests run", *listed)
+        told = ("the runs prove nothing, because the patch may bend how tests run", *told)
     elif kind == "proven" and findings:
         kind = "passing"
-        listed = ("red before and green after, but not called proven because of the changes below", *listed)
+        told = ("red before and green after, but not called proven because of the changes below", *told)
     objections = judged.objections
     undo = [str(finding) for finding in serious_first[:_MAX_FINDINGS] if not finding.of_the_runs]
     if undo and kind != judged.kind:
         objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *undo)))
-    reasons = (*judged.reasons, *listed) if kind == judged.kind else (*listed, *judged.reasons)
+    reasons = (*judged.reasons, *told) if kind == judged.kind else (*told, *judged.reasons)
     return Verdict(kind=kind, reasons=reasons, objections=objections)
 
 
 def _broken(cell: Cell, names: Collection[str]) -> str:
-    return f"These tests fail with your change and did not fail before:\n{_list(names)}\n{excerpt(cell.output_tail, names)}"
+    return f"These tests fail with your change and did not fail before:\n{bulleted(names)}\n{excerpt(cell.output_tail, names)}"
 
 
 def _told(cell: Cell, what: str) -> str:
@@ -350,18 +385,3 @@ def _problem(cell: Cell) -> str:
 
 def _code(cell: Cell) -> str:
     return "none (killed)" if cell.exit_code is None else str(cell.exit_code)
-
-
-def _count(names: Collection[str], noun: str) -> str:
-    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
-
-
-def _names(names: Collection[str]) -> str:
-    shown = list(names)[:_MAX_NAMED]
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return f"{', '.join(shown)}{more}"
-
-
-def _list(names: Collection[str]) -> str:
-    more = [f"- … and {len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
-    return "\n".join([*(f"- {name}" for name in list(names)[:_MAX_NAMED]), *more])

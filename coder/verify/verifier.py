@@ -7,6 +7,7 @@ from coder.errors import WorkspaceError
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
 from coder.verify.canary import can_sing, sing
+from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
 from coder.verify.necessity import Necessity, ablate, hunks
 from coder.verify.related import is_test_file
@@ -128,7 +129,9 @@ class CellVerifier:
         runs.files = scope.files
         before, after = self._reader(patch.base_sha), self._reader(patch.tree_sha)
         seen = inspected(paths, before, after)
-        cells = replace(self._cells(patch, base_tree, touched, runs), accounted=seen.accounted)
+        rewritten = changed_lines(filter(is_test_file, touched.tests), before, after)
+        made = self._cells(patch, base_tree, touched, runs)
+        cells = replace(made, accounted=seen.accounted, rewritten=rewritten)
         look = second_look(cells, runs)
         found = _Proof(look.cells, (*seen.findings, *look.findings), look.flaky)
         if found.verdict.kind in {"proven", "passing"} and not look.cells.exit_codes_only:

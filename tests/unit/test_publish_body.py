@@ -22,6 +22,7 @@ from coder.types import (
     ToolOutput,
     Verdict,
 )
+from coder.verify.verdict import CHANGED_EXPECTATION
 from tests.unit.publish_values import CLEAN, LIVE, NASTY, RED, SECRET, TOKEN, body, cell, hide
 
 PROVEN = Verdict(kind="proven")
@@ -63,6 +64,18 @@ def test_an_address_that_is_none_is_not_linked(url: str) -> None:
 
     assert "; step 9)" in text
     assert url not in text
+
+
+def test_a_changed_expectation_has_a_head_line_of_its_own_and_shows_the_red_run() -> None:
+    line = "tests/t.py:3: `assert f() == 2 @octo` was `assert f() == 1` on base"
+    changed = Verdict(kind="unverified", reasons=(f"{CHANGED_EXPECTATION}: 1 test of base", line))
+
+    text = body(verdict=changed, evidence=evidence())
+
+    assert "**Changed expectation: existing tests ask for something else now" in text
+    assert "How it failed before" in text
+    assert "@octo" not in text
+    assert "**Unverified: the tests could not show" in body(verdict=Verdict(kind="unverified"), evidence=evidence())
 
 
 def test_the_red_run_is_shown_and_what_no_test_needs_or_is_flaky() -> None:
