@@ -2,12 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from coder.codemap.command import Question, answer, language_table
-from coder.codemap.map import CodeMap
+from coder.codemap.command import Question, answer, language_table, map_text
+from coder.codemap.index import Index, Key
+from coder.codemap.maps import Maps
+from coder.codemap.tree import Tree
 from coder.codemap.trees import tree_at
 from coder.errors import CoderError, InputError
 from coder.places import state_dir
@@ -51,8 +53,25 @@ def run(arguments: Sequence[str]) -> None:
     question.check()
     tree = tree_at(given.path, given.rev)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with CodeMap(state / "codemap.sqlite") as maps:
-        sys.stdout.write(answer(maps, tree, question) + "\n")
+    sys.stdout.write(_answered(state / "codemap.sqlite", tree, question) + "\n")
+
+
+def _answered(index: Path, tree: Tree, question: Question) -> str:
+    """The answer, by as little of the code map as can give it."""
+    if question.is_plain:
+        with Maps(index, _build) as maps:
+            return map_text(maps, tree, question)
+    from coder.codemap.map import CodeMap
+
+    with CodeMap(index) as codemap:
+        return answer(codemap, tree, question)
+
+
+def _build(tree: Tree, index: Index, missing: Mapping[Key, str]) -> None:
+    """Read new blobs: mostly there are none, and the parsers need not be loaded."""
+    from coder.codemap.build import build
+
+    build(tree, index, missing)
 
 
 def _parser() -> argparse.ArgumentParser:

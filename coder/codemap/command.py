@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from coder.codemap.languages import LANGUAGES, TEXT, kinds
-from coder.codemap.map import CodeMap
+from coder.codemap.maps import Maps
 from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
 from coder.codemap.render import Page, printable
 from coder.codemap.tree import Tree
 from coder.errors import InputError
 
+if TYPE_CHECKING:
+    from coder.codemap.map import CodeMap
+
 _MAX_TOLD: Final = 200
 """Files that JSON tells of: all that any budget of a prompt would show."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is asked of a tree: at most one of `symbol`, `outline` and `stats`; else a map, of the problem in `focus` if any."""
 
     focus: str = ""
@@ -28,6 +29,11 @@ class Question:
     stats: bool = False
     why: bool = False
     as_json: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `map_text` can answer it."""
+        return not (self.symbol or self.outline or self.stats or self.as_json)
 
     def check(self) -> None:
         """See that it makes sense.
@@ -44,7 +50,7 @@ class Question:
             raise InputError("--why says what put a file into a problem's map: give the problem with --focus")
 
 
-def answer(maps: CodeMap, tree: Tree, question: Question) -> str:
+def answer(maps: "CodeMap", tree: Tree, question: Question) -> str:
     """The answer, without a last line break.
 
     Raises:
@@ -54,7 +60,7 @@ def answer(maps: CodeMap, tree: Tree, question: Question) -> str:
     question.check()
     if question.symbol:
         symbol = maps.places(tree, question.symbol)
-        return _json(asdict(symbol)) if question.as_json else symbol.text()
+        return _json(symbol) if question.as_json else symbol.text()
     if question.outline:
         if question.as_json:
             definitions = maps.definitions(tree, question.outline)
@@ -62,8 +68,8 @@ def answer(maps: CodeMap, tree: Tree, question: Question) -> str:
         return maps.outline(tree, question.outline)
     if question.stats:
         statistics = maps.statistics(tree)
-        return _json(asdict(statistics)) if question.as_json else statistics.text()
-    return _map(maps, tree, question)
+        return _json(statistics) if question.as_json else statistics.text()
+    return _map_json(maps, tree, question) if question.as_json else map_text(maps, tree, question)
 
 
 def language_table(*, as_json: bool) -> str:
@@ -76,27 +82,33 @@ def language_table(*, as_json: bool) -> str:
     return "\n".join([*lines, f"{TEXT:<11} {'all else':<{wide}}  what lines look like: class, function, heading, …"])
 
 
-def _map(maps: CodeMap, tree: Tree, question: Question) -> str:
+def map_text(maps: Maps, tree: Tree, question: Question) -> str:
+    """The answer to a plain question. Raises as `answer` does."""
+    question.check()
     if not question.focus:
-        text = maps.overview(tree, max_tokens=question.max_tokens)
-        return _json({"max_tokens": question.max_tokens, "text": text}) if question.as_json else text
+        return maps.overview(tree, max_tokens=question.max_tokens)
     if question.why:
-        ranked = maps.ranked(tree, focus=question.focus)
-        return _json([_reasons(one) for one in ranked[:_MAX_TOLD]]) if question.as_json else _why(ranked, question)
-    text = maps.map(tree, focus=question.focus, max_tokens=question.max_tokens)
-    if not question.as_json:
-        return text
+        return _why(maps.ranked(tree, focus=question.focus), question)
+    return maps.map(tree, focus=question.focus, max_tokens=question.max_tokens)
+
+
+def _map_json(maps: "CodeMap", tree: Tree, question: Question) -> str:
+    if question.why:
+        return _json([_reasons(one) for one in maps.ranked(tree, focus=question.focus)[:_MAX_TOLD]])
+    text = map_text(maps, tree, question)
+    if not question.focus:
+        return _json({"max_tokens": question.max_tokens, "text": text})
     files = [_reasons(one) | {"definitions": _fitting(maps, tree, one)} for one in _shown(maps, tree, question, text)]
     return _json({"max_tokens": question.max_tokens, "files": files, "text": text})
 
 
-def _shown(maps: CodeMap, tree: Tree, question: Question, text: str) -> list[Ranked]:
+def _shown(maps: "CodeMap", tree: Tree, question: Question, text: str) -> list[Ranked]:
     """The files that a map shows; they are the first of the ranking."""
     count = sum(1 for line in text.split("\n") if line and not line.startswith("  "))
     return maps.ranked(tree, focus=question.focus)[: min(count, _MAX_TOLD)]
 
 
-def _fitting(maps: CodeMap, tree: Tree, one: Ranked) -> list[Mapping[str, Any]]:
+def _fitting(maps: "CodeMap", tree: Tree, one: Ranked) -> list[Mapping[str, Any]]:
     definitions = maps.definitions(tree, one.path)
     return [_told(definitions[place]) for place in one.places]
 
@@ -106,7 +118,7 @@ def _reasons(one: Ranked) -> dict[str, Any]:
 
 
 def _told(one: Definition) -> Mapping[str, Any]:
-    return asdict(one)
+    return one._asdict()
 
 
 def _why(ranked: list[Ranked], question: Question) -> str:
@@ -120,4 +132,9 @@ def _why(ranked: list[Ranked], question: Question) -> str:
 
 def _json(value: object) -> str:
     """JSON that any reader takes: a path's odd bytes stand as escapes."""
-    return json.dumps(value, indent=2, ensure_ascii=True)
+    return json.dumps(value, indent=2, ensure_ascii=True, default=_fields)
+
+
+def _fields(value: Any) -> dict[str, object]:
+    """A data class, field by field."""
+    return {name: getattr(value, name) for name in value.__slots__}

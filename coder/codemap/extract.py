@@ -4,7 +4,6 @@ import importlib
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Final
 
 import tree_sitter
@@ -172,7 +171,7 @@ def _assembled(source: bytes, spans: list[_Found]) -> Parsed:
             open_ends.pop()
         if (start, end) == before:  # `x, y = 1, 2`: two names, one place
             open_ends.pop()
-        definitions.append(replace(one, depth=len(open_ends)))
+        definitions.append(one._replace(depth=len(open_ends)))
         open_ends.append(end)
         before = start, end
     named = [(start, end, one.name) for start, end, one in spans]

@@ -7,9 +7,8 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from coder.codemap.parsed import MAX_DEFINITIONS, Definition, Parsed
 from coder.errors import CodeMapError
@@ -54,8 +53,7 @@ class BrokenIndexError(CodeMapError):
     """The file is not a working index (any more): make it anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A blob of the index. `lengths` has the number of words of each of its documents."""
 
     id: int

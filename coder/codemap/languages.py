@@ -1,13 +1,11 @@
 """The languages that the code map parses: a row here and a query file make one."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
+class Language(NamedTuple):
     """A grammar and what finds definitions in it."""
 
     name: str

@@ -1,7 +1,6 @@
 """What is known of one blob once it was read: values only, shared by the index and the parser processes."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 MAX_SIGNATURE: Final = 160
 """Characters of a signature that are kept."""
@@ -14,8 +13,7 @@ Status = Literal["parsed", "text", "unparsed", "skipped"]
 likewise · `skipped`: binary, minified, generated or too large; a path and nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """One named thing in a file. Lines count from 1, both ends inside; `depth` is 0 at the file's top level."""
 
     name: str
@@ -26,8 +24,7 @@ class Definition:
     signature: str
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """One blob's definitions, and search words: `documents[0]` outside all definitions, `documents[i + 1]` of `definitions[i]`.
 
     A document is words joined by spaces; a word stands as often as it counts.

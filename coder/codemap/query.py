@@ -2,9 +2,8 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from math import log
-from typing import Final
+from typing import Final, NamedTuple
 
 from coder.codemap.words import STOP, identifiers, stem, words
 
@@ -41,8 +40,7 @@ _NEIGHBOURS = re.compile(r"\b([A-Za-z]{2,20})(?=[ -]([A-Za-z]{2,20})\b)")
 _TESTS = re.compile(r"\b(?:tests?|testing|test suite|flak[ye]|unit ?tests?)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What to look for. `words` are folded as the index's are."""
 
     words: dict[str, float]

@@ -6,9 +6,8 @@ PageRank on top changed nothing measurable, so there is none.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from math import log
-from typing import Final
+from typing import Final, NamedTuple
 
 from coder.codemap.index import Index, blob_of, place_of
 from coder.codemap.paths import is_test, path_words, weight
@@ -35,8 +34,7 @@ _TELLING: Final = 5
 """Words that are told as a reason."""
 
 
-@dataclass(slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A file, how well it fits (above 0), its fitting definitions by index in the file, best first, and why."""
 
     path: str
@@ -48,15 +46,15 @@ class Ranked:
     """How well each of `places` fits; 1 is the best of the whole tree."""
 
 
-@dataclass(slots=True)
 class _Scores:
     """What the words gave, by document and by blob."""
 
-    document: dict[int, float] = field(default_factory=lambda: defaultdict(float))
-    blob: dict[int, float] = field(default_factory=lambda: defaultdict(float))
-    rarity: dict[str, float] = field(default_factory=dict)
-    words: dict[int, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
-    """By blob, what each word gave; filled only on request."""
+    def __init__(self) -> None:
+        self.document: dict[int, float] = defaultdict(float)
+        self.blob: dict[int, float] = defaultdict(float)
+        self.rarity: dict[str, float] = {}
+        self.words: dict[int, list[tuple[float, str]]] = defaultdict(list)
+        """By blob, what each word gave; filled only on request."""
 
 
 def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = False) -> list[Ranked]:

@@ -1,9 +1,8 @@
 """The map as text: the best files with their best definitions, then bare paths, never over the budget."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from math import log
-from typing import Final
+from typing import Final, NamedTuple
 
 from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
@@ -16,8 +15,7 @@ MAX_LINE: Final = 90
 _MAX_NAME: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(NamedTuple):
     """How many definitions a file may show: as lines, and after those by name alone (a third of the tokens)."""
 
     lines: int
@@ -33,13 +31,13 @@ _SIZE_PRIOR: Final = 0.12
 """What a definition's size says beside its words, per power of e of its lines: long functions are changed more often; measured."""
 
 
-@dataclass(slots=True)
 class Page:
     """Lines within a budget of tokens."""
 
-    max_tokens: int
-    lines: list[str] = field(default_factory=list)
-    used: int = 0
+    def __init__(self, max_tokens: int) -> None:
+        self.max_tokens = max_tokens
+        self.lines: list[str] = []
+        self.used = 0
 
     def add(self, *lines: str, limit: int | None = None) -> bool:
         """Add all of `lines`, or none when they do not fit; whether they did."""

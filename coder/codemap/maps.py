@@ -1,0 +1,96 @@
+"""Maps: which files and functions matter for a problem. Light to import, because `coder map` should answer at once."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self, TypeVar
+
+from coder.codemap.index import BrokenIndexError, Index
+from coder.codemap.overview import overview
+from coder.codemap.query import Query
+from coder.codemap.rank import Ranked, rank
+from coder.codemap.render import rendered
+from coder.codemap.snapshot import Build, Snapshot, snapshot
+from coder.codemap.tree import Tree
+
+T = TypeVar("T")
+
+
+class Maps:
+    """Maps of trees, from one index file that all trees, runs and processes may share. Close it, or use it with `with`."""
+
+    def __init__(self, index_path: Path, build: Build) -> None:
+        """Open the index, or make one; `build` reads what it does not know yet."""
+        self._path = index_path
+        self._build = build
+        self._lock = threading.RLock()
+        self._index = Index.open(index_path)
+        self._latest: tuple[Mapping[str, str], Snapshot] | None = None
+        """The tree that was asked about last: a model asks about one tree many times."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the index; safe to call twice."""
+        self._index.close()
+
+    def map(self, tree: Tree, *, focus: str, max_tokens: int) -> str:
+        """The files and definitions that a problem's text is about, best first, in at most `max_tokens` tokens.
+
+        Raises:
+            CodeMapError: The index cannot be used, or no parser will start.
+        """
+
+        def work() -> str:
+            state = self._snapshot(tree)
+            return rendered(rank(state, self._index, Query.of(focus)), self._index.definitions, max_tokens=max_tokens)
+
+        return self._with_index(work)
+
+    def ranked(self, tree: Tree, *, focus: str) -> list[Ranked]:
+        """All files that fit a problem's text, best first, with the reasons. Raises as `map` does."""
+        return self._with_index(lambda: rank(self._snapshot(tree), self._index, Query.of(focus), explain=True))
+
+    def overview(self, tree: Tree, *, max_tokens: int) -> str:
+        """What the repository holds: its folders and main definitions. Depends on the files alone. Raises as `map` does."""
+
+        def work() -> str:
+            state = self._snapshot(tree)
+            key = f"overview {max_tokens} {_digest(state)}"
+            text = self._index.kept(key)
+            if text is None:
+                text = overview(state, self._index, max_tokens=max_tokens)
+                self._index.keep(key, text)
+            return text
+
+        return self._with_index(work)
+
+    def _snapshot(self, tree: Tree) -> Snapshot:
+        files = tree.files()
+        if self._latest is None or self._latest[0] != files:
+            self._latest = (files, snapshot(tree, self._index, self._build))
+        return self._latest[1]
+
+    def _with_index(self, work: Callable[[], T]) -> T:
+        """Do it; when the index proves broken, make it anew and do it again, once."""
+        with self._lock:
+            try:
+                return work()
+            except BrokenIndexError:
+                self._index.close()
+                self._latest = None
+                self._index = Index.open(self._path, fresh=True)
+                return work()
+
+
+def _digest(state: Snapshot) -> str:
+    """A name for what the files are, not for when or where they were indexed."""
+    digest = hashlib.sha256()
+    for file in state.files:
+        digest.update(f"{file.path}\0{file.sha}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
