@@ -31,6 +31,10 @@ from coder.workspace.branch import branch_name
 logger = logging.getLogger(__name__)
 
 
+OFFER_CHARS = 50_000
+"""Of a patch in a comment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """Other people pushed to the branch while we worked, so that our commit does not fit on it any more."""
@@ -70,6 +74,8 @@ class Delivery:
             return state.published.pull_request
         if best.patch is None or best.verified.verdict.kind not in self._policy.publish:
             return None
+        if self._problem().base.foreign:
+            return None  # `keep` offers it
         asked = on_behalf(self._task, state.followup)
         if not services.forge.may_write(asked):
             raise PermissionDeniedError(
@@ -94,6 +100,10 @@ class Delivery:
         A run that was killed makes the same commit again and finds its branch there.
         """
         services, task, patch = self._services, self._task, best.patch
+        if self._problem().base.foreign:
+            with politely(task):
+                self._offer(best)
+            return ""
         wanted = self._policy.keep_work == "branch" and services.dry_run is None
         # A push starts what workflows a branch has: changed ones, and all that is protected, stay in the journal.
         if not wanted or patch is None or not patch.patch.files or patch.patch.flagged:
@@ -109,6 +119,26 @@ class Delivery:
             logger.warning("cannot keep unfinished work", extra={"run": task.run_id, "why": str(exc)})
             return ""
         return name
+
+    def _offer(self, best: Round) -> None:
+        """Show the change where its pull request is: its branch is in a fork, and our own branches start our CI."""
+        patch, verdict = best.patch, best.verified.verdict
+        if patch is None or not patch.patch.files or verdict.kind not in self._policy.publish:
+            return
+        texts, task = Texts(self._services.redact_fully), self._task
+        diff = self._journal.blob(patch.diff_blob).decode("utf-8", "replace")
+        shown = texts.fence(diff, OFFER_CHARS)
+        if len(diff) > OFFER_CHARS:
+            shown = "It is too long for a comment."
+        elif texts.clean(diff, OFFER_CHARS) != diff:
+            shown += "\n\nIt is shown without what cannot be seen or looks like a secret, and may not apply."
+        words = best.outcome.submission.summary if best.outcome.submission else "The work was not handed in."
+        text = (
+            f"{VERDICT_WORDS[verdict.kind]} The branch is in a fork, so nothing was pushed; "
+            f"the patch is one on {self._problem().base.sha}.\n\n{texts.quote(words, 3_000)}\n\n"
+            f"<details><summary>The patch</summary>\n\n{shown}\n\n</details>"
+        )
+        self._services.forge.status(task.model_copy(update={"run_id": f"{task.run_id}.patch"}), text)
 
     def announce(self, best: Round, pull: PullRequest) -> tuple[str, ...]:
         """Say what was published where people look for it; what they should know besides, a sentence each.
@@ -192,11 +222,12 @@ class Delivery:
         """Whether the repository's own checks have the last word on a draft."""
         if self._policy.ready != "checks" or self._services.dry_run is not None:
             return False
-        awaits = True  # a draft can be made ready; a review that was asked for too early cannot be taken back
-        with politely(self._task):
+        try:
             files = self._ground.repository.files(base_sha)
-            awaits = self._services.forge.checks.expected(self._task, base_sha, files)
-        return awaits
+            return self._services.forge.checks.expected(self._task, base_sha, files)
+        except ForgeError as exc:
+            logger.warning("cannot see whether checks are to come", extra={"run": self._task.run_id, "why": str(exc)})
+            return True  # a draft can be made ready; a review that was asked for too early cannot be taken back
 
     def _account(self, patch: Patch, best: Round, commit: str) -> Account:
         """All that is told of the change."""

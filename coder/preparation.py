@@ -64,13 +64,15 @@ class Preparation:
         """Fetch the base commit, heed its `.coder.yml`, see to its image, find its tests."""
         base = self._base()
         repository = self._fetched(base)
-        files = Contents(repository, base.sha)
+        trusted = self._trusted(base)
+        files = Contents(repository, trusted.sha)
         config = repo_config(files)
         self._narrow(config)
         services, policy = self.services, self.services.policy
         pack = repository.pack(base.sha, depth=policy.history)
+        setup_pack = pack if trusted == base else repository.pack(trusted.sha, depth=policy.history)
         image = services.sandboxes.image_for(
-            files, pack=pack, setup=policy.setup, progress=services.progress, wants=config.wants
+            files, pack=setup_pack, setup=policy.setup, progress=services.progress, wants=config.wants
         )
         tests = test_command(files, files.__getitem__, override=policy.test_command)
         prepared = Prepared(
@@ -86,6 +88,14 @@ class Preparation:
             self._journal.append(prepared)
         self._check_setup(image)
         return Ground(repository, pack, image, tests, config)
+
+    def _trusted(self, base: Base) -> Base:
+        """Whose configuration counts, and whose setup runs with network and is kept: never that of a fork."""
+        if not base.foreign:
+            return base
+        trusted = self.services.forge.base(self.task.model_copy(update={"base_ref": base.ref}))
+        self._fetched(trusted)
+        return trusted
 
     def _narrow(self, config: RepoConfig) -> None:
         """Take on what the repository says of itself; it only narrows what the operator allows."""

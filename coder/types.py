@@ -69,13 +69,13 @@ class Task(Value):
     """The issue or pull request, when there is one."""
     prompt_title: str = ""
     prompt: str = ""
-    """The text of a `prompt` task."""
+    """The text of a `prompt` task; of others what was said in a review, beside the issue's own comments."""
     requested_by: str
     requested_at: str
     comment_id: int | None = None
     """The comment that asked, when a comment did; it gets the reaction."""
     base_ref: str | None = None
-    """Branch or commit to work from; None is the default branch."""
+    """Branch or commit to work from, or `pull/NUMBER/head`; None is the default branch."""
     mode: Literal["fix", "plan"] = "fix"
     """`plan`: look, write a plan, and wait for a person's word before anything is changed."""
     force: bool = False
@@ -138,6 +138,8 @@ class Base(Value):
     ref: str
     """The branch that a pull request would be opened against."""
     sha: str
+    foreign: bool = False
+    """The commit is of a fork's branch: nothing is pushed, the change is offered as a patch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,6 @@ def _started(request: Request, situation: Situation, rules: Rules) -> Decision:
         return _no_run(request)
     if _approves(request, situation):
         return _followed(request, situation, rules, "approve")
-    if request.is_pull_request and (request.head is None or not request.head.same_repo):
-        return _answer(request, _FOREIGN.format(label=rules.labels.fix), "a pull request whose branch is not known")
     return _new_run(request, situation, rules)
 
 
@@ -117,16 +115,24 @@ def _task(request: Request, situation: Situation, rules: Rules, model: str) -> T
         kind="issue" if request.number else "prompt",
         number=request.number or None,
         prompt_title=request.title if not request.number else "",
-        prompt=request.words if not request.number else "",
+        prompt=request.words if not request.number or request.beside else "",
         requested_by=request.sender,
         requested_at=request.requested_at or situation.now,
         comment_id=request.comment_id,
-        base_ref=options.base or (request.head.branch if request.head is not None else None),
+        base_ref=options.base or _branch(request),
         mode="plan" if plans else "fix",
         force=request.forced,
         model=model,
         limits=limits,
     )
+
+
+def _branch(request: Request) -> str | None:
+    """Where a run on a pull request begins; what a delivery does not say, the forge knows (`pull/NUMBER/head`)."""
+    if not request.is_pull_request:
+        return None
+    head = request.head
+    return head.branch if head is not None and head.same_repo else f"pull/{request.number}/head"
 
 
 def run_id_of(request: Request) -> str:
@@ -206,6 +212,9 @@ def _said(request: Request, situation: Situation, rules: Rules) -> Decision:
 
 
 def _reviewed(request: Request, situation: Situation, rules: Rules) -> Decision:
+    if not situation.own_pull and request.leads:
+        # Of somebody else's pull request only what is said to us counts.
+        return _said(request, situation, rules)
     if not situation.own_pull:
         return Decision(reason="a review of a pull request that no run of ours opened")
     if not request.is_open:
@@ -328,10 +337,6 @@ def _seen(work: Work) -> Chore:
 
 
 _NO_MODEL: Final = "-"
-_FOREIGN: Final = (
-    "I can work on pull requests whose branch is in this repository, when the label `{label}` is put on them; "
-    "a comment on a pull request of somebody else does not say which branch it is."
-)
 _HANDLERS: Final[Mapping[What, Callable[[Request, Situation, Rules], Decision]]] = MappingProxyType(
     {
         "approve": _approved,

@@ -46,6 +46,8 @@ class Request:
     unfit: str = ""
     """Why free text should start nothing there, if so."""
     thread: ReviewThread | None = None
+    beside: bool = False
+    """Said in a review or on a line of one: a run that begins by it does not find the words where it reads."""
     title: str = ""
     """Of work that belongs to no issue."""
     problem: str = ""

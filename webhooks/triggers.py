@@ -119,7 +119,9 @@ def _written(event: Opened | Commented, rules: Rules) -> Request | Refusal:
     request = replace(request, comment_id=event.comment_id, followup=f"comment-{event.comment_id}")
     if event.review_id is not None and isinstance(said, commands.Mention):
         # A review and its comments on lines are one job, whichever delivery comes first.
-        request = replace(request, what="review", followup=f"review-{event.review_id}")
+        identity = ("review", str(event.review_id))
+        request = replace(request, what="review", followup=f"review-{event.review_id}", identity=identity)
+    request = replace(request, beside=event.review_id is not None)
     return _spoken(request, said, event.issue, event.sender, rules)
 
 
@@ -156,10 +158,11 @@ def _reviewed(event: Reviewed, rules: Rules) -> Request | Refusal:
         return Refusal("the review's author did not send the event")
     identity = ("review", str(event.review_id))
     request = _of_issue(event.repository, event.issue, event.sender, "review", identity=identity, at=event.submitted_at)
-    request = replace(request, followup=f"review-{event.review_id}", words=event.body)
+    request = replace(request, followup=f"review-{event.review_id}", words=event.body, beside=True)
     said = commands.parse(event.body, rules.handles)
     if event.state == "changes_requested" and not isinstance(said, commands.Command):
-        return _gate(event.repository, event.sender, rules) or request
+        leads = isinstance(said, commands.Mention) and said.leads
+        return _gate(event.repository, event.sender, rules) or replace(request, leads=leads)
     if said is None:
         return Refusal(f"a review that is {event.state[:40]!r} and says nothing to us")
     return _spoken(request, said, event.issue, event.sender, rules)

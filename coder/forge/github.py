@@ -13,7 +13,7 @@ from coder.forge.github_app import Tokens
 from coder.forge.github_checks import has_workflows, missing
 from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
-from coder.forge.github_problem import prompted, read_problem
+from coder.forge.github_problem import prompted, read_problem, with_words
 from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
 from coder.forge.protocol import CheckReport, Checks, ChecksState, FailedJob, Forge, StateLabel, state_after
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, Remote, RunResult, Task
@@ -43,7 +43,8 @@ class GitHubForge(GitHubConnection, Forge):
         def read(access: RepositoryAccess) -> Problem:
             client = self._client(self._tokens.token(checked(task.repo)))
             moved = task.model_copy(update={"repo": access.ref})
-            return read_problem(client, moved, self._settings, writes=access.writes, own_id=own_id)
+            found = read_problem(client, moved, self._settings, writes=access.writes, own_id=own_id)
+            return found if not task.prompt else with_words(found, task)
 
         return self.within(task, f"read {task.repo.full_name}#{task.number}", read)
 

@@ -3,13 +3,14 @@
 import logging
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import github
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
+from github.Repository import Repository
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
@@ -27,6 +28,7 @@ SHA = re.compile(r"[0-9a-f]{40}\Z")
 MAY_WRITE = frozenset({"admin", "maintain", "write"})
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
 _REF = re.compile(r"(?!/)(?!.*(?:\.\.|//|@\{))[^\x00-\x20\x7f~^:?*\[\\]{1,255}\Z")
+_PULL = re.compile(r"pull/(\d{1,19})/head\Z")
 _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
 
 
@@ -74,6 +76,8 @@ class RepositoryAccess:
             raise ForgeError(
                 f"cannot find {ref[:100]!r} of {self.ref.full_name}: not the name of a branch or a full commit id"
             )
+        if ref is not None and (pull := _PULL.match(ref)):
+            return _pulls_base(self._repo, int(pull[1]))
         name = ref
         if ref is None or SHA.match(ref):
             name = self._repo.default_branch
@@ -196,6 +200,15 @@ class RepositoryAccess:
         open_ones = [pull for pull in ours if pull.state == "open"]
         same = [pull for pull in ours if pull.head.sha == commit_sha]
         return next(iter([*open_ones, *same]), None)
+
+
+def _pulls_base(repo: Repository, number: int) -> Base:
+    """A pull request's branch and commit; of a fork's only the commit is of use here."""
+    pull = repo.get_pull(number).complete()
+    source: Any = pull.head.repo  # none where the fork is gone
+    if source is not None and source.id == pull.base.repo.id:
+        return Base(ref=pull.head.ref, sha=pull.head.sha)
+    return Base(ref=pull.base.ref, sha=pull.head.sha, foreign=True)
 
 
 def _flip(pull: PullRequest, *, draft: bool, pause: Callable[[float], None], settings: GitHubSettings) -> None:

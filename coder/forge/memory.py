@@ -158,6 +158,8 @@ class InMemoryForge(MemoryPeople):
         self.pull_requests: list[PullRequest] = []
         self.proposals: dict[int, Proposal] = {}
         self.results: dict[str, RunResult] = {}
+        self.heads: dict[str, Base] = {}
+        """What `pull/NUMBER/head` is."""
         self._default_branch = default_branch
         self._remote = remote or Remote(url="https://forge.invalid/repository.git")
 
@@ -205,6 +207,8 @@ class InMemoryForge(MemoryPeople):
     def base(self, task: Task) -> Base:
         self._fail()
         ref = task.base_ref or self._default_branch
+        if ref in self.heads:
+            return self.heads[ref]
         if ref in self.branches.values():
             return Base(ref=self._default_branch, sha=ref)
         if ref not in self.branches:

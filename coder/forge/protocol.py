@@ -85,7 +85,7 @@ class Forge(Protocol):
         ...
 
     def base(self, task: Task) -> Base:
-        """Branch and commit to work from."""
+        """Branch and commit to work from; of `pull/NUMBER/head` the pull request's."""
         ...
 
     def remote(self, task: Task) -> Remote:
@@ -145,4 +145,6 @@ def state_after(result: RunResult) -> StateLabel:
     """The label that says how a run ended, or what it waits for."""
     if result.outcome.kind == "asked":
         return "needs-info"
+    if result.pull_request is None and result.verdict.kind in {"proven", "passing"}:
+        return "needs-human"  # what may not be pushed was offered
     return "pr-open" if result.pull_request is not None else "failed"

@@ -38,6 +38,7 @@ class Line:
     codemap: CodeMap
     policy: Policy = field(default_factory=lambda: Policy(test_command="sh check.sh", max_rounds=1))
     mode: str = "fix"
+    base_ref: str | None = None
     limits: Limits = field(default_factory=Limits)
     memory: MemoryStore | None = None
     answerable: bool = False
@@ -80,6 +81,7 @@ class Line:
                 "requested_by": "ann",
                 "requested_at": "2026-01-02T00:00:00Z",
                 "mode": self.mode,
+                "base_ref": self.base_ref,
                 "model": "scripted",
                 "limits": self.limits,
             }

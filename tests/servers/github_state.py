@@ -115,6 +115,8 @@ class Pull:
     state: str = "open"
     review_comments: list[ReviewComment] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    fork: bool = False
+    """Its head is in another repository."""
 
 
 @dataclass(frozen=True)
@@ -354,7 +356,7 @@ def pull_json(state: State, repo: Repo, pull: Pull, *, shape: str = "pull-reques
         **({"merged": False} if shape == "pull-request" else {}),
         "locked": False,
         "user": user_json(state, pull.user),
-        "head": end(pull.head),
+        "head": end(pull.head) | ({"repo": repo_json(state, repo) | {"id": repo.id + 500_000}} if pull.fork else {}),
         "base": end(pull.base),
         "created_at": START,
         "updated_at": START,

@@ -15,6 +15,7 @@ from tests.unit.webhooks_payloads import (
     config,
     labeled,
     pull,
+    pull_labeled,
     review_commented,
     reviewed,
     user,
@@ -201,6 +202,29 @@ def test_checks_of_a_fork_are_nobodys() -> None:
 
     assert outcome("workflow_run", payload, OWN).reason == "a check of a fork"
     assert summary(outcome("check_suite", foreign, OWN)) == "nothing"
+
+
+@pytest.mark.parametrize("body", ["/coder fix", "@coder mend the parser", "Hm.\n\n@coder plan"])
+def test_a_word_on_a_pull_request_of_somebody_starts_a_run_on_its_branch(body: str) -> None:
+    task = task_of(said(body, number=31, pull_request={"url": "x"}))
+
+    assert (task.number, task.base_ref) == (31, "pull/31/head")
+
+
+def test_a_label_on_a_pull_request_from_a_fork_starts_a_run_on_its_commit() -> None:
+    task = task_of(outcome("pull_request", pull_labeled(fork=True, branch="main")))
+
+    assert task.base_ref == "pull/30/head"
+
+
+def test_what_is_said_in_a_review_of_somebodys_pull_request_is_one_run_and_handed_on() -> None:
+    line = task_of(outcome("pull_request_review_comment", review_commented("@coder rename it")))
+    whole = task_of(outcome("pull_request_review", reviewed("@coder rename it", branch="feature")))
+
+    assert line.run_id == whole.run_id
+    assert (whole.base_ref, whole.prompt) == ("feature", "@coder rename it")
+    assert summary(outcome("pull_request_review", reviewed("Rename it, will you"))) == "nothing"
+    assert summary(outcome("pull_request_review_comment", review_commented("I like @coder"))) == "nothing"
 
 
 def test_where_fixes_are_asked_for_a_failed_check_starts_a_run_on_that_branch() -> None:

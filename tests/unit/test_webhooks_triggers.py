@@ -81,7 +81,6 @@ def test_look_alike_labels_start_nothing(label: str) -> None:
         ({"state": "closed"}, "issue #12 is closed"),
         ({"locked": True}, "issue #12 is locked"),
         ({"locked": "yes"}, "issue #12 is locked"),
-        ({"pull_request": {"url": "x"}}, "a pull request whose branch is not known"),
         ({"assignees": [user("lisa", 9)]}, "issue #12 is assigned to lisa"),
         ({"sender": user("x[bot]", 8, "Bot")}, "'x[bot]' is a bot that is not allowed (id 8)"),
         ({"sender": user("acme", 8, "Organization")}, "is a bot that is not allowed"),
