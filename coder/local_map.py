@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from coder.codemap.command import Question, answer, language_table, map_text
 from coder.codemap.index import Index, Key
 from coder.codemap.maps import Maps
 from coder.codemap.tree import Tree
-from coder.codemap.trees import tree_at
+from coder.codemap.worktrees import work_tree
 from coder.errors import CoderError, InputError
 from coder.places import state_dir
 
@@ -22,10 +23,10 @@ def program(arguments: Sequence[str]) -> int:
     try:
         run(arguments)
     except CoderError as exc:
-        sys.stderr.write(f"coder: {exc}\n")
+        _say(str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("coder: interrupted; what was read is kept\n")
+        _say("interrupted; what was read is kept")
         return 130
     return 0
 
@@ -51,20 +52,33 @@ def run(arguments: Sequence[str]) -> None:
         as_json=given.json,
     )
     question.check()
-    tree = tree_at(given.path, given.rev)
+    tree = _tree(given.path, given.rev)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     sys.stdout.write(_answered(state / "codemap.sqlite", tree, question) + "\n")
+
+
+def _tree(path: Path, rev: str) -> Tree:
+    if not rev:
+        with suppress(InputError):  # a bare repository, or none: the other way says which
+            return work_tree(path)
+    from coder.codemap.trees import tree_at
+
+    return tree_at(path, rev)
 
 
 def _answered(index: Path, tree: Tree, question: Question) -> str:
     """The answer, by as little of the code map as can give it."""
     if question.is_plain:
-        with Maps(index, _build) as maps:
+        with Maps(index, _build, _say) as maps:
             return map_text(maps, tree, question)
     from coder.codemap.map import CodeMap
 
     with CodeMap(index) as codemap:
         return answer(codemap, tree, question)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"coder: {text}\n")
 
 
 def _build(tree: Tree, index: Index, missing: Mapping[Key, str]) -> None:

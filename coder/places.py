@@ -4,7 +4,6 @@ The part of the settings that needs no library, so that `coder map` comes at onc
 """
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +27,8 @@ def state_dir(config: Path | None = None) -> Path:
     path = config_file(config)
     named: object = None
     if path is not None:
+        import tomllib  # most have no such file, and need not load what reads it
+
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as exc:

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import logging
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,8 +11,6 @@ from typing import Any, Final, NamedTuple, Self
 
 from coder.codemap.parsed import MAX_DEFINITIONS, Definition, Parsed
 from coder.errors import CodeMapError
-
-logger = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x434D4150
 """`CMAP`, in SQLite's header: says that a file is ours."""
@@ -64,8 +61,10 @@ class Row(NamedTuple):
 class Index:
     """An open index file. Make it with `Index.open`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, made_anew: str = "") -> None:
         self._connection = connection
+        self.made_anew = made_anew
+        """Why the file that was there was set aside; empty when it was not."""
 
     @classmethod
     def open(cls, path: Path, *, fresh: bool = False) -> Self:
@@ -78,8 +77,9 @@ class Index:
             path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(path):
                 if fresh:
-                    _set_aside(path, "it broke in use")
-                return cls(_connected(path))
+                    _set_aside(path)
+                connection, problem = _connected(path)
+                return cls(connection, problem or ("it broke in use" if fresh else ""))
         except (OSError, sqlite3.Error) as exc:
             raise CodeMapError(f"cannot open the code map's index {path}: {exc}") from exc
 
@@ -189,7 +189,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path) -> tuple[sqlite3.Connection, str]:
+    """A file that works, and why the one before could not serve."""
     connection = None
     try:
         connection = _plain(path)
@@ -198,39 +199,38 @@ def _connected(path: Path) -> sqlite3.Connection:
         if not _is_damage(exc):
             raise
         problem = str(exc)
-    if problem is not None:
+    if problem:
         if connection is not None:
             connection.close()
-        _set_aside(path, problem)
+        _set_aside(path)
         connection = _plain(path)
     assert connection is not None  # noqa: S101 - said for the type checker
     if not connection.execute("PRAGMA user_version").fetchone()[0]:
         connection.executescript(f"PRAGMA journal_mode = WAL; BEGIN; {_SCHEMA} COMMIT;")
     connection.executescript("PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16000;")
-    return connection
+    return connection, problem
 
 
 def _plain(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 
 
-def _problem(connection: sqlite3.Connection, path: Path) -> str | None:
-    """Why the file cannot serve, None when it can or is empty."""
+def _problem(connection: sqlite3.Connection, path: Path) -> str:
+    """Why the file cannot serve; empty when it can or has nothing in it."""
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if not tables and not version:
-        return None
+        return ""
     if owner != APPLICATION_ID:
         return "it is another program's"
     if version != SCHEMA_VERSION:
         return f"its version is {version}, not {SCHEMA_VERSION}"
-    return "it is too large" if path.stat().st_size > MAX_INDEX_BYTES else None
+    return "it is too large" if path.stat().st_size > MAX_INDEX_BYTES else ""
 
 
-def _set_aside(path: Path, reason: str) -> None:
+def _set_aside(path: Path) -> None:
     """Rename the file, because it may be somebody's; one such is kept."""
-    logger.warning("code map index made anew", extra={"path": str(path), "reason": reason})
     path.with_name(path.name + "-wal").unlink(missing_ok=True)
     path.with_name(path.name + "-shm").unlink(missing_ok=True)
     if path.exists():

@@ -1,5 +1,6 @@
 """The code map: which files and functions matter for a problem, from an index that is kept."""
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from coder.codemap.together import Changes, Together, known_changes, together
 from coder.codemap.tree import Tree
 from coder.errors import CodeMapError
 
+logger = logging.getLogger(__name__)
+
 _MAX_OUTLINE: Final = 400
 
 
@@ -27,7 +30,7 @@ class CodeMap(Maps):
 
     def __init__(self, index_path: Path, *, workers: int = 2) -> None:
         """Open the index, or make one; `workers` is how many processes may parse at once."""
-        super().__init__(index_path, partial(build, workers=workers))
+        super().__init__(index_path, partial(build, workers=workers), _log)
         self.syntax = SyntaxChecker()
         """Tells syntax errors of any text."""
 
@@ -101,6 +104,10 @@ class CodeMap(Maps):
     def statistics(self, tree: Tree) -> Statistics:
         """What of a tree is read, and how. Raises as `map` does."""
         return self._with_index(lambda: statistics(tree, self._snapshot(tree), self._path))
+
+
+def _log(text: str) -> None:
+    logger.warning("code map index", extra={"what": text})
 
 
 def _meant(path: str, tree: Tree) -> str:

@@ -20,12 +20,13 @@ T = TypeVar("T")
 class Maps:
     """Maps of trees, from one index file that all trees, runs and processes may share. Close it, or use it with `with`."""
 
-    def __init__(self, index_path: Path, build: Build) -> None:
-        """Open the index, or make one; `build` reads what it does not know yet."""
+    def __init__(self, index_path: Path, build: Build, say: Callable[[str], None]) -> None:
+        """Open the index, or make one; `build` reads what it does not know yet, `say` is told when one had to be made anew."""
         self._path = index_path
         self._build = build
         self._lock = threading.RLock()
-        self._index = Index.open(index_path)
+        self._say = say
+        self._index = self._opened()
         self._latest: tuple[Mapping[str, str], Snapshot] | None = None
         """The tree that was asked about last: a model asks about one tree many times."""
 
@@ -84,8 +85,14 @@ class Maps:
             except BrokenIndexError:
                 self._index.close()
                 self._latest = None
-                self._index = Index.open(self._path, fresh=True)
+                self._index = self._opened(fresh=True)
                 return work()
+
+    def _opened(self, *, fresh: bool = False) -> Index:
+        index = Index.open(self._path, fresh=fresh)
+        if index.made_anew:
+            self._say(f"the code map's index {self._path} is made anew: {index.made_anew}; the old file ends in .old")
+        return index
 
 
 def _digest(state: Snapshot) -> str:

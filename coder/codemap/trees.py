@@ -1,30 +1,13 @@
 """The trees that `coder map` can look at: a work tree as it is on the disk, a commit, a folder of either."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from coder.codemap.tree import Tree
+from coder.codemap.worktrees import part, work_tree
 from coder.errors import InputError
-from coder.workspace.checkout import Checkout
 from coder.workspace.git import Git
 from coder.workspace.objects import CommitTree, Objects
-
-
-class Folder:
-    """The part of a tree below one folder; paths stay those of the whole."""
-
-    def __init__(self, tree: Tree, folder: str) -> None:
-        self._tree = tree
-        self._folder = folder
-
-    def files(self) -> Mapping[str, str]:
-        """Path to blob id."""
-        return {path: sha for path, sha in self._tree.files().items() if path.startswith(self._folder)}
-
-    def read(self, path: str) -> bytes:
-        """A file's bytes, as the whole tree reads them."""
-        return self._tree.read(path)
 
 
 def tree_at(path: Path, rev: str) -> Tree:
@@ -42,10 +25,9 @@ def tree_at(path: Path, rev: str) -> Tree:
     git_dir = git_dir_of(path, git)
     is_bare = _asked(git, path, "--is-bare-repository") == "true"
     if not rev and not is_bare:
-        checkout = Checkout(path)
-        return _part(checkout.tree(), path, checkout.path)
+        return work_tree(path)
     top = path if is_bare else Path(_asked(git, path, "--show-toplevel") or path)
-    return _part(CommitTree(Objects(git_dir, git), commit_of(git_dir, rev or "HEAD", git)), path, top)
+    return part(CommitTree(Objects(git_dir, git), commit_of(git_dir, rev or "HEAD", git)), path, top)
 
 
 def git_dir_of(path: Path, git: Git) -> Path:
@@ -77,10 +59,3 @@ def commit_of(git_dir: Path, rev: str, git: Git) -> str:
 def _asked(git: Git, path: Path, question: str) -> str:
     finished = git.run(["-C", str(path.absolute()), "rev-parse", question])
     return finished.stdout.decode("utf-8", "surrogateescape").rstrip("\n") if finished.exit_code == 0 else ""
-
-
-def _part(tree: Tree, path: Path, top: Path) -> Tree:
-    """The tree, or its part below `path`; the current folder stands for the whole."""
-    if path == Path() or path.resolve() == top.resolve():
-        return tree
-    return Folder(tree, path.resolve().relative_to(top.resolve()).as_posix() + "/")

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from coder.codemap.build import build
 from coder.codemap.index import SCHEMA_VERSION
 from coder.codemap.languages import LANGUAGES
 from coder.codemap.map import CodeMap
+from coder.codemap.maps import Maps
 from coder.codemap.parse import Job, Parsers, worker_command
 from coder.codemap.parsed import Parsed
 from coder.errors import CodeMapError
@@ -169,8 +171,27 @@ def test_an_index_that_cannot_serve_is_made_anew(tmp_path: Path, case: str) -> N
 
     with CodeMap(path) as codemap:
         assert codemap.map(tree, focus="total price", max_tokens=300) == expected
-    if case == "foreign":
-        assert path.with_name("index.db.old").exists()
+    assert path.with_name("index.db.old").exists()
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [("random bytes", "not a database"), ("truncated", "malformed"), ("foreign", "another"), ("older", "version")],
+)
+def test_an_index_that_is_made_anew_is_said_once(tmp_path: Path, case: str, said: str) -> None:
+    path = tmp_path / "index.db"
+    told: list[str] = []
+
+    def mapped() -> str:
+        with Maps(path, build, told.append) as maps:
+            return maps.map(MemoryTree(SHOP), focus="total price", max_tokens=300)
+
+    expected = mapped()
+    spoil(path, case)
+
+    assert [mapped(), mapped()] == [expected, expected]
+    assert len(told) == 1
+    assert said in told[0]
 
 
 def spoil(path: Path, case: str) -> None:

@@ -92,7 +92,10 @@ def test_starting_loads_no_heavy_library(module: str) -> None:
 
 
 def test_a_map_loads_no_library_of_the_other_commands() -> None:
-    heavy = ("pydantic", "typer", "click", "rich", "yaml", "asyncio", "importlib.metadata")
+    heavy = (
+        *("pydantic", "typer", "click", "rich", "yaml", "asyncio", "importlib.metadata"),
+        *("dataclasses", "inspect", "logging", "socket", "shutil", "tempfile", "tree_sitter", "coder.codemap.parse"),
+    )
     program = f"import sys, coder.local_map; print([m for m in {heavy} if m in sys.modules])"
 
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
