@@ -83,15 +83,15 @@ class Catalogue:
         """The image for a repository with these files."""
         everything = tuple(paths)
         top = {path for path in everything if "/" not in path}
-        names = {path.rpartition("/")[2] for path in everything}
-        for found in (top, names):
-            for spec in self.specs:
-                if found.intersection(spec.markers):
-                    return spec
         for spec in self.specs:
-            if any(name.endswith(spec.suffixes) for name in names):
+            if top.intersection(spec.markers):
                 return spec
-        return self.named(BASE)
+        # No part speaks for the whole: most of the sources do, then a marker anywhere.
+        names = [path.rpartition("/")[2] for path in everything]
+        most = max(self.specs, key=lambda spec: sum(name.endswith(spec.suffixes) for name in names))
+        if any(name.endswith(most.suffixes) for name in names):
+            return most
+        return next((spec for spec in self.specs if any(name in spec.markers for name in names)), self.named(BASE))
 
     def named(self, name: str) -> ImageSpec:
         """The image of that name."""

@@ -2,8 +2,10 @@
 
 import configparser
 import json
+import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,6 +16,10 @@ MAX_MANIFEST_BYTES = 4_000_000
 
 TOOLS = "/opt/coder"
 """Programs that a setup phase gets go to its `bin`, which is first on every sandbox's PATH and stays in the image."""
+
+WORKFLOW = re.compile(r"\.github/workflows/[^/]*(?:test|ci|build|check|main|unit|python|pr)[^/]*\.ya?ml", re.IGNORECASE)
+"""Workflows by whose names tests may be run; others install what releases and documents need."""
+MAX_WORKFLOWS = 8
 
 OnFailure = Literal["stop", "flag", "note"]
 """stop: the environment would not build · flag: go on, but it is not what the project asks for · note: go on, say so."""
@@ -85,6 +91,15 @@ class Folder:
         except configparser.Error:
             return configparser.RawConfigParser()
         return parser
+
+    def workflows(self) -> list[str]:
+        """The texts of workflows that may run tests; those of the repository's root belong to the root alone."""
+        paths = sorted(path for path in self._files if WORKFLOW.fullmatch(path)) if not self.path else []
+        texts = []
+        for path in paths[:MAX_WORKFLOWS]:
+            with suppress(CoderError):
+                texts.append(self._files[path][:MAX_MANIFEST_BYTES].decode("utf-8", "replace"))
+        return texts
 
     def step(self, command: str, *fallbacks: str, on_failure: OnFailure = "stop") -> Step:
         """A step in this folder."""

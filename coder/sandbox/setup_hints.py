@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from coder.errors import CoderError
-from coder.sandbox.setup_folder import table
+from coder.sandbox.setup_folder import MAX_WORKFLOWS, WORKFLOW, table
 from coder.sandbox.setup_versions import Ask, spans
 
 DEVCONTAINERS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 DOCKERFILES = (".devcontainer/Dockerfile", "Dockerfile")
-WORKFLOW = re.compile(r"\.github/workflows/[^/]*(?:test|ci|build|check|main|unit|python|pr)[^/]*\.ya?ml", re.IGNORECASE)
-"""Workflows by whose names tests may be run; others install what releases and documents need."""
-MAX_WORKFLOWS = 8
 MAX_BYTES = 200_000
 MAX_PACKAGES = 60
 MAX_COMMANDS = 5
@@ -26,6 +23,12 @@ FOREIGN = re.compile(
     r"\b(?:sudo|apt|apt-get|apk|dnf|yum|docker|systemctl|service|chown|gh|az|gcloud|git\s+config|ssh|pre-commit)\b"
 )
 """What belongs to somebody's machine, or would not work without root."""
+
+INSTALLS = re.compile(
+    r"(?:(?:npm|pnpm|yarn)(?: (?:i|ci|install))?|(?:uv|pdm) sync|(?:poetry|pdm|bundle|composer|pipenv) install|go mod download"
+    r"|(?:python3? -m )?pip3? install)(?:\s[^&|;]*)?"
+)
+"""Commands that do no more than what manifests lead to."""
 
 _LANGUAGES = {
     "python": "python",
@@ -48,7 +51,9 @@ _LANGUAGES = {
     "gradle": "java",
 }
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")
-_HEAVY = re.compile(r"texlive|latex|libreoffice|cuda|nvidia|linux-|kernel|wine|ubuntu-")
+_HEAVY = re.compile(
+    r"texlive|latex|libreoffice|cuda|nvidia|linux-|kernel|wine|ubuntu-|language-pack-|qemu|llvm|clang|valgrind"
+)
 """Gigabytes, or another machine's."""
 _INSTALL = re.compile(r"\bapt(?:-get)?\s+(?:-\S+\s+)*install\b([^&|;<>()]*)")
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)

@@ -54,6 +54,9 @@ def java_steps(folder: Folder) -> tuple[Step, ...]:
     if folder.has("pom.xml"):
         everything = "mvn -q -B -Dmaven.test.failure.ignore=true test"
         return (folder.step(everything, "mvn -q -B dependency:go-offline", on_failure="flag"),)
+    if folder.path and not folder.has("gradlew"):
+        # A part that its own project's build does not start.
+        return ()
     gradle = "sh ./gradlew" if folder.has("gradlew") else "gradle"
     return (
         folder.step(

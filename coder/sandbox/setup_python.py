@@ -6,6 +6,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from coder.sandbox.setup_folder import Folder, Step, strings, table
+from coder.sandbox.setup_python_tests import (
+    REQUIREMENT,
+    TEST_GROUPS,
+    extras,
+    group_lines,
+    groups,
+    hatch_lines,
+    nox_arguments,
+    tox_arguments,
+)
 
 VENV = "/opt/coder/venv"
 """Made by the python image, outside the work tree; its `bin` is first on every sandbox's PATH."""
@@ -15,17 +25,14 @@ UV = "/opt/coder/uv/bin/uv"
 """Where the python image has uv, when it could get it."""
 TOOL_FOLDER = "/var/tmp/coder-tool"  # noqa: S108  (in the container; gone when the setup phase ends)
 EXPORTED = "/var/tmp/coder-locked.txt"  # noqa: S108
-TEST_GROUPS = ("test", "tests", "testing", "dev")
-"""Extras and dependency groups under which projects keep what their tests need."""
 
-_TOP_REQUIREMENTS = re.compile(
+_TOPREQUIREMENTS = re.compile(
     r"(?:(?:dev|test|tests|testing)[-_.])?requirements(?:[-_.](?:dev|develop|test|tests|testing|ci))?\.(?:txt|pip)"
 )
-_FOLDER_REQUIREMENTS = re.compile(
+_FOLDERREQUIREMENTS = re.compile(
     r"requirements/(?:(?:base|main|common|core|prod|production|requirements|dev|develop|development|test|tests|testing|ci)"
     r"(?:[-_]requirements)?)\.(?:txt|pip)"
 )
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@(].*)?")
 _PLAIN_BUILD = {"setuptools", "wheel"}
 _VERSION = re.compile(r"(?:cpython-?|python-?)?(\d+(?:\.\d+){0,2})\s*")
 _MAX_COMMAND_CHARACTERS = 100_000
@@ -54,9 +61,9 @@ def _locked(folder: Folder, project: dict[str, Any]) -> Step | None:
     fallbacks = [plain] if plain else []
     if folder.has("uv.lock"):
         get = f"uv={UV}; [ -x $uv ] || {{ {_tool('uv')} && uv={TOOL_FOLDER}/bin/uv; }}"
-        return folder.step(_exported(folder, project, get, f"$uv {_uv_export(project)}"), *fallbacks)
+        return folder.step(_exported(folder, project, get, f"$uv {_uv_export(folder, project)}"), *fallbacks)
     if folder.has("poetry.lock"):
-        return folder.step(_poetry(project), *fallbacks)
+        return folder.step(_poetry(folder, project), *fallbacks)
     if folder.has("pdm.lock"):
         export = f"{TOOL_FOLDER}/bin/pdm export --format requirements --without-hashes --output {EXPORTED}"
         return folder.step(_exported(folder, project, _tool("pdm"), export), *fallbacks)
@@ -78,19 +85,19 @@ def _exported(folder: Folder, project: dict[str, Any], get: str, export: str) ->
     return f"{get} && {export} && {PIP} -r {EXPORTED}{own}"
 
 
-def _uv_export(project: dict[str, Any]) -> str:
-    extras = [f"--extra {name}" for name in _extras_of(project)]
-    groups = [f"--group {name}" for name in TEST_GROUPS if name in table(project, "dependency-groups")]
+def _uv_export(folder: Folder, project: dict[str, Any]) -> str:
+    declared = table(project, "project", "optional-dependencies")
+    wanted = [f"--extra {name}" for name in extras(folder, project) if name in declared]
+    wanted += [f"--group {name}" for name in groups(folder, project)]
     own = ["--no-emit-project"] if not table(project, "tool", "uv", "workspace") else ["--all-packages"]
-    return " ".join(["export -q --frozen --no-hashes --no-python-downloads", *own, *extras, *groups, f"-o {EXPORTED}"])
+    return " ".join(["export -q --frozen --no-hashes --no-python-downloads", *own, *wanted, f"-o {EXPORTED}"])
 
 
-def _poetry(project: dict[str, Any]) -> str:
-    groups = table(project, "tool", "poetry", "group")
-    optional = [name for name in TEST_GROUPS if table(groups, name).get("optional") is True]
-    extras = [name for name in TEST_GROUPS if name in table(project, "tool", "poetry", "extras")]
-    extras += [name for name in _extras_of(project) if name not in extras]
-    options = [f"--with {','.join(optional)}" if optional else "", *(f"--extras {name}" for name in extras)]
+def _poetry(folder: Folder, project: dict[str, Any]) -> str:
+    declared = table(project, "tool", "poetry", "group")
+    optional = [name for name in TEST_GROUPS if table(declared, name).get("optional") is True]
+    options = [f"--with {','.join(optional)}" if optional else ""]
+    options += [f"--extras {name}" for name in extras(folder, project)]
     # Poetry installs into the environment that is active.
     install = (
         f"VIRTUAL_ENV={VENV} POETRY_CACHE_DIR=/var/tmp/coder-poetry {TOOL_FOLDER}/bin/poetry install --no-interaction"
@@ -113,7 +120,7 @@ def _pipfile(folder: Folder) -> list[str]:
 
 def _pipfile_line(name: str, wish: object) -> str:
     entry = wish if isinstance(wish, dict) else {"version": wish}
-    if not _REQUIREMENT.fullmatch(name) or not table({"x": entry}, "x"):
+    if not REQUIREMENT.fullmatch(name) or not table({"x": entry}, "x"):
         return ""
     extras = f"[{','.join(strings(entry.get('extras')))}]" if strings(entry.get("extras")) else ""
     git, path = entry.get("git"), entry.get("path")
@@ -132,7 +139,7 @@ def _pipfile_line(name: str, wish: object) -> str:
 
 def _requirement_steps(folder: Folder) -> list[Step]:
     """A step for each requirements file; what only development or tests want does not stop the setup."""
-    paths = sorted(p for p in folder.names if _TOP_REQUIREMENTS.fullmatch(p) or _FOLDER_REQUIREMENTS.fullmatch(p))
+    paths = sorted(p for p in folder.names if _TOPREQUIREMENTS.fullmatch(p) or _FOLDERREQUIREMENTS.fullmatch(p))
     wanted = [path for path in paths if _has_requirements(folder.text(path))]
     main = re.compile(r"requirements\.txt|requirements/(?:base|main|common|core|requirements)\.txt")
     wanted.sort(key=lambda path: (not main.fullmatch(path), path))
@@ -159,11 +166,11 @@ def _package_steps(folder: Folder, project: dict[str, Any]) -> list[Step]:
     """The project itself; without its extras when those cannot be had."""
     if not _is_package(folder, project):
         return []
-    extras = _extras(folder, project)
+    wanted = extras(folder, project)
     plain = _editable(project, ".")
-    if not extras:
+    if not wanted:
         return [folder.step(plain)]
-    return [folder.step(_editable(project, f".[{','.join(extras)}]"), plain)]
+    return [folder.step(_editable(project, f".[{','.join(wanted)}]"), plain)]
 
 
 def _editable(project: dict[str, Any], target: str, *options: str) -> str:
@@ -178,61 +185,14 @@ def _editable(project: dict[str, Any], target: str, *options: str) -> str:
     return command
 
 
-def _extras_of(project: dict[str, Any]) -> list[str]:
-    return [name for name in TEST_GROUPS if name in table(project, "project", "optional-dependencies")]
-
-
-def _extras(folder: Folder, project: dict[str, Any]) -> list[str]:
-    """Extras for tests, wherever they are declared; pip only warns of one that is not there after all."""
-    found = set(_extras_of(project)) | {n for n in TEST_GROUPS if n in table(project, "tool", "poetry", "extras")}
-    config = folder.ini("setup.cfg")
-    if config.has_section("options.extras_require"):
-        found |= set(config.options("options.extras_require"))
-    script = folder.text("setup.py")
-    if "extras_require" in script:
-        found |= {name for name in TEST_GROUPS if re.search(rf"""['"]{name}['"]\s*:|\b{name}\s*=\s*\[""", script)}
-    return [name for name in TEST_GROUPS if name in found]
-
-
 def _test_steps(folder: Folder, project: dict[str, Any], before: Iterable[Step]) -> list[Step]:
-    """PEP 735 groups (the distribution's pip does not know them), else what tox would install."""
-    groups = sorted({line for name in TEST_GROUPS for line in _group(table(project, "dependency-groups"), name, ())})
-    if groups:
-        return [folder.step(f"{PIP} {shlex.join(groups)}", on_failure="flag")]
+    """PEP 735 groups (the distribution's pip does not know them) and hatch's environments, else what tox or nox would install."""
+    lines = [*group_lines(project, groups(folder, project)), *hatch_lines(folder, project)]
+    if lines:
+        return [folder.step(f"{PIP} {shlex.join(dict.fromkeys(lines))}", on_failure="flag")]
     known = any("test" in step.command or "dev" in step.command for step in before)
-    wanted = [] if known or _extras(folder, project) else _tox(folder)
+    wanted = [] if known or extras(folder, project) else tox_arguments(folder) or nox_arguments(folder)
     return [folder.step(f"{PIP} {' '.join(wanted)}", on_failure="note")] if wanted else []
-
-
-def _group(groups: dict[str, Any], name: str, seen: tuple[str, ...]) -> list[str]:
-    """Plain requirements of a group and of those that it includes.
-
-    https://peps.python.org/pep-0735/
-    """
-    found: list[str] = []
-    wanted = {re.sub(r"[-_.]+", "-", key).lower(): value for key, value in groups.items()}.get(name)
-    for entry in wanted if isinstance(wanted, list) and name not in seen else []:
-        if isinstance(entry, str) and _REQUIREMENT.fullmatch(entry.strip()):
-            found.append(entry.strip())
-        elif isinstance(entry, dict) and isinstance(inner := entry.get("include-group"), str):
-            found += _group(groups, re.sub(r"[-_.]+", "-", inner).lower(), (*seen, name))
-    return found
-
-
-def _tox(folder: Folder) -> list[str]:
-    """Arguments for pip from `[testenv] deps`; lines for some environments only are left out."""
-    config = folder.ini("tox.ini")
-    if not config.has_option("testenv", "deps"):
-        return []
-    found: list[str] = []
-    for raw in (config.get("testenv", "deps") or "").splitlines():
-        line = raw.partition(" #")[0].replace("{toxinidir}/", "").strip()
-        file = re.fullmatch(r"-r\s*([\w./-]+)", line)
-        if file and file[1] in folder.names:
-            found += ["-r", shlex.quote(file[1])]
-        elif _REQUIREMENT.fullmatch(line) and "{" not in line:
-            found.append(shlex.quote(line))
-    return found
 
 
 # --- the version ------------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ def images() -> Catalogue:
         (["composer.json", "package.json"], "php"),
         (["CMakeLists.txt", "src/a.cpp"], "cpp"),
         (["src/a.c", "Makefile"], "cpp"),
+        (["src/a.c", "src/b.h", "Makefile", "utils/check/requirements.txt", "utils/check/run.py"], "cpp"),
+        (["server/app.py", "server/pyproject.toml", "web/package.json", "web/a.ts", "web/b.ts"], "node"),
         ([], "base"),
     ],
 )

@@ -129,3 +129,15 @@ def test_what_is_wanted_counts_more_than_what_is_found(images: Catalogue) -> Non
 def test_a_service_that_there_is_not_is_told(images: Catalogue) -> None:
     with pytest.raises(InputError, match="`services:` names 'oracle'"):
         known_services(images, ["oracle"])
+
+
+@pytest.mark.parametrize(
+    "command", ["pnpm i", "npm ci --quiet", "uv sync --all-extras", "pip3 install -r dev.txt", "yarn"]
+)
+def test_a_development_container_that_only_installs_adds_nothing_to_manifests(images: Catalogue, command: str) -> None:
+    container = {".devcontainer.json": b'{"postCreateCommand": "' + command.encode() + b'"}'}
+
+    assert planned(images, container)[2] == [command]
+    assert planned(images, {**container, "requirements.txt": b"six\n"})[2] == ["pip-install -r requirements.txt"]
+    more = {".devcontainer.json": b'{"postCreateCommand": "' + command.encode() + b' && make it"}'}
+    assert planned(images, {**more, "requirements.txt": b"six\n"})[2][1:] == [f"{command} && make it"]

@@ -96,6 +96,8 @@ def installs(files: Mapping[str, bytes], main: str = "python") -> list[str]:
         ({"Cargo.toml": b'[dependencies]\na = "1"\n', "Cargo.lock": b""}, ["cargo fetch --locked"]),
         ({"pom.xml": b"<project/>"}, ["mvn -q -B -Dmaven.test.failure.ignore=true test"]),
         ({"build.gradle": b"", "gradlew": b""}, ["sh ./gradlew --no-daemon -q test --continue"]),
+        ({"support/build.gradle": b"", "Makefile": b""}, []),
+        ({"support/build.gradle": b"", "support/gradlew": b""}, ["(cd support) sh ./gradlew --no-daemon -q test --continue"]),
         ({"Gemfile": b"source 'x'\n"}, []),
         ({"Gemfile": b"gem 'rake'\n"}, ["bundle install --jobs 2 --retry 2"]),
         ({"composer.json": b'{"require": {"php": ">=8"}}'}, []),

@@ -1,0 +1,141 @@
+"""What the tests of a Python project need, as the project says it: extras, dependency groups, hatch, tox, nox, CI."""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from coder.sandbox.setup_folder import Folder, strings, table
+
+TEST_GROUPS = ("test", "tests", "testing", "dev")
+"""Extras and dependency groups under which projects keep what their tests need."""
+REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*(?:[=<>!~;@(].*)?")
+HATCH_ENVIRONMENTS = ("default", "hatch-test", "test", "tests", "testing", "unit", "dev")
+MAX_SAID = 10
+"""How many further extras or groups are taken from what CI names."""
+
+_EXTRAS = re.compile(r"(?:^|[\s\"'=/}])\.\[([A-Za-z0-9_., -]{1,200})\]", re.MULTILINE)
+_OPTIONS = re.compile(r"--(extra|group|with|only-group)[ =\"',]+([A-Za-z0-9][A-Za-z0-9_.-]{0,60})")
+_ELSEWHERE = re.compile(
+    r"doc|lint|format|style|mypy|typ(?:e|ing)|release|publish|build|bench|profil|cuda|gpu|example|pre-?commit|tox|nox|gha"
+)
+"""Names of what is not for tests."""
+
+
+def extras(folder: Folder, project: dict[str, Any]) -> list[str]:
+    """Extras for tests, wherever they are declared: by their names, or because tests elsewhere are run with them."""
+    declared = dict.fromkeys(table(project, "project", "optional-dependencies"))
+    declared |= dict.fromkeys(table(project, "tool", "poetry", "extras"))
+    config = folder.ini("setup.cfg")
+    if config.has_section("options.extras_require"):
+        declared |= dict.fromkeys(config.options("options.extras_require"))
+    said, script = _said(folder, project)[0], folder.text("setup.py")
+    if "extras_require" in script:
+        candidates = (*TEST_GROUPS, *said)
+        written = (name for name in candidates if re.search(rf"""['"]{name}['"]\s*:|\b{name}\s*=\s*\[""", script))
+        declared |= dict.fromkeys(written)
+    return _chosen(declared, said)
+
+
+def groups(folder: Folder, project: dict[str, Any]) -> list[str]:
+    """Dependency groups for tests, in the same way."""
+    return _chosen(table(project, "dependency-groups"), _said(folder, project)[1])
+
+
+def group_lines(project: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """Plain requirements of dependency groups."""
+    declared = table(project, "dependency-groups")
+    return sorted({line for name in names for line in _group(declared, _plain(name), ())})
+
+
+def hatch_lines(folder: Folder, project: dict[str, Any]) -> list[str]:
+    """What hatch puts into the environments in which tests are run."""
+    found: dict[str, None] = {}
+    for environment in _hatch(folder, project):
+        lines = strings(environment.get("dependencies")) + strings(environment.get("extra-dependencies"))
+        found |= dict.fromkeys(line for line in lines if REQUIREMENT.fullmatch(line) and "{" not in line)
+    return list(found)
+
+
+def tox_arguments(folder: Folder) -> list[str]:
+    """Arguments for pip from `[testenv] deps`; lines for some environments only are left out."""
+    config = folder.ini("tox.ini")
+    if not config.has_option("testenv", "deps"):
+        return []
+    found: list[str] = []
+    for raw in (config.get("testenv", "deps") or "").splitlines():
+        line = raw.partition(" #")[0].replace("{toxinidir}/", "").strip()
+        file = re.fullmatch(r"-r\s*([\w./-]+)", line)
+        if file and file[1] in folder.names:
+            found += ["-r", shlex.quote(file[1])]
+        elif REQUIREMENT.fullmatch(line) and "{" not in line:
+            found.append(shlex.quote(line))
+    return found
+
+
+def nox_arguments(folder: Folder) -> list[str]:
+    """Arguments for pip from what sessions with `test` in their names install; other expressions are left out."""
+    found: dict[str, None] = {}
+    for session in re.split(r"^(?=@nox|def )", folder.text("noxfile.py"), flags=re.MULTILINE):
+        if re.match(r"def \w*test\w*\(", session):
+            for call in re.findall(r"session\.install\(([^()]{0,2000})\)", session):
+                found |= dict.fromkeys(_pip_arguments(folder, re.findall(r"[\"']([^\"'\n{}]+)[\"']", call)))
+    return list(found)
+
+
+def _pip_arguments(folder: Folder, words: list[str]) -> Iterator[str]:
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "-r" and word in folder.names:
+            yield f"-r {shlex.quote(word)}"
+        elif REQUIREMENT.fullmatch(word) and not before.startswith("-") and word not in folder.names:
+            yield shlex.quote(word)
+
+
+def _chosen(declared: Mapping[str, object], said: Iterable[str]) -> list[str]:
+    """Of the declared names those that tests go by, then the others that were said; as they are declared."""
+    known = {_plain(name): name for name in declared}
+    usual = [known[name] for name in TEST_GROUPS if name in known]
+    others = sorted({known[_plain(name)] for name in said if _plain(name) in known} - set(usual))
+    return usual + [name for name in others if not _ELSEWHERE.search(name.lower())][:MAX_SAID]
+
+
+def _said(folder: Folder, project: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """Names of extras and of groups with which tests are run: in CI, by tox, nox and hatch."""
+    named: set[str] = set()
+    grouped: set[str] = set()
+    for text in (folder.text("tox.ini"), folder.text("noxfile.py"), *folder.workflows()):
+        named |= {name.strip() for match in _EXTRAS.finditer(text) for name in match[1].split(",")}
+        for option, name in _OPTIONS.findall(text):
+            (named if option == "extra" else grouped).add(name)
+    config = folder.ini("tox.ini")
+    for option, names in (("extras", named), ("dependency_groups", grouped)):
+        if config.has_option("testenv", option):
+            names |= set(re.findall(r"[A-Za-z0-9][A-Za-z0-9_.-]*", config.get("testenv", option) or ""))
+    for environment in _hatch(folder, project):
+        named |= set(strings(environment.get("features")))
+        grouped |= set(strings(environment.get("dependency-groups")))
+    return {name for name in named if re.fullmatch(r"[A-Za-z0-9_.-]+", name)}, grouped
+
+
+def _hatch(folder: Folder, project: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for environments in (table(project, "tool", "hatch", "envs"), table(folder.toml("hatch.toml"), "envs")):
+        yield from (table(environments, name) for name in HATCH_ENVIRONMENTS if name in environments)
+
+
+def _group(declared: dict[str, Any], name: str, seen: tuple[str, ...]) -> list[str]:
+    """Plain requirements of a group and of those that it includes.
+
+    https://peps.python.org/pep-0735/
+    """
+    found: list[str] = []
+    wanted = {_plain(key): value for key, value in declared.items()}.get(name)
+    for entry in wanted if isinstance(wanted, list) and name not in seen else []:
+        if isinstance(entry, str) and REQUIREMENT.fullmatch(entry.strip()):
+            found.append(entry.strip())
+        elif isinstance(entry, dict) and isinstance(inner := entry.get("include-group"), str):
+            found += _group(declared, _plain(inner), (*seen, name))
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
