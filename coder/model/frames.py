@@ -3,7 +3,8 @@
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from threading import Lock
 
 import httpx
@@ -12,6 +13,7 @@ from coder.types import JsonObject, ToolSpec
 
 PLACEHOLDER: JsonObject = {"role": "user", "content": "the conversation"}
 """What litellm is given as the conversation. It walks whatever it gets some fifteen times; the real one takes its place."""
+_CONVERSATION = ("messages", "input")
 _REMEMBERED_RUNS = 64
 
 
@@ -21,9 +23,11 @@ class Frame:
 
     method: str
     url: httpx.URL
-    headers: httpx.Headers = field(repr=False)
+    headers: httpx.Headers = dataclass_field(repr=False)
     rest: bytes
-    """The body behind `"messages": […], `."""
+    """The body behind the conversation."""
+    field: str = "messages"
+    """What the dialect calls the conversation."""
 
     @classmethod
     def of(cls, request: httpx.Request, body: bytes) -> "Frame":
@@ -33,14 +37,16 @@ class Frame:
             ValueError: litellm changed the conversation.
         """
         rest = json.loads(body)
-        if rest.pop("messages", None) != [PLACEHOLDER]:
+        name = next((name for name in _CONVERSATION if rest.get(name) == [PLACEHOLDER]), None)
+        if name is None:
             raise ValueError("litellm changed the conversation on this route")
+        del rest[name]
         encoded = json.dumps(rest, ensure_ascii=False).encode()[1:]
-        return cls(request.method, request.url, request.headers.copy(), encoded)
+        return cls(request.method, request.url, request.headers.copy(), encoded, name)
 
     def body(self, messages: bytes) -> bytes:
         """The whole body with `messages`, a JSON list, in front."""
-        return b'{"messages": ' + messages + b", " + self.rest
+        return f'{{"{self.field}": '.encode() + messages + b", " + self.rest
 
 
 class Frames:

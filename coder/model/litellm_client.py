@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -32,7 +32,7 @@ from coder.model.profile import ModelProfile
 from coder.model.protocol import CompletionRequest
 from coder.model.retry import MAX_TRIES, describe, pause_s
 from coder.model.routes import litellm_arguments
-from coder.model.transport import Exchange, Settled, TapTransport
+from coder.model.transport import Dialect, Exchange, Settled, TapTransport
 from coder.model.wire import HistoryEncoder
 from coder.types import Completion, Usage
 
@@ -42,6 +42,7 @@ _CLOSE_S = 5.0
 _NO_KEY = "none"
 _NO_TOKENIZER = object()
 """In the place of tiktoken's tables (0.6 s and 30 MB), which litellm loads for answers that it would have to count itself."""
+_DIALECTS: Mapping[str, Dialect] = {"anthropic": "anthropic", "openai_responses": "responses"}
 _SDK_ROUTES = frozenset({"openai", "moonshot"})
 """Where litellm goes through the OpenAI SDK, which walks the whole history on each call."""
 
@@ -195,7 +196,7 @@ class LitellmClient:
         left_s = question.deadline - self._clock()
         silence_s = min(_STREAM_SILENCE_S, left_s) if self._profile.stream else left_s
         exchange = Exchange(
-            dialect="anthropic" if self._profile.route == "anthropic" else "openai",
+            dialect=_DIALECTS.get(self._profile.route, "openai"),
             stream=self._profile.stream,
             read_timeout_s=silence_s,
             max_body_bytes=self._profile.max_body_bytes,
@@ -218,7 +219,7 @@ class LitellmClient:
         run, tools, cap = question.request.cache_key, question.request.tools, question.max_tokens
         encoded = self._encoder.encode(question.request.messages, run)
         tap = TapTransport(self._inner(), exchange)
-        if exchange.dialect == "openai":
+        if exchange.dialect != "anthropic":
             exchange.messages = encoded
             if (frame := self._frames.fitting(run, tools, cap)) is not None:
                 await asyncio.wait_for(tap.send(frame, frame.body(encoded)), left_s)
@@ -233,7 +234,8 @@ class LitellmClient:
         )
         client = self._over(tap, litellm)
         with suppress(Settled):
-            await asyncio.wait_for(litellm.acompletion(client=client, timeout=left_s, **arguments), left_s)
+            ask = litellm.aresponses if exchange.dialect == "responses" else litellm.acompletion
+            await asyncio.wait_for(ask(client=client, timeout=left_s, **arguments), left_s)
         if exchange.frame is not None:
             self._frames.keep(run, tools, cap, exchange.frame)
 

@@ -53,8 +53,8 @@ class ModelProfile(Value):
     """The profile's own name: the file's stem."""
     model: str
     """The provider's id of the model."""
-    route: Literal["hosted_vllm", "openai", "moonshot", "deepseek", "anthropic", "cometapi"]
-    """litellm's prefix; it decides the dialect. `hosted_vllm` costs an eighth of the CPU of `openai` at long histories and carries reasoning,
+    route: Literal["hosted_vllm", "openai", "openai_responses", "moonshot", "deepseek", "anthropic", "cometapi"]
+    """litellm's prefix; it decides the dialect. `openai_responses` is OpenAI's Responses API, which carries encrypted reasoning. `hosted_vllm` costs an eighth of the CPU of `openai` at long histories and carries reasoning,
     tool ids and cached usage intact to any OpenAI-compatible host."""
     api_base: str
     api_key_env: str

@@ -111,6 +111,8 @@ def _contradiction(profile: ModelProfile) -> str | None:
         return f"api_base: {profile.api_base!r} does not begin with http:// or https://"
     if profile.max_output_tokens >= profile.window_tokens:
         return f"max_output_tokens: {profile.max_output_tokens} leaves no room in a window of {profile.window_tokens}"
+    if profile.route == "openai_responses" and profile.stream:
+        return "stream: must be false for the route openai_responses, whose answers are read whole"
     budget = profile.thinking_budget_tokens
     if budget is not None and budget >= profile.max_output_tokens:
         return f"thinking_budget_tokens: {budget} must be below max_output_tokens {profile.max_output_tokens}"

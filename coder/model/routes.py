@@ -7,6 +7,7 @@ that litellm does not know for a route travel in `extra_body`, which it merges i
 from collections.abc import Sequence
 
 from coder.model.profile import ModelProfile
+from coder.model.responses import INCLUDE, response_tools
 from coder.model.wire import encode_tools
 from coder.types import JsonObject, ToolSpec
 
@@ -23,7 +24,14 @@ def litellm_arguments(
     max_tokens: int,
     cache_key: str,
 ) -> JsonObject:
-    """Keyword arguments of `litellm.acompletion`, fresh and the caller's own: litellm writes into them."""
+    """Keyword arguments of `litellm.acompletion`, fresh and the caller's own: litellm writes into them.
+
+    Of `litellm.aresponses` for the route `openai_responses`.
+    """
+    if profile.route == "openai_responses":
+        return _responses(
+            profile, api_key=api_key, messages=messages, tools=tools, max_tokens=max_tokens, cache_key=cache_key
+        )
     arguments: JsonObject = {
         "model": f"{profile.route}/{profile.model}",
         "messages": messages,
@@ -43,6 +51,36 @@ def litellm_arguments(
     extra = dict(profile.extra_body)
     if profile.stream:
         extra |= {"stream": True, "stream_options": {"include_usage": True}}
+    if profile.prompt_cache_key:
+        extra["prompt_cache_key"] = cache_key
+    return arguments | {"extra_body": extra}
+
+
+def _responses(
+    profile: ModelProfile,
+    *,
+    api_key: str,
+    messages: list[JsonObject],
+    tools: Sequence[ToolSpec],
+    max_tokens: int,
+    cache_key: str,
+) -> JsonObject:
+    """Nothing is stored at the provider; the reasoning comes encrypted, and is sent back with the history."""
+    arguments: JsonObject = {
+        "model": f"openai/{profile.model}",
+        "input": messages,
+        "api_base": profile.api_base.rstrip("/"),
+        "api_key": api_key,
+        "max_retries": 0,
+        "max_output_tokens": max_tokens,
+        "store": False,
+        "include": list(INCLUDE),
+    }
+    if tools:
+        arguments |= {"tools": response_tools(encode_tools(tools)), "_skip_mcp_handler": True}
+    if profile.reasoning_effort is not None:
+        arguments["reasoning"] = {"effort": profile.reasoning_effort}
+    extra = dict(profile.extra_body)
     if profile.prompt_cache_key:
         extra["prompt_cache_key"] = cache_key
     return arguments | {"extra_body": extra}

@@ -7,7 +7,7 @@ callbacks, exceptions of its own) costs more than the request, and none of it is
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +17,7 @@ from typing_extensions import override
 from coder.model.answer import AnthropicAssembly, RawAnswer, StreamAssembly, read_anthropic_body, read_openai_body
 from coder.model.failures import Failure, classify, classify_event
 from coder.model.frames import Frame
+from coder.model.responses import read_response
 from coder.model.sse import EventSplitter
 from coder.types import JsonObject
 
@@ -27,6 +28,9 @@ _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 
 
+Dialect = Literal["openai", "anthropic", "responses"]
+
+
 class Settled(BaseException):
     """The exchange is over and its result stands there. Not an `Exception`: litellm and its SDKs catch those and go on."""
 
@@ -35,7 +39,7 @@ class Settled(BaseException):
 class Exchange:
     """One attempt: what it may do, and what came of it."""
 
-    dialect: Literal["openai", "anthropic"]
+    dialect: Dialect
     stream: bool
     read_timeout_s: float
     """Longest silence between two pieces of the answer."""
@@ -125,7 +129,7 @@ class TapTransport(httpx.AsyncBaseTransport):
         elif body.get("error"):
             exchange.failure = classify_event(body)
         else:
-            exchange.answer = read_openai_body(body) if exchange.dialect == "openai" else read_anthropic_body(body)
+            exchange.answer = _READERS[exchange.dialect](body)
 
     async def _read_stream(self, response: httpx.Response) -> None:
         exchange = self.exchange
@@ -145,6 +149,13 @@ class TapTransport(httpx.AsyncBaseTransport):
         answer = assembly.finish()
         answer.done = answer.done or done
         exchange.answer = answer
+
+
+_READERS: Mapping[Dialect, Callable[[JsonObject], RawAnswer]] = {
+    "openai": read_openai_body,
+    "anthropic": read_anthropic_body,
+    "responses": read_response,
+}
 
 
 async def _read_bytes(response: httpx.Response, limit: int, exchange: Exchange) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from coder.model.arguments import valid_arguments
 from coder.model.profile import ModelProfile
+from coder.model.responses import response_items
 from coder.model.text import neutral, neutral_json, sound
 from coder.types import JsonObject, Message, ToolCall, ToolSpec
 
@@ -22,6 +23,7 @@ NO_TEXT = "(no output)"
 NO_RESULT = "[no result: the call was interrupted before it finished]"
 NO_REASONING = " "
 """The least that Moonshot takes for the reasoning of an assistant message that had none."""
+_CLAUDE_BLOCKS = frozenset({"thinking", "redacted_thinking"})
 _REMEMBERED_RUNS = 64
 
 
@@ -133,6 +135,12 @@ def encode_message(message: Message, profile: ModelProfile) -> JsonObject:
     return encoded
 
 
+def encode_items(message: Message, profile: ModelProfile) -> list[JsonObject]:
+    """What stands for one message on the wire: itself, or its items in OpenAI's Responses dialect."""
+    encoded = encode_message(message, profile)
+    return response_items(encoded, message) if profile.route == "openai_responses" else [encoded]
+
+
 def _encode_assistant(message: Message, profile: ModelProfile) -> JsonObject:
     encoded: JsonObject = {"role": "assistant"}
     if message.content and message.content.strip():
@@ -142,8 +150,9 @@ def _encode_assistant(message: Message, profile: ModelProfile) -> JsonObject:
         encoded["reasoning_content"] = reasoning
         if profile.history_reasoning == "both_keys":
             encoded["reasoning"] = reasoning
-    if profile.history_reasoning == "thinking_blocks" and message.thinking_blocks:
-        encoded["thinking_blocks"] = [dict(block) for block in message.thinking_blocks]
+    blocks = [dict(block) for block in message.thinking_blocks if block.get("type") in _CLAUDE_BLOCKS]
+    if profile.history_reasoning == "thinking_blocks" and blocks:
+        encoded["thinking_blocks"] = blocks
     if message.tool_calls:
         encoded["tool_calls"] = [
             {
@@ -181,7 +190,8 @@ class HistoryEncoder:
             shared = _shared(known.sources, ordered)
             del known.sources[shared:], known.texts[shared:]
             for message in ordered[shared:]:
-                known.texts.append(json.dumps(encode_message(message, self._profile), ensure_ascii=False).encode())
+                items = encode_items(message, self._profile)
+                known.texts.append(", ".join(json.dumps(item, ensure_ascii=False) for item in items).encode())
                 known.sources.append(message)
             return b"[" + b", ".join(known.texts) + b"]"
 

@@ -1,4 +1,4 @@
-"""A model server on loopback: OpenAI's chat completions and Anthropic's messages, real HTTP, scripted turns and faults.
+"""A model server on loopback: OpenAI's chat completions and responses, Anthropic's messages; scripted turns and faults.
 
 In tests `with ModelServer(turns) as server:` and `server.base_url`; as a process
 `python -m tests.servers.model --port 8080 --script turns.json`, where the script is a JSON list of turns.
@@ -26,6 +26,7 @@ from tests.servers.model_turns import (
     counts,
     openai_body,
     openai_chunks,
+    responses_body,
 )
 
 Script = Iterable[Turn] | Callable[[JsonObject], Turn]
@@ -83,7 +84,10 @@ class ModelServer:
         """The turn for `received`, and how many characters its prompt shares with the one before."""
         with self._lock:
             self.requests.append(received)
-            prompt = json.dumps([received.body.get("tools"), received.body.get("messages")], ensure_ascii=False)
+            prompt = json.dumps(
+                [received.body.get("tools"), received.body.get("messages", received.body.get("input"))],
+                ensure_ascii=False,
+            )
             shared = _common_prefix(self._last_prompt, prompt)
             self._last_prompt = prompt
             turn = self._function(received.body) if self._function else next(self._turns, None)
@@ -146,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._anthropic(turn, body, counts(turn, body, shared))
         elif self.path.endswith("/chat/completions"):
             self._openai(turn, body, counts(turn, body, shared))
+        elif self.path.endswith("/responses"):
+            self._whole(turn, responses_body(turn, f"resp_{owner.count}", body["model"], counts(turn, body, shared)))
         else:
             self._status(404, {"error": {"message": f"no {self.path} here", "type": "not_found"}}, {})
 
@@ -248,7 +254,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--script", type=Path, required=True)
     parser.add_argument(
-        "--strict", default="none", choices=["none", "pairing", "moonshot", "deepseek", "openai", "anthropic"]
+        "--strict",
+        default="none",
+        choices=["none", "pairing", "moonshot", "deepseek", "openai", "anthropic", "responses"],
     )
     arguments = parser.parse_args()
     turns = list(turns_from(arguments.script))

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 JsonObject = dict[str, Any]
-Strictness = Literal["none", "pairing", "moonshot", "deepseek", "openai", "anthropic"]
+Strictness = Literal["none", "pairing", "moonshot", "deepseek", "openai", "anthropic", "responses"]
 
 
 def complaint(body: JsonObject, strictness: Strictness) -> str | None:
     """What a provider would answer 400 with, or None."""
     if strictness == "none":
         return None
+    if strictness == "responses":
+        return next(_responses(body), None)
     if strictness == "anthropic":
         return next(_anthropic(body), None)
     found = [_pairing(body["messages"]), _texts(body["messages"]), _arguments(body["messages"])]
@@ -107,6 +109,30 @@ def _openai(body: JsonObject) -> str | None:
     if body.get("temperature", 1) != 1 or "top_p" in body:
         return "Unsupported value: only the default (1) value is supported."
     return None
+
+
+def _responses(body: JsonObject) -> Iterator[str]:
+    known = {"model", "input", "include", "max_output_tokens", "reasoning", "store", "tools", "prompt_cache_key"}
+    if body.keys() - known:
+        yield f"Unknown parameter: '{min(body.keys() - known)}'."
+    if body.get("store") is not False or "reasoning.encrypted_content" not in body.get("include", ()):
+        yield "Items are not persisted when `store` is set to false."
+    calls = [item["call_id"] for item in body["input"] if item.get("type") == "function_call"]
+    results = [item["call_id"] for item in body["input"] if item.get("type") == "function_call_output"]
+    if sorted(calls) != sorted(results):
+        yield f"No tool output found for function call {sorted(set(calls) ^ set(results))}."
+    yield from _items(body["input"])
+
+
+def _items(items: list[JsonObject]) -> Iterator[str]:
+    for item, after in zip(items, [*items[1:], {"type": "end"}], strict=True):
+        kind = item.get("type", "message")
+        if kind == "reasoning" and after.get("type", "message") not in {"message", "function_call", "reasoning"}:
+            yield f"Item '{item['id']}' of type 'reasoning' was provided without its required following item."
+        if kind == "reasoning" and not item.get("encrypted_content"):
+            yield f"Item with id '{item.get('id')}' not found. Items are not persisted when `store` is set to false."
+        if kind == "message" and not item.get("content"):
+            yield "Invalid 'input': empty content."
 
 
 def _anthropic(body: JsonObject) -> Iterator[str]:

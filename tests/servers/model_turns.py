@@ -184,6 +184,39 @@ def openai_body(turn: Turn, request_id: str, model: str, counted: JsonObject) ->
     return body
 
 
+def responses_body(turn: Turn, request_id: str, model: str, counted: JsonObject) -> JsonObject:
+    """OpenAI's Responses: one reasoning item, a message, calls; thinking blocks stand for items given whole."""
+    reasoning: JsonObject = {"type": "reasoning", "id": f"rs_{request_id}", "summary": [], "status": None}
+    output: list[JsonObject] = [dict(block) for block in turn.thinking_blocks]
+    if turn.reasoning and not output:
+        output.append({**reasoning, "encrypted_content": f"sealed({turn.reasoning})"})
+    if turn.content:
+        text = {"type": "output_text", "text": turn.content, "annotations": []}
+        output.append({"type": "message", "id": f"msg_{request_id}", "role": "assistant", "content": [text]})
+    for position, item in enumerate(turn.calls):
+        call_id = item.get("id", f"call_{request_id}_{position}")
+        named = {"type": "function_call", "id": f"fc_{position}", "call_id": call_id, "name": item["name"]}
+        output.append({**named, "arguments": _arguments(item), "status": "completed"})
+    cut = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(turn.finish)
+    usage = {
+        "input_tokens": counted["prompt"],
+        "input_tokens_details": {"cached_tokens": counted["cached"]},
+        "output_tokens": counted["completion"],
+        "output_tokens_details": {"reasoning_tokens": counted.get("reasoning", 0)},
+        "total_tokens": counted["prompt"] + counted["completion"],
+    }
+    return {
+        "id": request_id,
+        "object": "response",
+        "model": model,
+        "status": "incomplete" if cut else "completed",
+        "error": None,
+        "incomplete_details": {"reason": cut} if cut else None,
+        "output": output,
+        "usage": None if turn.usage_in == "none" else usage,
+    }
+
+
 def openai_chunks(turn: Turn, request_id: str, model: str, counted: JsonObject) -> Iterator[JsonObject]:
     """The turn as the chunks of a stream, reasoning first."""
     head: JsonObject = {"id": request_id, "object": "chat.completion.chunk", "created": 1, "model": model}

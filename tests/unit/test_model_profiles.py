@@ -47,6 +47,7 @@ def test_the_promised_profiles_are_there_and_usable() -> None:
         "kimi-k2.6",
         "kimi-k2.7-code",
         "gpt-5",
+        "gpt-5-responses",
         "claude-sonnet-4-5",
         "deepseek-v3.2",
         "openai-compatible",

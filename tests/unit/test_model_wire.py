@@ -13,7 +13,7 @@ from coder.model.profile import ModelProfile
 from coder.model.profiles import read_profile
 from coder.model.text import neutral, neutral_json, sound
 from coder.model.wire import NO_RESULT, HistoryEncoder, encode_messages, encode_tools, paired, strict_schema
-from coder.types import Message, ToolCall, ToolSpec
+from coder.types import JsonObject, Message, ToolCall, ToolSpec
 
 CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 SHIPPED = Path(__file__).parents[2] / "configs" / "models"
@@ -244,3 +244,16 @@ def test_breaking_tokens_in_json_keeps_its_value() -> None:
 
     assert "<|" not in neutral_json(text)
     assert json.loads(neutral_json(text)) == json.loads(text)
+
+
+def test_claude_is_not_sent_the_sealed_thoughts_of_another_model() -> None:
+    sealed: JsonObject = {"type": "reasoning", "id": "rs_1", "encrypted_content": "x"}
+    signed: JsonObject = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    claude = read_profile(SHIPPED / "claude-sonnet-4-5.toml")
+
+    def sent(*blocks: JsonObject) -> object:
+        message = Message(role="assistant", content="hi", thinking_blocks=blocks)
+        return encode_messages([USER, message], claude)[1].get("thinking_blocks")
+
+    assert sent(sealed) is None
+    assert sent(sealed, signed) == [signed]
