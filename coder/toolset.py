@@ -30,6 +30,7 @@ from coder.trace.journal import Journal, utc_now
 from coder.trace.recall import Recall
 from coder.types import Base, Cell, Note, Task
 from coder.verify.cells import run_cell
+from coder.verify.runners import TestCommand
 from coder.workspace.repository import Repository
 
 MAP_TOKENS_OF_TOOL = 1_000
@@ -66,7 +67,7 @@ def tools_of(
         RecallTool(recall),
         Rollback(sandbox, journal),
         Run(sandbox),
-        RunTests(sandbox, suite, red_on_base=baseline.red if baseline else ()),
+        RunTests(sandbox, suite, selects=partial(_selects, ground.tests), red_on_base=baseline.red if baseline else ()),
         Search(sandbox),
         Submit(sandbox),
     ]
@@ -101,6 +102,11 @@ def remembered(memory: MemoryStore | None, repo: str, repository: Repository, sh
             return None
 
     return () if memory is None else known(memory, repo, read, utc_now())
+
+
+def _selects(tests: TestCommand | None, select: Sequence[str]) -> bool:
+    """Whether a selection makes another command."""
+    return tests is not None and tests.selecting(select) != tests
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class Search:
             "rg",
             "--line-number",
             "--no-heading",
+            "--with-filename",  # also of a single file that is named
             "--color=never",
             "--max-columns=400",
             "--sort=path",

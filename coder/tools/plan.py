@@ -9,6 +9,7 @@ from coder.tools.base import Arguments, clamp
 from coder.types import FileRationale, Submission, ToolOutput
 
 _DIFF_CHARS = 12_000
+_MAX_LEFT_OUT = 10
 _MARKS = {"todo": "[ ]", "doing": "[~]", "done": "[x]", "dropped": "[-]"}
 
 
@@ -73,13 +74,7 @@ class Submit:
     def run(self, arguments: SubmitArguments) -> ToolOutput:
         """Without `confirm` the change as it would be handed in; with it the end of the work."""
         if not arguments.confirm:
-            diff = self._sandbox.diff()
-            if not diff.strip():
-                return ToolOutput(content=_NOTHING)
-            return ToolOutput(
-                content=f"This is the whole change:\n\n{clamp(diff, _DIFF_CHARS)}\n\nIs every hunk needed, is a test that fails without the change "
-                "part of it, and is nothing left over (scripts, prints, notes)? If so, call submit again with confirm=true."
-            )
+            return ToolOutput(content=_look(self._sandbox))
         reasons = tuple(FileRationale(path=r.path, reason=r.reason) for r in arguments.rationale)
         submission = Submission(
             title=arguments.title,
@@ -88,3 +83,21 @@ class Submit:
             expected_failure=arguments.expected_failure,
         )
         return ToolOutput(content="Handed in.", submission=submission)
+
+
+def _look(sandbox: Sandbox) -> str:
+    """The change, what is not part of it, and what to ask oneself about it."""
+    change = sandbox.snapshot("")
+    if change is None or not (change.diff.strip() or change.left_out):
+        return _NOTHING
+    parts = [f"This is the whole change:\n\n{clamp(change.diff, _DIFF_CHARS) or '(no change)'}\n"]
+    if change.left_out:
+        names = ", ".join(change.left_out[:_MAX_LEFT_OUT])
+        parts.append(
+            f"Not part of it, because no file of more than 16 MiB can be: {names}. Nothing may depend on them.\n"
+        )
+    parts.append(
+        "Is every hunk needed, is a test that fails without the change part of it, and is nothing left over (scripts, "
+        "prints, notes)? If so, call submit again with confirm=true."
+    )
+    return "\n".join(parts)

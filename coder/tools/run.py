@@ -1,13 +1,15 @@
 """Running things: any command, and the repository's tests."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from pydantic import Field
 
+from coder.codemap.languages import TEXT, language_of
 from coder.sandbox.protocol import Process, Sandbox
 from coder.tools.base import Arguments
+from coder.tools.files import near_paths
 from coder.types import Cell, ExecResult, TestCounts, ToolOutput
 
 _MAX_NAMES = 40
@@ -124,15 +126,25 @@ class RunTests:
     arguments = RunTestsArguments
     mutates = True
 
-    def __init__(self, sandbox: Sandbox, tests: SuiteRunner, *, red_on_base: Collection[str] = ()) -> None:
-        """`red_on_base` are the tests that are known to have failed before anything was changed."""
-        self._sandbox, self._tests = sandbox, tests
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        tests: SuiteRunner,
+        *,
+        selects: Callable[[Sequence[str]], bool] = bool,
+        red_on_base: Collection[str] = (),
+    ) -> None:
+        """`selects` says whether a selection narrows what is run; `red_on_base` are the tests that failed before any change."""
+        self._sandbox, self._tests, self._selects = sandbox, tests, selects
         self._red_on_base = frozenset(red_on_base)
         self._green: dict[str, bool] = {}
         """How each test that was run went the last time."""
 
     def run(self, arguments: RunTestsArguments) -> ToolOutput:
         """Counts, failing ids, what changed since each test's last run, and the end of the output."""
+        if missing := [name for name in arguments.select if self._is_missing(name)]:
+            told = [f"There is no file {name!r}.{near_paths(self._sandbox, _file_of(name))}" for name in missing]
+            return ToolOutput(content="\n".join(["No test was run.", *told]), is_error=True)
         cell = self._tests(self._sandbox, arguments.select, arguments.timeout_s)
         if cell is None:
             return ToolOutput(
@@ -140,13 +152,42 @@ class RunTests:
                 is_error=True,
             )
         failing, passed = frozenset((*cell.report.failed, *cell.report.errored)), frozenset(cell.report.passed)
-        parts = [self._summary(cell), *self._changes(failing, passed), _tail(cell)]
+        parts = [
+            *self._selected(cell, arguments.select),
+            self._summary(cell),
+            *self._changes(failing, passed),
+            _tail(cell),
+        ]
         self._green |= dict.fromkeys(passed, True) | dict.fromkeys(failing, False)
         return ToolOutput(
             content="\n".join(part for part in parts if part),
             is_error=cell.exit_code != 0,
             tests=_counts(cell, arguments.select),
         )
+
+    def _is_missing(self, name: str) -> bool:
+        """Whether it is a path of source code, and there is no such file: runners say that late, at length, or not at all."""
+        path = _file_of(name)
+        if language_of(path) == TEXT:
+            return False
+        try:
+            self._sandbox.read(path)
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):  # the runner's own words are better
+            return False
+        return False
+
+    def _selected(self, cell: Cell, select: list[str]) -> list[str]:
+        """What became of a selection, where that is not what was asked for."""
+        report = cell.report
+        if not select:
+            return []
+        if not self._selects(select):
+            return ["`select` had no effect: it is not known how to select with this command, so all of it was run."]
+        if report.by_id and not (report.passed or report.failed or report.errored or report.skipped):
+            return [f"No test was found for {', '.join(select[:_MAX_NAMES])}."]
+        return []
 
     def _summary(self, cell: Cell) -> str:
         report = cell.report
@@ -167,6 +208,11 @@ class RunTests:
         broken = {test for test in failing if self._green.get(test) is True}
         mended = {test for test in passed if self._green.get(test) is False}
         return [*_names("newly failing since their last run", broken), *_names("passing now, failed before", mended)]
+
+
+def _file_of(selection: str) -> str:
+    """The file that a selection names: `a/b_test.py::Case::test[1]` and `a/b_spec.rb:12` are tests in one."""
+    return re.sub(r":\d+$", "", selection.split("::", 1)[0])
 
 
 def _counts(cell: Cell, select: list[str]) -> TestCounts | None:

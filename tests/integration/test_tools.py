@@ -108,6 +108,7 @@ def test_listing_counts_what_lies_deeper(toolbox: Toolbox) -> None:
 
 def test_searching_finds_lines_and_takes_patterns_literally_as_arguments(toolbox: Toolbox) -> None:
     assert call(toolbox, "search", pattern=r"return n \+").content.strip() == "app/money.py:6:    return n + n"
+    assert call(toolbox, "search", pattern="n / 2", path="app/money.py").content.startswith("app/money.py:2:")
     assert "No line matches" in call(toolbox, "search", pattern="'; touch hacked; '").content
     assert call(toolbox, "search", pattern="(").is_error
     assert "hacked" not in call(toolbox, "list").content
@@ -246,15 +247,43 @@ def test_long_output_keeps_head_and_tail_and_the_whole_is_kept(toolbox: Toolbox)
 
 
 def test_test_results_name_what_changed_since_the_last_run(toolbox: Toolbox) -> None:
-    first = call(toolbox, "run_tests", select=["tests/x.py"])
+    first = call(toolbox, "run_tests", select=["app/money.py::half"])
     second = call(toolbox, "run_tests")
 
     assert "2 passed, 2 failed, 1 errors" in first.content
     assert "failing:\n  b\n  c\nfailing, as they did before any change:\n  old\ntail" in first.content
-    assert first.tests == TestCounts(passed=2, failed=2, errored=1, selection=("tests/x.py",))
+    assert first.tests == TestCounts(passed=2, failed=2, errored=1, selection=("app/money.py::half",))
     assert "newly failing since their last run:\n  d" in second.content
     assert "passing now, failed before:\n  b\ntail" in second.content  # c was not run
-    assert "before:" not in call(toolbox, "run_tests", select=["nothing"]).content
+    third = call(toolbox, "run_tests", select=["nothing"]).content
+    assert "before:" not in third
+    assert third.startswith("No test was found for nothing.\n")
+
+
+def test_a_selection_of_a_file_that_is_not_there_runs_nothing(toolbox: Toolbox) -> None:
+    output = call(
+        toolbox, "run_tests", select=["app/test_x.py::test_y[1]", "src/money.py:12", "app/money.py", "TestCase"]
+    )
+
+    assert output.is_error
+    assert output.content.split("\n") == [
+        "No test was run.",
+        "There is no file 'app/test_x.py::test_y[1]'.",
+        "There is no file 'src/money.py:12'. Did you mean app/money.py?",
+    ]
+
+
+def test_a_selection_that_the_command_cannot_heed_is_told(sandbox: Sandbox) -> None:
+    def suite(_sandbox: Sandbox, _select: list[str], _timeout_s: float) -> Cell:
+        report = TestReport(by_id=False, problem="by its exit code alone")
+        return Cell(
+            name="head", tree_sha="", command="make test", exit_code=0, duration_s=0.1, report=report, output_tail=""
+        )
+
+    toolbox = Toolbox([RunTests(sandbox, suite, selects=lambda _select: False)])
+
+    assert call(toolbox, "run_tests", select=["app/money.py"]).content.startswith("`select` had no effect")
+    assert "`select`" not in call(toolbox, "run_tests").content
 
 
 def test_a_background_process_goes_on_between_calls(toolbox: Toolbox) -> None:
@@ -287,6 +316,15 @@ def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:
     assert "diff --git a/win.txt b/win.txt" in look.content
     assert final.submission is not None
     assert final.submission.rationale[0].path == "win.txt"
+
+
+def test_the_last_look_names_files_that_are_too_large_to_be_part_of_it(toolbox: Toolbox) -> None:
+    call(toolbox, "run", command="head -c 17000000 /dev/zero > huge.bin; echo 1 > small.txt")
+
+    look = call(toolbox, "submit", title="t", summary="s").content
+
+    assert "diff --git a/small.txt b/small.txt" in look
+    assert "Not part of it, because no file of more than 16 MiB can be: huge.bin." in look
 
 
 @pytest.mark.parametrize(
