@@ -8,7 +8,7 @@ from coder.sandbox.images import BASE, BaseSpec, Catalogue, ImageSpec
 from coder.sandbox.protocol import Wants
 from coder.sandbox.setup_commands import MAX_LANGUAGES, detected, folders, given
 from coder.sandbox.setup_folder import Step
-from coder.sandbox.setup_hints import INSTALLS, Hints, hints
+from coder.sandbox.setup_hints import BUILDS, Hints, hints
 from coder.sandbox.setup_versions import asks
 
 USELESS = frozenset(
@@ -81,7 +81,7 @@ def plan(catalogue: Catalogue, files: Mapping[str, bytes], *, setup: tuple[str, 
     steps = wanted.steps
     if setup is None:
         # Beside what the manifests say they are a help; alone they are all that is known.
-        more = [command for command in hinted.commands if not steps or not INSTALLS.fullmatch(command)]
+        more = [command for command in hinted.commands if not steps or BUILDS.search(command)]
         steps = (*steps, *(Step(command, on_failure="note" if steps else "flag") for command in more))
     return Plan(base, specs, steps, tuple(sorted({*wanted.inputs, *(hinted.inputs if steps else ())})))
 

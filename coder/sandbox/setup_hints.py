@@ -24,11 +24,8 @@ FOREIGN = re.compile(
 )
 """What belongs to somebody's machine, or would not work without root."""
 
-INSTALLS = re.compile(
-    r"(?:(?:npm|pnpm|yarn)(?: (?:i|ci|install))?|(?:uv|pdm) sync|(?:poetry|pdm|bundle|composer|pipenv) install|go mod download"
-    r"|(?:python3? -m )?pip3? install)(?:\s[^&|;]*)?"
-)
-"""Commands that do no more than what manifests lead to."""
+BUILDS = re.compile(r"\b(?:make|build|compile|gen(?:erate)?|codegen|prepare|migrate)\b")
+"""In commands that do more than install what manifests lead to, which often ends in a second environment in the work tree."""
 
 _LANGUAGES = {
     "python": "python",

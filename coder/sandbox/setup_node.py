@@ -5,6 +5,10 @@ import re
 from coder.sandbox.setup_folder import TOOLS, Folder, Step, strings, table
 
 NPM_OPTIONS = "--no-audit --no-fund"
+_NEWER_PNPM, _NODE_OF_NEWER_PNPM = 11, 22
+"""From that version on pnpm runs on no older Node: it needs node:sqlite."""
+_CODE_NAMES = {"hydrogen": 18, "iron": 20, "jod": 22, "krypton": 24}
+"""https://github.com/nodejs/Release#release-schedule"""
 _DEFAULT = {"npm": "", "pnpm": "9", "yarn": "1"}
 
 
@@ -57,13 +61,16 @@ def _manager(folder: Folder, package: dict[str, object]) -> tuple[str, str]:
 
 
 def _version_checks(folder: Folder, package: dict[str, object]) -> list[Step]:
-    """Gets a newer Node when the image's is older than `engines` or `.nvmrc` ask for; says it when there is none."""
+    """Gets a newer Node when the image's is older than the project asks for; says it when there is none."""
     wishes = [str(table(package, "engines").get("node") or ""), folder.text(".nvmrc"), folder.text(".node-version")]
-    found: list[int] = []
-    for wish in wishes:
-        alternatives = [re.match(r"\s*(?:>=|\^|~|=)?\s*v?(\d{1,3})(?:\.|\s|$|x)", part) for part in wish.split("||")]
-        if all(alternatives):
-            found.append(min(int(match[1]) for match in alternatives if match))
+    found = [least for wish in wishes if (least := _least(wish))]
+    manager, version = _manager(folder, package)
+    major = re.match(r"\d{1,3}", version)
+    if manager == "pnpm" and major and int(major[0]) >= _NEWER_PNPM:
+        found.append(_NODE_OF_NEWER_PNPM)
+    # Older ones than CI has are not tried by anybody: tools of the tests may want a newer one than the package.
+    if tried := [int(one) for text in folder.workflows() for one in _tried(text)]:
+        found.append(min(tried))
     if not found:
         return []
     least = max(found)
@@ -75,3 +82,18 @@ def _version_checks(folder: Folder, package: dict[str, object]) -> list[Step]:
     # Elsewhere than in the package, whose own settings are about its dependencies.
     get = f"(cd /tmp && npm install -g --prefix {TOOLS} {NPM_OPTIONS} node@{least}) && hash -r && {check}"
     return [folder.step(f"{check} || {{ {get}; }}", on_failure="flag")]
+
+
+def _least(wish: str) -> int | None:
+    """The oldest major version that will do; None when it is not said plainly."""
+    name = wish.strip().lower().removeprefix("v")
+    if name in {"node", "latest", "current", "stable"} or name.startswith("lts/"):
+        return _CODE_NAMES.get(name.removeprefix("lts/"), _CODE_NAMES["jod"])
+    alternatives = [re.match(r"\s*(?:>=|\^|~|=)?\s*v?(\d{1,3})(?:\.|\s|$|x)", part) for part in wish.split("||")]
+    return min(int(match[1]) for match in alternatives if match) if all(alternatives) else None
+
+
+def _tried(workflow: str) -> list[str]:
+    """The major versions that a workflow sets up."""
+    values = re.findall(r"\bnode(?:[-_]?versions?)?['\"]?:\s*(\[[^\]\[]{1,300}\]|['\"]?v?\d[\w.]*)", workflow)
+    return [major for value in values for major in re.findall(r"(?<![\w.])v?(\d{1,3})(?![\w])", value)]

@@ -109,7 +109,7 @@ def test_commands_of_a_development_container_are_run_after_what_is_known(images:
     given = plan(images, {".devcontainer/devcontainer.json": CONTAINER}, setup=("mine",), wants=NOTHING)
 
     assert [(step.command, step.on_failure) for step in alone.steps] == [("make deps", "flag"), ("echo 'a b'", "flag")]
-    assert [step.on_failure for step in beside.steps] == ["stop", "note", "note"]
+    assert [(step.command, step.on_failure) for step in beside.steps[1:]] == [("make deps", "note")]
     assert ".devcontainer/devcontainer.json" in beside.inputs
     assert [step.command for step in given.steps] == ["mine"]
 
@@ -131,9 +131,7 @@ def test_a_service_that_there_is_not_is_told(images: Catalogue) -> None:
         known_services(images, ["oracle"])
 
 
-@pytest.mark.parametrize(
-    "command", ["pnpm i", "npm ci --quiet", "uv sync --all-extras", "pip3 install -r dev.txt", "yarn"]
-)
+@pytest.mark.parametrize("command", ["pnpm i", "uv sync --all-extras", ".devcontainer/on-create.sh"])
 def test_a_development_container_that_only_installs_adds_nothing_to_manifests(images: Catalogue, command: str) -> None:
     container = {".devcontainer.json": b'{"postCreateCommand": "' + command.encode() + b'"}'}
 

@@ -109,6 +109,26 @@ def test_setup_commands_follow_the_manifests(files: Mapping[str, bytes], command
 
 
 @pytest.mark.parametrize(
+    ("files", "least"),
+    [
+        ({"package.json": b'{"engines": {"node": "^20.19.0 || >=22.12.0"}}'}, 20),
+        ({"package.json": b'{"engines": {"node": ">=18"}}', ".node-version": b"lts/*\n"}, 22),
+        ({"package.json": b"{}", ".nvmrc": b"lts/krypton"}, 24),
+        ({"package.json": b'{"engines": {"node": ">=20"}, "packageManager": "pnpm@11.19.0"}'}, 22),
+        ({"package.json": b"{}", ".github/workflows/ci.yml": b"  node-version: [ 24.x, '22' ]\n  os: [ubuntu-22.04]\n"}, 22),
+        ({"package.json": b"{}", ".github/workflows/ci.yml": b"  node-version: ${{ matrix.node }}\n"}, None),
+        ({"package.json": b'{"engines": {"node": "what you like"}}'}, None),
+    ],
+)  # fmt: skip
+def test_node_is_what_the_project_its_package_manager_and_its_ci_ask_for(
+    files: Mapping[str, bytes], least: int | None
+) -> None:
+    checks = [step.command for step in detected(files, "node").steps if "ASKS FOR" in step.command]
+
+    assert [f"ASKS FOR NODE {least}," in check for check in checks] == ([] if least is None else [True])
+
+
+@pytest.mark.parametrize(
     ("lock", "tool", "then"),
     [
         ("uv.lock", "$uv export -q --frozen", f"{PIP} -r {EXPORTED}"),
