@@ -23,7 +23,7 @@ from coder.trace.events import Baseline, Opened, PatchTaken, ProblemRead, Solved
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
 from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
-from coder.types import Base, Evidence, Followup, Message, Task, Verdict
+from coder.types import Base, Evidence, Followup, Message, Note, Problem, Task, Verdict
 from coder.verify.verifier import CellVerifier
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Rounds:
         state, base = self._state, self._base
         if state.problem is None or state.prepared is None:
             raise JournalError(f"run {self._task.run_id} opens a conversation before it has read and prepared")
-        problem = state.problem.problem
+        problem = with_evidence(state.problem.problem, state)
         words = "\n".join([problem.title, problem.body.body, *(c.body for c in problem.comments if c.trusted)])
         tree = self._ground.repository.tree(base.sha)
         try:
@@ -277,6 +277,15 @@ def problem_of(state: RunState) -> ProblemRead:
     if state.problem is None:
         raise JournalError("the journal goes on without having read its problem")
     return state.problem
+
+
+def with_evidence(problem: Problem, state: RunState) -> Problem:
+    """What is to be solved; where it is a red check, with what was found out about it."""
+    found = state.attributed
+    if found is None:
+        return problem
+    body = "\n".join(["Run again by us:", *found.lines, "", "Of the log:", found.log])
+    return problem.model_copy(update={"comments": (*problem.comments, Note(author="the failed check", body=body))})
 
 
 def with_blame(state: RunState) -> Followup:

@@ -8,7 +8,7 @@ opens the same journal again: one conversation, one branch (docs/decisions/0008)
 import logging
 
 from coder import __version__
-from coder.blame import BLAME_WORDS, blamed, tell_blame
+from coder.blame import BLAME_WORDS, blamed, in_question, tell_blame
 from coder.delivery import Delivery, Moved, hand_over, on_behalf, politely
 from coder.errors import CoderError, ForgeError, InputError, PermissionDeniedError, WorkspaceError
 from coder.preparation import Preparation
@@ -158,9 +158,10 @@ class _Run:
     def _blame(self, ground: Ground) -> RunResult | None:
         """Of a red check, whose fault it is: only what our change caused is mended, the rest is told with what was seen."""
         state = self._state
-        if state.followup is None or state.followup.kind != "check_failure" or state.reopened is None:
+        if not in_question(self._task, state) or (state.followup is not None and state.reopened is None):
             return None
-        if state.attributed is None and state.reopened.head_sha is not None:
+        head_sha = state.reopened.head_sha if state.reopened is not None else self._task.check_sha
+        if state.attributed is None and head_sha is not None:
             self._show("running what failed on base and head")
             self._journal.append(blamed(self._task, self._services, ground, state))
         found = self._state.attributed

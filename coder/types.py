@@ -76,6 +76,8 @@ class Task(Value):
     """The comment that asked, when a comment did; it gets the reaction."""
     base_ref: str | None = None
     """Branch or commit to work from, or `pull/NUMBER/head`; None is the default branch."""
+    check_sha: str | None = None
+    """The commit whose checks failed, of a `check_failure`."""
     mode: Literal["fix", "plan"] = "fix"
     """`plan`: look, write a plan, and wait for a person's word before anything is changed."""
     force: bool = False

@@ -87,8 +87,15 @@ class Database:
             # A delivery that was answered with 202 must survive a power cut: GitHub does not send it again by itself.
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.executescript(_SCHEMA)
+            self._grow("switches", "login", "TEXT NOT NULL DEFAULT ''")
         except sqlite3.Error as exc:
             raise StoreError(f"cannot open {path}: {exc}") from exc
+
+    def _grow(self, table: str, column: str, kind: str) -> None:
+        """Give a table that an earlier version made the column that it lacks."""
+        known = {row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")}
+        if column not in known:
+            self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def rows(self, statement: str, values: Values = ()) -> list[JsonObject]:
         """What a statement gives, each row by its columns' names."""

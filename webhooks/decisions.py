@@ -36,6 +36,8 @@ class Situation:
     added_cost_usd: float = 0.0
     autofix: bool | None = None
     """What people said of automatic fixes; None is nothing."""
+    autofix_by: str = ""
+    """Who said it."""
     awaits: int = 0
     """The pull request that waits for the checks that passed."""
 
@@ -112,13 +114,14 @@ def _task(request: Request, situation: Situation, rules: Rules, model: str) -> T
     return Task(
         run_id=run_id_of(request),
         repo=RepoRef(owner=request.repository.owner, name=request.repository.name),
-        kind="issue" if request.number else "prompt",
+        kind="check_failure" if request.what == "checks" else "issue" if request.number else "prompt",
         number=request.number or None,
         prompt_title=request.title if not request.number else "",
         prompt=request.words if not request.number or request.beside else "",
         requested_by=request.sender,
         requested_at=request.requested_at or situation.now,
         comment_id=request.comment_id,
+        check_sha=request.head.sha if request.what == "checks" and request.head is not None else None,
         base_ref=options.base or _branch(request),
         mode="plan" if plans else "fix",
         force=request.forced,
@@ -235,9 +238,9 @@ def _checked(request: Request, situation: Situation, rules: Rules) -> Decision:
         return Decision(reason="failed checks of a pull request that is not ours, and nobody asked for fixes")
     if situation.state == "live":
         return Decision(reason="a run is at work there already")
-    if request.number and request.head is None:
-        return Decision(reason="failed checks of a pull request whose branch is not known")
-    return _new_run(request, situation, rules)
+    # A program sends it; who asked for fixes there is whose permission counts.
+    asked = replace(request, sender=situation.autofix_by) if request.number and situation.autofix_by else request
+    return _new_run(asked, situation, rules)
 
 
 def _own_checks(request: Request, situation: Situation, rules: Rules) -> Decision:

@@ -108,7 +108,7 @@ class Deeds:
     def _switch(self, chore: Chore) -> None:
         thread = f"{thread_of(chore.work.task.run_id).partition('-')[0]}-{chore.number or 0}"
         on = chore.text == "on"
-        self._switches.turn(thread, on=on)
+        self._switches.turn(thread, on=on, by=chore.work.sender)
         self._say(chore, f"Failed checks are {'fixed' if on else 'left alone'} here from now on.")
 
     def _steer(self, chore: Chore) -> None:

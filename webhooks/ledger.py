@@ -41,9 +41,10 @@ class Ledger:
         by_pull = self.run_of_pull(thread) if request.is_pull_request else None
         run_id = by_pull or (self.latest_run(thread) if request.number else None)
         autofix = self._switches.autofix([thread, *([thread_of(run_id)] if run_id else [])])
+        by = self._switches.who(thread)
         task = self._store.task(run_id) if run_id else None
         if run_id is None or task is None:
-            return Situation(now=now, autofix=autofix)
+            return Situation(now=now, autofix=autofix, autofix_by=by)
         followups = self._followups(run_id)
         return Situation(
             now=now,
@@ -55,6 +56,7 @@ class Ledger:
             check_followups=len([one for one in followups if one.kind == "check_failure"]),
             added_cost_usd=sum(one.add_cost_usd for one in followups),
             autofix=autofix,
+            autofix_by=by,
         )
 
     def latest_run(self, thread: str) -> str | None:

@@ -70,12 +70,18 @@ class Switches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def turn(self, thread: str, *, on: bool) -> None:
+    def turn(self, thread: str, *, on: bool, by: str) -> None:
         """Set it."""
         self._database.rows(
-            "INSERT INTO switches (thread, autofix) VALUES (?, ?) ON CONFLICT (thread) DO UPDATE SET autofix = excluded.autofix",
-            (thread, int(on)),
+            "INSERT INTO switches (thread, autofix, login) VALUES (?, ?, ?)"
+            " ON CONFLICT (thread) DO UPDATE SET autofix = excluded.autofix, login = excluded.login",
+            (thread, int(on), by),
         )
+
+    def who(self, thread: str) -> str:
+        """Who said it last for just this thread; empty where nobody did."""
+        rows = self._database.rows("SELECT login FROM switches WHERE thread = ?", (thread,))
+        return str(rows[0]["login"]) if rows else ""
 
     def autofix(self, threads: Sequence[str]) -> bool | None:
         """What was said for the first of `threads` that anything was said for."""

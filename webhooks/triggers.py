@@ -194,7 +194,7 @@ def _failed(event: ChecksFailed, rules: Rules) -> Request | Refusal:
         followup=f"checks-{event.head_sha[:16]}",
         requested_at=event.completed_at,
         is_pull_request=bool(event.pulls),
-        head=Head(event.head_branch, event.head_sha, same_repo=True) if event.pulls else None,
+        head=Head(event.head_branch, event.head_sha, same_repo=True),
         words="\n\n".join(filter(None, (f"{what}. {event.url}", event.summary))),
         title=f"{_name(event.name)} fails on {event.head_branch}",
     )

@@ -153,7 +153,7 @@ class Snapshot:
 
 def prompted(task: Task) -> Problem:
     """The problem of a task that is about no issue."""
-    body = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=True)
+    body = Note(author=task.requested_by, body=task.prompt, created_at=task.requested_at, trusted=task.kind == "prompt")
     return Problem(kind=task.kind, title=strip_line(task.prompt_title), body=body)
 
 

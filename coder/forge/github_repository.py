@@ -28,7 +28,7 @@ SHA = re.compile(r"[0-9a-f]{40}\Z")
 MAY_WRITE = frozenset({"admin", "maintain", "write"})
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
 _REF = re.compile(r"(?!/)(?!.*(?:\.\.|//|@\{))[^\x00-\x20\x7f~^:?*\[\\]{1,255}\Z")
-_PULL = re.compile(r"pull/(\d{1,19})/head\Z")
+_PULL = re.compile(r"pull/(\d{1,19})/(head|base)\Z")
 _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
 
 
@@ -77,7 +77,7 @@ class RepositoryAccess:
                 f"cannot find {ref[:100]!r} of {self.ref.full_name}: not the name of a branch or a full commit id"
             )
         if ref is not None and (pull := _PULL.match(ref)):
-            return _pulls_base(self._repo, int(pull[1]))
+            return _pulls_base(self._repo, int(pull[1]), pull[2])
         name = ref
         if ref is None or SHA.match(ref):
             name = self._repo.default_branch
@@ -202,9 +202,11 @@ class RepositoryAccess:
         return next(iter([*open_ones, *same]), None)
 
 
-def _pulls_base(repo: Repository, number: int) -> Base:
-    """A pull request's branch and commit; of a fork's only the commit is of use here."""
+def _pulls_base(repo: Repository, number: int, side: str) -> Base:
+    """A pull request's branch and commit of one side; of a fork's head only the commit is of use here."""
     pull = repo.get_pull(number).complete()
+    if side == "base":
+        return Base(ref=pull.base.ref, sha=pull.base.sha)
     source: Any = pull.head.repo  # none where the fork is gone
     if source is not None and source.id == pull.base.repo.id:
         return Base(ref=pull.head.ref, sha=pull.head.sha)

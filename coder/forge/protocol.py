@@ -85,7 +85,7 @@ class Forge(Protocol):
         ...
 
     def base(self, task: Task) -> Base:
-        """Branch and commit to work from; of `pull/NUMBER/head` the pull request's."""
+        """Branch and commit to work from; of `pull/NUMBER/head` and `…/base` a pull request's."""
         ...
 
     def remote(self, task: Task) -> Remote:

@@ -77,6 +77,12 @@ class History:
         args = ["merge-base", "--is-ancestor", checked_sha(old_sha), checked_sha(new_sha)]
         return self._git.run(args, git_dir=self._git_dir).exit_code == 0
 
+    def parent(self, sha: str) -> str | None:
+        """The commit before, the first of a merge's; None where there is none."""
+        args = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{checked_sha(sha)}^1"]
+        finished = self._git.run(args, git_dir=self._git_dir)
+        return checked_sha(finished.stdout.decode().strip()) if finished.exit_code == 0 else None
+
     def merged(self, ours_sha: str, theirs_sha: str) -> Merged:
         """Both commits' changes since they went apart, in one tree.
 

@@ -303,6 +303,23 @@ def test_autofix_is_turned_off_and_on(stage: Stage) -> None:
     assert len(stage.answers(stage.pull)) == 2
 
 
+def test_red_checks_of_somebodys_pull_request_are_looked_at_where_a_person_asked(stage: Stage) -> None:
+    stage.endings.append({"ok": True, "verdict": "no_change", "outcome": "failed"})
+    before = stage.event("check_suite", check(stage, "check_suite"), by="ci[bot]")
+    stage.comment("@coder autofix on", on=stage.pull, by="eve")
+    stage.settle()
+    stage.event("check_suite", check(stage, "check_suite"), by="ci[bot]")
+    stage.comment("@coder autofix on", on=stage.pull)
+    stage.settle()
+    for name in ("check_suite", "check_run", "workflow_run"):
+        stage.event(name, check(stage, name), by="ci[bot]")
+    stage.settle()
+
+    (work,) = stage.given
+    assert "nobody asked for fixes" in str(before)
+    assert (work.task.kind, work.task.check_sha, work.task.requested_by) == ("check_failure", SHA, "ann")
+
+
 def test_a_comment_on_our_pull_request_goes_on_with_its_run(stage: Stage) -> None:
     published(stage)
 

@@ -38,7 +38,8 @@ class Line:
     codemap: CodeMap
     policy: Policy = field(default_factory=lambda: Policy(test_command="sh check.sh", max_rounds=1))
     mode: str = "fix"
-    base_ref: str | None = None
+    more: dict[str, object] = field(default_factory=dict)
+    """Of the task."""
     limits: Limits = field(default_factory=Limits)
     memory: MemoryStore | None = None
     answerable: bool = False
@@ -81,9 +82,9 @@ class Line:
                 "requested_by": "ann",
                 "requested_at": "2026-01-02T00:00:00Z",
                 "mode": self.mode,
-                "base_ref": self.base_ref,
                 "model": "scripted",
                 "limits": self.limits,
+                **self.more,
             }
         )
 

@@ -41,6 +41,7 @@ def test_a_pull_request_is_a_branch_here_or_a_commit_of_a_fork(
 
     base = forge.base(task(base_ref="pull/30/head"))
 
+    assert forge.base(task(base_ref="pull/30/base")) == forge.base(task())
     assert base == (Base(ref="main", sha=sha, foreign=True) if fork else Base(ref="feature", sha=sha))
 
 
@@ -62,7 +63,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
         (line.repository / ".coder.yml").write_text("limits: {max_steps: 1}\nblocked: ['**']\n")
         line.git("add", "--all")
         line.git("commit", "--quiet", "-m", "Seven")
-        line.base_ref = "pull/1/head"
+        line.more = {"base_ref": "pull/1/head"}
         head = line.git("rev-parse", "theirs")
         line.git("checkout", "--quiet", "main")
         line.git("update-ref", "refs/pull/1/head", head)

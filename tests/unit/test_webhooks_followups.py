@@ -230,9 +230,10 @@ def test_what_is_said_in_a_review_of_somebodys_pull_request_is_one_run_and_hande
 def test_where_fixes_are_asked_for_a_failed_check_starts_a_run_on_that_branch() -> None:
     payload = check(head_branch="feature", pulls=(31,))
 
-    task = task_of(outcome("check_suite", payload, Situation(now=NOW, autofix=True)))
+    task = task_of(outcome("check_suite", payload, Situation(now=NOW, autofix=True, autofix_by="ann")))
 
-    assert (task.number, task.base_ref) == (31, "feature")
+    assert (task.number, task.base_ref, task.requested_by) == (31, "feature", "ann")
+    assert (task.kind, task.check_sha) == ("check_failure", SHA)
 
 
 def test_the_default_branch_is_fixed_only_where_the_operator_says_so() -> None:
@@ -241,7 +242,8 @@ def test_the_default_branch_is_fixed_only_where_the_operator_says_so() -> None:
 
     task = task_of(outcome("check_suite", payload, rules=rules))
 
-    assert (task.kind, task.number, task.prompt_title) == ("prompt", None, "tests fails on main")
+    assert (task.kind, task.number, task.prompt_title) == ("check_failure", None, "tests fails on main")
+    assert (task.check_sha, task.base_ref, task.requested_by) == (SHA, None, "github-actions[bot]")
 
 
 def test_after_five_rounds_of_checks_the_person_who_asked_is_told() -> None:
