@@ -14,7 +14,7 @@ from coder.errors import CodeMapError
 
 APPLICATION_ID: Final = 0x434D4150
 """`CMAP`, in SQLite's header: says that a file is ours."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Raised with every change of the schema, of what is extracted, of how words are folded or overviews made: an older file is
 made anew."""
 MAX_INDEX_BYTES: Final = 4 << 30
@@ -24,6 +24,11 @@ _MAX_KEPT: Final = 300
 _BUSY_S: Final = 60.0
 _SHIFT: Final = 12  # a document's number is its blob's number and its place in the blob
 _MAX_LENGTH: Final = 0xFFFF
+_WORTH_A_SCAN: Final = 5
+"""Reading so many rows in a row costs what finding one does."""
+
+_ALL_ROWS: Final = "SELECT sha, language, id, status, words, lengths FROM blob"
+_SOME_ROWS: Final = f"{_ALL_ROWS} WHERE sha IN (SELECT value FROM json_each(?))"
 
 _SCHEMA: Final = f"""
     CREATE TABLE blob (
@@ -31,6 +36,7 @@ _SCHEMA: Final = f"""
         sha TEXT NOT NULL,
         language TEXT NOT NULL,
         status TEXT NOT NULL,
+        words INTEGER NOT NULL,
         lengths BLOB NOT NULL,
         definitions TEXT NOT NULL,
         UNIQUE (sha, language)
@@ -51,11 +57,23 @@ class BrokenIndexError(CodeMapError):
 
 
 class Row(NamedTuple):
-    """A blob of the index. `lengths` has the number of words of each of its documents."""
+    """A blob of the index."""
 
     id: int
     status: str
-    lengths: "array[int]"
+    words: int
+    """Of all its documents together."""
+    packed_lengths: bytes
+
+    @property
+    def documents(self) -> int:
+        """How many documents it has: its definitions, and what lies outside all."""
+        return len(self.packed_lengths) // 2
+
+    @property
+    def lengths(self) -> "memoryview[int]":
+        """The number of words of each of its documents."""
+        return memoryview(self.packed_lengths).cast("H")
 
 
 class Index:
@@ -89,17 +107,14 @@ class Index:
 
     def rows(self, keys: Iterable[Key]) -> dict[Key, Row]:
         """Those of `keys` that are known."""
-        wanted = json.dumps([list(key) for key in keys])
-        sql = (
-            "SELECT sha, language, blob.id, status, lengths FROM json_each(?) AS wanted JOIN blob "
-            "ON sha = json_extract(wanted.value, '$[0]') AND language = json_extract(wanted.value, '$[1]')"
-        )
-        found: dict[Key, Row] = {}
-        for sha, language, number, status, lengths in self._all(sql, wanted):
-            numbers = array("H")
-            numbers.frombytes(lengths)
-            found[sha, language] = Row(number, status, numbers)
-        return found
+        wanted = set(keys)
+        ((known,),) = self._all("SELECT max(id) FROM blob")
+        if len(wanted) * _WORTH_A_SCAN >= (known or 0):
+            rows = self._all(_ALL_ROWS)
+        else:
+            shas = json.dumps([sha for sha, _ in wanted])
+            rows = self._all(_SOME_ROWS, shas)
+        return {(row[0], row[1]): Row._make(row[2:]) for row in rows if (row[0], row[1]) in wanted}
 
     def add(self, batch: Mapping[Key, Parsed]) -> None:
         """Store what was read, in one transaction; what another process stored meanwhile stays."""
@@ -139,15 +154,12 @@ class Index:
             self._connection.execute("DELETE FROM kept WHERE rowid <= (SELECT max(rowid) FROM kept) - ?", (_MAX_KEPT,))
 
     def _add(self, key: Key, parsed: Parsed) -> None:
-        definitions = [
-            [one.name, one.kind, one.line, one.end_line, one.depth, one.signature]
-            for one in parsed.definitions[:MAX_DEFINITIONS]
-        ]
+        definitions = parsed.definitions[:MAX_DEFINITIONS]
         documents = parsed.documents[: len(definitions) + 1]
         lengths = array("H", (min(text.count(" ") + 1, _MAX_LENGTH) if text else 0 for text in documents))
         stored = self._connection.execute(
-            "INSERT OR IGNORE INTO blob (sha, language, status, lengths, definitions) VALUES (?, ?, ?, ?, ?)",
-            (*key, parsed.status, lengths.tobytes(), json.dumps(definitions, separators=(",", ":"))),
+            "INSERT OR IGNORE INTO blob (sha, language, status, words, lengths, definitions) VALUES (?, ?, ?, ?, ?, ?)",
+            (*key, parsed.status, sum(lengths), lengths.tobytes(), json.dumps(definitions, separators=(",", ":"))),
         )
         if stored.rowcount < 1 or stored.lastrowid is None:
             return

@@ -53,13 +53,13 @@ def _central(state: Snapshot, index: Index) -> list[File]:
     judged = [
         file for file in state.files if not is_test(file.path) and weight(file.path) >= 1 and file.row.status != "text"
     ]
-    judged.sort(key=lambda file: (-sum(file.row.lengths), file.path))
+    judged.sort(key=lambda file: (-file.row.words, file.path))
     judged = judged[:_MAX_JUDGED]
     blobs = state.by_blob()
     used: dict[str, int] = {}
     for name in {_name(file) for file in judged}:
         used[name] = len({blob_of(document) for document in index.places(name)} & blobs.keys())
-    judged.sort(key=lambda file: (-used[_name(file)], -sum(file.row.lengths), file.path))
+    judged.sort(key=lambda file: (-used[_name(file)], -file.row.words, file.path))
     return judged
 
 

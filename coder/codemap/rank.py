@@ -10,7 +10,7 @@ from math import log
 from typing import Final, NamedTuple
 
 from coder.codemap.index import Index, blob_of, place_of
-from coder.codemap.paths import is_test, path_words, weight
+from coder.codemap.paths import is_test, weight, words_in_paths
 from coder.codemap.query import Query
 from coder.codemap.snapshot import File, Snapshot
 
@@ -60,7 +60,7 @@ class _Scores:
 def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = False) -> list[Ranked]:
     """The files that fit, best first; ties by path. `explain` also says why each is there, and by which words."""
     blobs = snapshot.by_blob()
-    scores = _scored(snapshot, index, query, blobs, explain=explain)
+    scores = _scored(index, query, blobs, explain=explain)
     top = max(scores.document.values(), default=0.0)
     named = _named(index, query, blobs)
     for document, bonus in named.items():
@@ -69,11 +69,14 @@ def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = Fals
     mentioned = _mentioned(snapshot, query)
     ranked = []
     top_blob = max(scores.blob.values(), default=0.0) or 1.0
-    for file in snapshot.files:
+    path_shares = _path_shares(snapshot, scores.rarity)
+    for number, file in enumerate(snapshot.files):
         hits = best.get(file.row.id, [])
         share = _definition_share(hits) / (top or 1.0) + _FILE_SHARE * scores.blob.get(file.row.id, 0.0) / top_blob
-        path_share = _path_share(file.path, query, scores.rarity)
-        score = (share + _PATH_SHARE * path_share) * _weight(file, query) + mentioned.get(file.path, 0.0)
+        path_share = path_shares.get(number, 0.0)
+        score = mentioned.get(file.path, 0.0)
+        if share or path_share:
+            score += (share + _PATH_SHARE * path_share) * _weight(file, query)
         if score > 0:
             inside = [(place_of(document) - 1, fit / (top or 1.0)) for document, fit in hits if place_of(document)]
             places, fits = tuple(place for place, _ in inside), tuple(fit for _, fit in inside)
@@ -87,12 +90,11 @@ def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = Fals
     return ranked
 
 
-def _scored(snapshot: Snapshot, index: Index, query: Query, blobs: dict[int, list[File]], *, explain: bool) -> _Scores:
+def _scored(index: Index, query: Query, blobs: dict[int, list[File]], *, explain: bool) -> _Scores:
     """BM25 of every word over the tree's documents and over its files."""
-    lengths = {file.row.id: file.row.lengths for file in snapshot.files}
-    documents = sum(len(numbers) for numbers in lengths.values())
-    sizes = {blob: sum(numbers) for blob, numbers in lengths.items()}
-    total = sum(sizes.values()) or 1
+    rows = {blob: files[0].row for blob, files in blobs.items()}
+    documents = sum(row.documents for row in rows.values())
+    total = sum(row.words for row in rows.values()) or 1
     mean, mean_blob = total / max(1, documents), total / max(1, len(blobs))
     scores = _Scores()
     for word in sorted(query.words):
@@ -105,11 +107,11 @@ def _scored(snapshot: Snapshot, index: Index, query: Query, blobs: dict[int, lis
         for document, count in counts.items():
             blob = blob_of(document)
             in_blob[blob] += count
-            length = lengths[blob][place_of(document)]
+            length = rows[blob].lengths[place_of(document)]
             scores.document[document] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length / mean))
         rarity = query.words[word] * log(1 + (len(blobs) - len(in_blob) + 0.5) / (len(in_blob) + 0.5))
         for blob, count in in_blob.items():
-            given = rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * sizes[blob] / mean_blob))
+            given = rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * rows[blob].words / mean_blob))
             scores.blob[blob] += given
             if explain:
                 scores.words[blob].append((given, word))
@@ -152,11 +154,11 @@ def _definition_share(hits: Iterable[tuple[int, float]]) -> float:
     return sum(score * factor for (_, score), factor in zip(hits, (1.0, 0.5, 0.25), strict=False))
 
 
-def _path_share(path: str, query: Query, rarity: dict[str, float]) -> float:
-    """How much of the query stands in the path, from 0 to 1."""
-    common = path_words(path) & query.words.keys()
+def _path_shares(snapshot: Snapshot, rarity: dict[str, float]) -> dict[int, float]:
+    """How much of the query stands in each file's path, from 0 to 1, by the file's number; 0 is left out."""
     total = sum(sorted(rarity.values(), reverse=True)[:5])
-    return min(1.0, sum(rarity.get(word, 0.0) for word in sorted(common)) / total) if common and total else 0.0
+    held = words_in_paths([file.path for file in snapshot.files], rarity)
+    return {number: min(1.0, sum(rarity[word] for word in sorted(common)) / total) for number, common in held.items()}
 
 
 def _weight(file: File, query: Query) -> float:
@@ -166,12 +168,13 @@ def _weight(file: File, query: Query) -> float:
 
 def _mentioned(snapshot: Snapshot, query: Query) -> dict[str, float]:
     """The files that the problem names by path, or by the end of one; earlier mentions weigh more."""
+    names = {mention.rsplit("/", 1)[-1] for mention in query.paths}
     by_name: dict[str, list[str]] = defaultdict(list)
-    for file in snapshot.files:
+    for file in snapshot.files if names else ():
         name = file.path.rsplit("/", 1)[-1]
-        by_name[name].append(file.path)
-        if "." in name:
-            by_name[name.rsplit(".", 1)[0]].append(file.path)
+        stem = name.rsplit(".", 1)[0]
+        for one in {name, stem} & names:
+            by_name[one].append(file.path)
     found: dict[str, float] = {}
     for number, mention in enumerate(query.paths):
         is_bare = "." not in mention.rsplit("/", 1)[-1]

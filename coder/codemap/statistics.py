@@ -54,7 +54,7 @@ def statistics(tree: Tree, state: Snapshot, index: Path) -> Statistics:
         skipped=worth - len(state.files),
         by_language=dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
         unparsed=sum(1 for file in state.files if file.row.status == "unparsed"),
-        definitions=sum(max(0, len(file.row.lengths) - 1) for file in state.files),
-        words=sum(sum(file.row.lengths) for file in state.files),
+        definitions=sum(max(0, file.row.documents - 1) for file in state.files),
+        words=sum(file.row.words for file in state.files),
         index_bytes=sum(one.stat().st_size for one in (index, index.with_name(index.name + "-wal")) if one.is_file()),
     )

@@ -33,9 +33,9 @@ _QUIET = (
 )
 _UNTRACKED = ("ls-files", "--others", "--exclude-standard", "-z", "--full-name")
 _RECORD = re.compile(
-    rb"(\d{6}) ([0-9a-f]+) \d\t([^\0]+)\0"
-    rb"(?:  ctime: \d+:\d+\n  mtime: (\d+:\d+)\n  dev: \d+\tino: (\d+)\n"
-    rb"  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: ([0-9a-f]+)\n)?"
+    r"(\d{6}) ([0-9a-f]+) \d\t([^\0]+)\0"
+    r"(?:  ctime: \d+:\d+\n  mtime: (\d+):(\d+)\n  dev: \d+\tino: (\d+)\n"
+    r"  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: ([0-9a-f]+)\n)?"
 )
 
 
@@ -44,16 +44,17 @@ class _Staged(NamedTuple):
 
     mode: str
     sha: str
-    seen: tuple[bytes, bytes, bytes]
-    """Time of change, inode and size."""
-    flags: bytes
-    index_mtime_ns: int
-    """When the index was written: a file changed at or after that moment may look untouched and is not."""
+    path: str
+    mtime_s: str
+    mtime_ns: str
+    ino: str
+    size: str
+    flags: str
 
     @property
     def sparse(self) -> bool:
         """The file is meant to be absent (sparse checkout)."""
-        return bool(int(self.flags or b"0", 16) & SKIP_WORKTREE)
+        return bool(int(self.flags or "0", 16) & SKIP_WORKTREE)
 
 
 class _Found(NamedTuple):
@@ -88,6 +89,8 @@ class Checkout:
         """The top of the work tree."""
         self._top = f"{self.path}/"
         self._index = path.absolute() / os.fsdecode(index)
+        self._index_mtime_ns = 0
+        """When the index was written: a file changed at or after that moment may look untouched and is not."""
         if head is None:
             raise InputError(f"{self.path} has no commit yet: commit the files that the work is to start from")
         self.head = head.decode("ascii")
@@ -160,12 +163,9 @@ class Checkout:
             raise WorkspaceError(f"the change does not apply to {self.path}: {''.join(reason)[:300]}")
 
     def _staged(self) -> dict[str, _Staged]:
-        index_mtime_ns = self._index.stat().st_mtime_ns if self._index.exists() else 0
-        listing = self._output("ls-files", "-s", "-z", "--debug", "--full-name")
-        return {
-            os.fsdecode(path): _Staged(mode.decode(), sha.decode(), (mtime, ino, size), flags, index_mtime_ns)
-            for mode, sha, path, mtime, ino, size, flags in _RECORD.findall(listing)
-        }
+        self._index_mtime_ns = self._index.stat().st_mtime_ns if self._index.exists() else 0
+        listing = os.fsdecode(self._output("ls-files", "-s", "-z", "--debug", "--full-name"))
+        return {match[2]: _Staged._make(match) for match in _RECORD.findall(listing)}
 
     def _untracked(self) -> list[str]:
         return _listed(self._output(*_UNTRACKED))
@@ -173,7 +173,7 @@ class Checkout:
     def _found(self, path: str, record: _Staged | None) -> _Found | None:
         """Mode and blob id of a file: the index's word when the file was not touched since, else read."""
         try:
-            if record is not None and _untouched(os.lstat(f"{self._top}{path}"), record):
+            if record is not None and _untouched(os.lstat(f"{self._top}{path}"), record, self._index_mtime_ns):
                 return _Found(record.mode, record.sha)
             with _opened(self.path, path) as (folder, name):
                 mode = _mode(os.lstat(name, dir_fd=folder))
@@ -254,16 +254,17 @@ def _mode(found: os.stat_result) -> str:
     return "100755" if found.st_mode & stat.S_IXUSR else "100644"
 
 
-def _untouched(found: os.stat_result, record: _Staged) -> bool:
+def _untouched(found: os.stat_result, record: _Staged, index_mtime_ns: int) -> bool:
     """Whether the file is what git saw last, by the same signs that git goes by (it stores 32 bits of each)."""
-    changed_ns = found.st_mtime_ns
-    seconds, nanoseconds = divmod(changed_ns, 1_000_000_000)
-    seen = (
-        b"%d:%d" % (seconds & 0xFFFFFFFF, nanoseconds),
-        b"%d" % (found.st_ino & 0xFFFFFFFF),
-        b"%d" % (found.st_size & 0xFFFFFFFF),
+    seconds, nanoseconds = divmod(found.st_mtime_ns, 1_000_000_000)
+    return (
+        str(found.st_ino & 0xFFFFFFFF) == record.ino
+        and str(found.st_size & 0xFFFFFFFF) == record.size
+        and str(nanoseconds) == record.mtime_ns
+        and str(seconds & 0xFFFFFFFF) == record.mtime_s
+        and _mode(found) == record.mode
+        and found.st_mtime_ns < index_mtime_ns
     )
-    return seen == record.seen and _mode(found) == record.mode and changed_ns < record.index_mtime_ns
 
 
 def _listed(listing: bytes) -> list[str]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder.codemap.content import MAX_SOURCE, is_written
-from coder.codemap.paths import is_test, is_worth_reading, path_words, weight
+from coder.codemap.paths import is_test, is_worth_reading, weight, words_in_paths
 from coder.codemap.query import Query
 from coder.codemap.tokens import line_tokens, tokens
 from coder.codemap.words import stem, words
@@ -117,7 +117,18 @@ def test_tests_are_known_by_their_paths() -> None:
 
 def test_code_weighs_more_than_prose() -> None:
     assert weight("src/a.py") > weight("docs/a.py") > weight("docs/a.md") > weight("CHANGELOG.md") > 0
-    assert {"runtim", "cor", "scheduler"} & path_words("packages/runtime-core/scheduler.ts")
+
+
+def test_words_in_paths_are_found_as_in_code() -> None:
+    paths = ["packages/runtime-core/scheduler.ts", "Makefile", "İ/a\ncart.py", "lib/HTTPHeader.v2/parseURL.go"]
+
+    found = words_in_paths(paths, {"runtim", "schedul", "cart", "head", "httpheader", "v2", "ts", "missing"})
+
+    assert found == {
+        0: frozenset({"runtim", "schedul"}),
+        2: frozenset({"cart"}),
+        3: frozenset({"head", "httpheader", "v2"}),
+    }
 
 
 def test_generated_binary_and_minified_texts_are_left_out() -> None:
