@@ -96,7 +96,7 @@ def _settled(cells: Cells, runs: Runs) -> tuple[Cells, tuple[FlakyTest, ...]]:
         return cells, ()
     seconds = runs.rules.repeat_s
     again = runs.again(cells.base.name, cells.base.tree_sha, runs.only(gone), times=1, seconds=seconds)
-    if not again or not again[0].report.passed:
+    if not again or not again[0].report.passed or newly_failing(base, again[0].report):
         return cells, ()
     wandering = [name for name in gone if name not in _listed(again[0].report)]
     kept = base.model_copy(update={"passed": tuple(name for name in base.passed if name not in {*wandering})})

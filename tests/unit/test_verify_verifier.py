@@ -140,6 +140,22 @@ def test_an_old_test_that_fails_once_in_its_old_form_is_not_held_against_the_pat
     assert broken.verdict.kind == often.verdict.kind == "unverified"
 
 
+def test_a_test_that_base_does_not_name_twice_is_not_missed_on_head() -> None:
+    def at(time: str, *, new: str = "") -> Run:
+        return Run({OLD: "pass", f"test_at[{time}]": "pass", **({NEW: new} if new else {})})
+
+    cells = (at("7:01"), at("7:02", new="pass"), at("7:03", new="failure"), at("7:04"))
+    made, sandboxes = verified(*cells, at("7:05"), RED_NEW, BOTH)
+    kept, _ = verified(*cells, at("7:01"))
+    dead, _ = verified(*cells, Run(exit_code=2))
+
+    assert made.verdict.kind == "proven", made.verdict
+    assert "flaky, not counted: t.py::test_at[7:01] passed in 1 of 2 runs of base" in made.evidence.not_verified
+    assert sandboxes.left == []
+    assert kept.verdict.kind == dead.verdict.kind == "unverified"
+    assert "t.py::test_at[7:01]" in kept.verdict.reasons[0]
+
+
 def test_of_two_failures_the_one_that_comes_back_is_a_regression_and_the_other_is_flaky() -> None:
     base = Run({OLD: "pass", NEW: "pass"})
     both, one = Run({OLD: "failure", NEW: "failure"}), Run({OLD: "pass", NEW: "failure"})
