@@ -289,6 +289,23 @@ def sandbox_images(
 
 
 @cli.command()
+def gc(
+    *,
+    days: Annotated[float, typer.Option(min=0, help="Mirrors and setup images unused for longer go.")] = 30,
+    keep_mb: Annotated[float, typer.Option(min=0, help="Most MiB of mirrors, and of setup images.")] = 20_000,
+    journal_days: Annotated[
+        float | None, typer.Option(min=1, help="Runs older than this are forgotten; none without.")
+    ] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Throw away what was made once and can be made again: mirrors, setup images; with --journal-days also old runs."""
+    from coder.doctor import tidy
+    from coder.settings import load
+
+    tidy(load(config), typer.echo, days=days, keep_mb=keep_mb, journal_days=journal_days)
+
+
+@cli.command()
 def memory(
     action: Annotated[str, typer.Argument(help="list, approve or forget.")] = "list",
     facts: Annotated[list[int] | None, typer.Argument(help="Numbers of facts.")] = None,

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from coder.sandbox.docker_shelf import ImageShelf
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack
 from coder.settings import Settings, data_folder
 from coder.trace.journal import utc_now
+from coder.trace.retention import forget_runs
 from coder.types import Cell, Remote, RepoRef, Task, TestReport
 from coder.verify.cells import run_cell
 from coder.verify.commands import TestCommand, test_command
@@ -288,3 +289,21 @@ def images(action: str, names: list[str], settings: Settings, say: Say, *, days:
             for one in shelf.stored():
                 shown = one.reference or f"(no name) {one.digest[7:19]}"
                 say(f"{one.kind:<8} {shown:<44} {one.created:%Y-%m-%d %H:%M}  {one.own_mb:>7.0f} MiB")
+
+
+def tidy(settings: Settings, say: Say, *, days: float, keep_mb: float, journal_days: float | None) -> None:
+    """`coder gc`: old setup images, mirrors and, only when it is asked for, journals of runs.
+
+    Raises:
+        CoderError: No engine answers, or something cannot be removed.
+    """
+    now = datetime.now(UTC)
+    with Application(settings) as app:
+        gone = app.workspace().collect(older_than=timedelta(days=days), keep_mb=keep_mb, now=now)
+        for mirror in gone:
+            say(f"removed mirror {mirror.name}  {mirror.size_mb:.0f} MiB")
+        say(f"{len(gone)} mirrors removed, {sum(mirror.size_mb for mirror in gone):.0f} MiB")
+    if journal_days is not None:
+        runs = forget_runs(settings.state_dir / "journal.sqlite", before=now - timedelta(days=journal_days))
+        say(f"{runs} runs forgotten")
+    images("gc", [], settings, say, days=days, keep_mb=keep_mb)

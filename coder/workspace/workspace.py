@@ -9,6 +9,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from coder.errors import WorkspaceError
@@ -18,6 +20,20 @@ from coder.workspace.repository import Repository
 
 LOCK_POLL_S = 0.05
 SHA1_DIGITS = 40
+
+
+IN_USE = timedelta(days=2)
+"""Longer than a run lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A mirror as it lies on the disk."""
+
+    name: str
+    used: datetime
+    """When a run last asked for it."""
+    size_mb: float
 
 
 class Workspace:
@@ -50,13 +66,36 @@ class Workspace:
         folder = self._mirror(remote, repo)
         repository = Repository(folder, git=self._git)
         if folder.is_dir() and _kept(self._git, folder, sha):
+            os.utime(folder)  # what is in use is not thrown away
             return repository
         with self._locked(folder.name):
             if not folder.is_dir():
                 self._create(folder, sha)
             if not _kept(self._git, folder, sha):
                 self._download(folder, remote, repo, sha)
+            os.utime(folder)
         return repository
+
+    def collect(self, *, older_than: timedelta, keep_mb: float, now: datetime) -> tuple[Mirror, ...]:
+        """Remove mirrors that no run has asked for since `older_than`, and the longest unused beyond `keep_mb` together.
+
+        One that was asked for within `IN_USE` stays whatever its size: a run may read it. What is gone comes back.
+        """
+        root = self._root / "mirrors"
+        found = sorted(_measured(root), key=lambda mirror: mirror.used, reverse=True)
+        gone, total_mb = [], 0.0
+        for mirror in found:
+            unused = now - mirror.used
+            if unused > IN_USE and (unused > older_than or total_mb + mirror.size_mb > keep_mb):
+                with self._locked(mirror.name):
+                    # Out of the way in one step: a run that comes now makes a new one.
+                    doomed = root / f"old-{mirror.name}-{os.getpid()}"
+                    (root / mirror.name).rename(doomed)
+                shutil.rmtree(doomed, ignore_errors=True)
+                gone.append(mirror)
+            else:
+                total_mb += mirror.size_mb
+        return tuple(gone)
 
     def _mirror(self, remote: Remote, repo: RepoRef) -> Path:
         """A folder name that nobody can steer: a readable part in safe characters, then a hash of what it mirrors."""
@@ -131,3 +170,18 @@ def _kept(git: Git, folder: Path, sha: str) -> bool:
     args = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/coder/kept/{sha}^{{commit}}"]
     finished = git.run(args, git_dir=folder)
     return finished.exit_code == 0 and finished.stdout.strip() == sha.encode()
+
+
+def _measured(root: Path) -> Iterator[Mirror]:
+    """Every mirror there is, also what a killed process left of one."""
+    try:
+        folders = [entry for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return
+    for entry in folders:
+        try:
+            sizes = (Path(at, name).lstat().st_size for at, _, names in os.walk(entry.path) for name in names)
+            used = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+            yield Mirror(entry.name, used, round(sum(sizes) / 2**20, 1))
+        except FileNotFoundError:
+            continue  # somebody else was quicker

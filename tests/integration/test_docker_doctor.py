@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from coder.doctor import examine, images, target_of
+from coder.doctor import examine, images, target_of, tidy
 from coder.errors import ConfigError
 from coder.policy import Policy
 from coder.sandbox.docker_shelf import ImageShelf
@@ -214,3 +214,12 @@ def test_a_repository_on_github_is_looked_at_with_our_rights_there(tmp_path: Pat
     assert "\ntest: python3 -m pytest" in text
     assert not refused
     assert "✗ access    runs need what is not granted: a role that may write; coder-bot has read" in "\n".join(said)
+
+
+def test_what_can_be_made_again_is_thrown_away(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    tidy(all_settings(tmp_path), said.append, days=3650, keep_mb=1e9, journal_days=90)
+
+    assert said[:2] == ["0 mirrors removed, 0 MiB", "0 runs forgotten"]
+    assert "images removed" in said[-1]
