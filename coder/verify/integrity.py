@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from coder.verify.integrity_settings import conftest_findings, definitions, settings_findings
+from coder.verify.ruses import equal_to_anything, reads_source, turned_outcomes
 from coder.verify.shape import Shape, compared
 from coder.verify.shape_lines import known, line_shapes
 from coder.verify.shape_python import elsewhere, shapes, skips
@@ -88,6 +89,10 @@ def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
         found.extend(_test_file(path, *pair, others))
     for path, pair in sources.items():
         found.extend(_source_file(path, *pair))
+    for path, pair in tests.items():
+        found.extend(reads_source(path, *pair, sources))
+    for path in touched:
+        found.extend(turned_outcomes(path, old.get(path), new.get(path)))
     changed = frozenset[str]().union(*(changed_functions(*pair) for pair in sources.values()))
     found.extend(finding for path, pair in tests.items() for finding in stand_ins(path, *pair, changed))
     was, now, pool = _shapes(touched, tests, old, new)
@@ -145,6 +150,7 @@ def _source_file(path: str, old: ast.Module | None, new: ast.Module | None) -> I
     if path.rsplit("/", 1)[-1] in _PACKAGING:
         return
     yield from _new_lines(path, _awareness(old), _awareness(new), "code that knows of the test runner", fatal=True)
+    yield from _new_lines(path, {}, equal_to_anything(old, new), "a comparison that always holds", fatal=True)
     yield from _new_lines(path, _exits(old), _exits(new), "ends the process without clean-up", fatal=False)
     yield from _new_lines(path, _places(old), _places(new), "code that knows where tests are run", fatal=False)
 

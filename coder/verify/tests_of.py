@@ -15,14 +15,16 @@ _TEST_NAMES = re.compile(
 )
 _CONFIG_NAMES = re.compile(
     r"conftest\.py|\.?pytest\.ini|tox\.ini|noxfile\.py|\.coveragerc|nose\.cfg|unittest\.cfg"
-    r"|(?:jest|vitest|karma|playwright|cypress|ava|babel)\.(?:config|conf)\.[a-z]+|\.(?:mocharc|nycrc|taprc|rspec)(?:\..*)?"
-    r"|phpunit\.xml(?:\.dist)?|codecov\.ya?ml|\.codecov\.ya?ml|nextest\.toml"
+    r"|(?:jest|vitest|vite|karma|playwright|cypress|ava|babel)\.(?:config|conf)\.[a-z]+|\.(?:mocharc|nycrc|taprc|rspec)(?:\..*)?"
+    r"|phpunit\.xml(?:\.dist)?|codecov\.ya?ml|\.codecov\.ya?ml|nextest\.toml|\.npmrc|\.yarnrc(?:\.yml)?|\.pnpmfile\.c?js|bunfig\.toml|\.env(?:\.test|\.ci)?"
 )
 _MIXED_CONFIG = frozenset({"pyproject.toml", "setup.cfg", "package.json", "Makefile", "makefile", "GNUmakefile"})
 _CI = re.compile(
     r"\.github/(?:workflows|actions)/.*|\.gitlab-ci\.ya?ml|\.circleci/.*|\.travis\.ya?ml|azure-pipelines.*\.ya?ml"
     r"|Jenkinsfile|bitbucket-pipelines\.ya?ml|\.buildkite/.*|\.drone\.ya?ml|appveyor\.ya?ml|\.ci/.*"
 )
+_CARGO = re.compile(r"(?:.*/)?\.cargo/config(?:\.toml)?")
+"""It can name a program that is run in the place of each test's."""
 _RUNNER_MODULES = frozenset(
     {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "sitecustomize", "usercustomize"}
 )
@@ -62,7 +64,7 @@ def tests_of(paths: Iterable[str]) -> TestPaths:
         name = posixpath.basename(path)
         if _CI.fullmatch(path):
             kinds["ci"].append(path)
-        elif _CONFIG_NAMES.fullmatch(name):
+        elif _CONFIG_NAMES.fullmatch(name) or _CARGO.fullmatch(path):
             kinds["config"].append(path)
         elif is_test(path):
             kinds["tests"].append(path)
