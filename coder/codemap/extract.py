@@ -10,6 +10,7 @@ import tree_sitter
 
 from coder.codemap.documents import documents, outlined
 from coder.codemap.languages import BY_NAME
+from coder.codemap.masks import readable
 from coder.codemap.parsed import MAX_DEFINITIONS, MAX_SIGNATURE, Definition, Parsed
 
 MAX_PARSE_S: Final = 2.0
@@ -49,7 +50,7 @@ class Extractor:
     def _spans(self, source: bytes, language: str) -> list[_Found] | None:
         """Definitions in order of their start, outer before inner; None when the time was up, or errors hid them all."""
         parser, query = self._tool(language)
-        parsed = _blanked(source, BY_NAME[language].unread)
+        parsed = readable(source, BY_NAME[language])
         deadline = self._clock() + MAX_PARSE_S
         # The time limit is heeded only when the source is a callable (py-tree-sitter 0.26).
         try:
@@ -91,11 +92,6 @@ def _one_of(source: bytes) -> tree_sitter.QueryPredicate:
     return holds
 
 
-def _blanked(source: bytes, unread: str) -> bytes:
-    """`source` with blanks for what the grammar cannot read; every other byte stays in its place."""
-    return re.sub(unread.encode(), lambda found: b" " * len(found[0]), source) if unread else source
-
-
 def _ordered(source: bytes, matches: Iterable[_Match]) -> list[_Found]:
     """One span per name: where two patterns found the same, the earlier of the query file counts."""
     best: dict[int, tuple[int, _Found]] = {}
@@ -123,7 +119,8 @@ def _found(source: bytes, captures: dict[str, list[tree_sitter.Node]]) -> tuple[
     text = source[names[0].start_byte : names[0].end_byte].decode("utf-8", "replace")
     if names[0].type == "operator_cast":
         text = text.split("(", 1)[0].rstrip()
-    name = text.strip("#:\"'`$")[:_MAX_NAME] or text[:_MAX_NAME]
+    plain = text.strip() if kind == "test" else text.strip("#:\"'`")  # a test's name may quote
+    name = plain[:_MAX_NAME] or text[:_MAX_NAME]
     body = next(iter(captures.get("body", ())), None)
     last = body if body is not None and body.end_byte > node.end_byte else node
     line, (row, column) = names[0].start_point[0] + 1, last.end_point
@@ -158,7 +155,7 @@ def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node, bo
     if body is None and not (first := text.split("\n", 1)[0].rstrip()).endswith(("(", ",")):
         text = first
     text = _AFTER_OPEN.sub(r"\1", _BEFORE_CLOSE.sub(r"\1", " ".join(text.split())))
-    return text.removesuffix("=>").rstrip(" {:=;\\")[:MAX_SIGNATURE]
+    return text.rstrip(" {").removesuffix("=>").rstrip(" {:=;\\")[:MAX_SIGNATURE]
 
 
 def _assembled(source: bytes, spans: list[_Found]) -> Parsed:

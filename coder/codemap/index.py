@@ -14,7 +14,7 @@ from coder.errors import CodeMapError
 
 APPLICATION_ID: Final = 0x434D4150
 """`CMAP`, in SQLite's header: says that a file is ours."""
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Raised with every change of the schema, of what is extracted, of how words are folded or overviews made: an older file is
 made anew."""
 MAX_INDEX_BYTES: Final = 4 << 30
@@ -28,7 +28,7 @@ _WORTH_A_SCAN: Final = 5
 """Reading so many rows in a row costs what finding one does."""
 
 _ALL_ROWS: Final = "SELECT sha, language, id, status, words, lengths FROM blob"
-_SOME_ROWS: Final = f"{_ALL_ROWS} WHERE sha IN (SELECT value FROM json_each(?))"
+_SOME_ROWS: Final = _ALL_ROWS + " WHERE sha IN (SELECT value FROM json_each(?))"
 
 _SCHEMA: Final = f"""
     CREATE TABLE blob (

@@ -18,12 +18,22 @@ class Language(NamedTuple):
     """Stem of the file under `queries/`; the language's name when empty."""
     unread: str = ""
     """A regular expression for words that the grammar does not know yet and trips over: blanked before parsing."""
+    is_embedded: bool = False
+    """Only what stands in `<script>` is of this language."""
 
     @property
     def query_path(self) -> Path:
         """The file that finds definitions."""
         return Path(__file__).parent / "queries" / f"{self.query or self.name}.scm"
 
+
+# Macros where no expression can be: `EXPORT_API` before a declaration or behind `class`. The grammar takes them for types.
+_MACROS: Final = (
+    r"(?m)^[ \t]*[A-Z][A-Z0-9_]{3,}(?=\s+(?:template|class|struct|enum|union|namespace|using|typedef|inline|static|constexpr"
+    r"|virtual|extern|friend|explicit|(?:public|protected|private)\s*:|#[ \t]*(?:if|el|end|inc|def|pra)))"
+    r"|(?<=class )[A-Z][A-Z0-9_]{2,}(?=\s+(?!final\b)\w+\s*(?:<[^;{}]{0,200}>\s*)?(?:final\s*)?[:{;])"
+    r"|(?<=struct )[A-Z][A-Z0-9_]{2,}(?=\s+(?!final\b)\w+\s*(?:<[^;{}]{0,200}>\s*)?(?:final\s*)?[:{;])"
+)
 
 LANGUAGES: Final = (
     Language("python", (".py", ".pyi", ".pyw"), "tree_sitter_python"),
@@ -39,6 +49,7 @@ LANGUAGES: Final = (
         "cpp",
         (".cpp", ".cc", ".cxx", ".c++", ".hpp", ".hh", ".hxx", ".h", ".ipp", ".inl", ".tpp", ".cu", ".cuh"),
         "tree_sitter_cpp",
+        unread=_MACROS,
     ),
     Language("csharp", (".cs", ".csx"), "tree_sitter_c_sharp"),
     Language("ruby", (".rb", ".rake", ".gemspec", ".ru"), "tree_sitter_ruby"),
@@ -50,6 +61,9 @@ LANGUAGES: Final = (
     Language("lua", (".lua",), "tree_sitter_lua"),
     Language("elixir", (".ex", ".exs"), "tree_sitter_elixir"),
     Language("dart", (".dart",), "tree_sitter_dart"),
+    # JavaScript is read by TypeScript's grammar, too.
+    Language("vue", (".vue",), "tree_sitter_typescript", "language_typescript", "typescript", is_embedded=True),
+    Language("svelte", (".svelte",), "tree_sitter_typescript", "language_typescript", "typescript", is_embedded=True),
 )
 
 TEXT: Final = "text"

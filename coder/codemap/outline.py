@@ -30,17 +30,25 @@ _HEADED: Final = (".md", ".markdown", ".mdx")
 def outline(text: str, path: str = "") -> list[Definition]:
     """The definitions that lines of `text` look like; in Markdown its headings. Spans end where the next one begins."""
     is_prose = path.lower().endswith(_HEADED)
+    is_notebook = path.lower().endswith(".ipynb")
     found: list[tuple[int, str, str, str]] = []
     lines = text.split("\n")
     for number, line in enumerate(lines, start=1):
-        match = _match(line[:_MAX_LINE], is_prose=is_prose)
+        code = _cell_line(line[:_MAX_LINE]) if is_notebook else line[:_MAX_LINE]
+        match = _match(code, is_prose=is_prose)
         if match is not None:
-            found.append((number, *match, line.strip()[:MAX_SIGNATURE]))
+            found.append((number, *match, code.strip()[:MAX_SIGNATURE]))
     ends = [number - 1 for number, *_ in found[1:]] + [len(lines)]
     return [
         Definition(name=name, kind=kind, line=number, end_line=max(number, end), depth=0, signature=signature)
         for (number, kind, name, signature), end in zip(found, ends, strict=False)
     ]
+
+
+def _cell_line(line: str) -> str:
+    """A line of code as the JSON of a notebook holds it: in quotes, with its line break written out."""
+    quoted = line.strip().removesuffix(",")
+    return quoted[1:-1].removesuffix("\\n") if quoted[:1] == '"' == quoted[-1:] else ""
 
 
 def _match(line: str, *, is_prose: bool) -> tuple[str, str] | None:

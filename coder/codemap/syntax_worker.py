@@ -17,6 +17,7 @@ from typing import Final
 import tree_sitter
 
 from coder.codemap.languages import BY_NAME
+from coder.codemap.masks import readable
 from coder.codemap.parse_worker import CPU_PER_FILE_S, READY, allow_cpu, limit_process
 
 MAX_FAULTS: Final = 50
@@ -64,9 +65,7 @@ class Reader:
         return []
 
     def _by_grammar(self, source: bytes, language: str) -> list[Place]:
-        unread = BY_NAME[language].unread
-        read = re.sub(unread.encode(), lambda found: b" " * len(found[0]), source) if unread else source
-        root = self._parser(language).parse(read).root_node
+        root = self._parser(language).parse(readable(source, BY_NAME[language])).root_node
         return list(_broken(root)) if root.has_error else []
 
     def _parser(self, language: str) -> tree_sitter.Parser:

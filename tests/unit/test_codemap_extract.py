@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from coder.codemap.documents import outlined
 from coder.codemap.extract import Extractor
-from coder.codemap.languages import LANGUAGES, TEXT, language_of
+from coder.codemap.languages import LANGUAGES, TEXT, Language, language_of
+from coder.codemap.masks import readable
 from coder.codemap.parsed import MAX_DEFINITIONS, MAX_SIGNATURE
 from coder.codemap.words import words
 
@@ -109,6 +110,28 @@ def test_text_without_a_grammar_is_outlined() -> None:
     ]
     assert [(one.kind, one.name) for one in swift.definitions] == [("class", "View"), ("function", "draw")]
     assert [(one.kind, one.name) for one in prose.definitions] == [("heading", "Title"), ("heading", "Part")]
+
+
+def test_a_notebook_is_outlined_by_the_lines_of_its_cells() -> None:
+    source = b'{"cells": [{"source": [\n  "import os\\n",\n  "def load(path):\\n",\n  "    return 1\\n",\n  "class Model:"\n ]}]}\n'
+
+    parsed = outlined(source, "text", "a.ipynb")
+
+    assert [(one.kind, one.name, one.line, one.signature) for one in parsed.definitions] == [
+        ("function", "load", 3, "def load(path):"),
+        ("class", "Model", 5, "class Model:"),
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: one.name)
+@given(source=st.one_of(st.binary(max_size=500), st.from_regex(rb"(<script>|</script|>|LIB_API|class |\n|a){1,40}")))
+@settings(max_examples=40, deadline=None)
+def test_what_a_grammar_cannot_read_is_blanked_in_its_place(language: Language, source: bytes) -> None:
+    read = readable(source, language)
+
+    assert len(read) == len(source)
+    assert all(now in {before, 32} for now, before in zip(read, source, strict=True))
+    assert [at for at, byte in enumerate(read) if byte == 10] == [at for at, byte in enumerate(source) if byte == 10]
 
 
 @given(source=st.binary(max_size=2000), name=st.sampled_from(NAMES))

@@ -17,4 +17,17 @@
 ; Prototypes and variables of the file, a header's guard around them or not; those inside a function are nobody's business.
 (translation_unit (declaration declarator: (_) @declarator) @definition.declaration)
 
-(translation_unit (preproc_ifdef (declaration declarator: (_) @declarator) @definition.declaration))
+(translation_unit [
+  (preproc_ifdef (declaration declarator: (_) @declarator) @definition.declaration)
+  (preproc_if (declaration declarator: (_) @declarator) @definition.declaration)
+  (preproc_ifdef [
+    (preproc_ifdef (declaration declarator: (_) @declarator) @definition.declaration)
+    (preproc_if (declaration declarator: (_) @declarator) @definition.declaration)
+    (preproc_else (declaration declarator: (_) @declarator) @definition.declaration)
+  ])
+  (preproc_if [
+    (preproc_ifdef (declaration declarator: (_) @declarator) @definition.declaration)
+    (preproc_if (declaration declarator: (_) @declarator) @definition.declaration)
+    (preproc_else (declaration declarator: (_) @declarator) @definition.declaration)
+  ])
+])

@@ -8,6 +8,9 @@
 
 (extension_type_declaration name: (_) @name) @definition.extension
 
+; `extension on Set`
+(extension_declaration "extension" . "on" . (type_identifier) @name) @definition.extension
+
 (enum_declaration name: (identifier) @name) @definition.enum
 
 (type_alias . (type_identifier) @name) @definition.type

@@ -43,5 +43,10 @@
 
 (unary_operator operator: "@" operand: (call
   target: (identifier) @keyword
-  (arguments . (binary_operator left: [(identifier) @name (call target: (identifier) @name)] operator: "::"))
+  (arguments . [
+    (binary_operator left: [(identifier) @name (call target: (identifier) @name)] operator: "::")
+    (binary_operator
+      left: (binary_operator left: [(identifier) @name (call target: (identifier) @name)] operator: "::")
+      operator: "when")
+  ])
   (#one-of? @keyword "type" "typep" "opaque" "callback" "macrocallback"))) @definition.type

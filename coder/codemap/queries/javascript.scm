@@ -31,6 +31,21 @@
   left: [(identifier) @name (member_expression property: (property_identifier) @name)]
   right: (class)) @definition.class
 
+; A function that is called something where it is passed on.
+(arguments (function_expression name: (identifier) @name) @definition.function)
+
+; What test runners call a test or a group of tests.
+(call_expression
+  function: [
+    (identifier) @keyword
+    (member_expression object: (identifier) @keyword)
+    (call_expression function: (member_expression object: (identifier) @keyword))
+  ]
+  arguments: (arguments
+    . [(string (string_fragment) @name) (template_string . (string_fragment) @name)]
+    [(arrow_function) (function_expression)])
+  (#one-of? @keyword "describe" "it" "test" "context" "suite" "specify")) @definition.test
+
 ; Module level only.
 (program [
   (lexical_declaration (variable_declarator name: (identifier) @name) @definition.constant)

@@ -21,10 +21,10 @@
 
 (property_declaration
   (static_modifier)
-  (property_element name: (variable_name) @name)) @definition.property
+  (property_element name: (variable_name (name) @name))) @definition.property
 
 ; A function that a variable of the file gives its name to.
 (program (expression_statement
   (assignment_expression
-    left: (variable_name) @name
+    left: (variable_name (name) @name)
     right: [(anonymous_function) (arrow_function)]) @definition.function))

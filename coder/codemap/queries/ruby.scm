@@ -23,6 +23,17 @@
   (#one-of? @keyword "alias_method" "define_method" "def_node_matcher" "def_node_search" "delegate" "scope"))
   @definition.method
 
+; What RSpec, Minitest and Rails call a test or a group of tests.
+(call
+  method: (identifier) @keyword
+  arguments: (argument_list . [
+    (string (string_content) @name)
+    (constant) @name
+    (scope_resolution) @name
+  ])
+  block: (_) @body
+  (#one-of? @keyword "describe" "context" "it" "specify" "test" "feature" "scenario" "shared_examples")) @definition.test
+
 ; A constant, a class made by a call among them.
 (program (assignment left: (constant) @name) @definition.constant)
 

@@ -10,6 +10,8 @@
 
 (type_item name: (type_identifier) @name) @definition.type
 
+(associated_type name: (type_identifier) @name) @definition.type
+
 (impl_item type: [
   (type_identifier) @name
   (generic_type type: (type_identifier) @name)
