@@ -198,6 +198,7 @@ def replay(
     run: Annotated[str, typer.Argument(help="A run, or a bundle of one.")],
     *,
     digest: Annotated[str, typer.Option(help="Refuse a journal without this digest, as a pull request names it.")] = "",
+    verify: Annotated[bool, typer.Option(help="Run the tests too; without, only the tree is put to the proof.")] = True,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="No container: commands run on this machine.")] = False,
     config: ConfigPath = None,
 ) -> None:
@@ -208,9 +209,15 @@ def replay(
 
     with Application(load(config)) as app:
         outcome = play(
-            app, run, progress=lambda station: typer.echo(f"· {station}", err=True), unsafe_local=unsafe, digest=digest
+            app,
+            run,
+            progress=lambda station: typer.echo(f"· {station}", err=True),
+            unsafe_local=unsafe,
+            tested=verify,
+            digest=digest,
         )
-    typer.echo(f"{outcome.answers} recorded answers played, no model called; verdict {outcome.verdict}")
+    played = f"{outcome.answers} recorded answers played, no model called"
+    typer.echo(f"{played}; verdict {outcome.verdict}{'' if outcome.tested else ', as recorded'}")
     typer.echo(f"journal digest {outcome.digest}")
     typer.echo(f"recorded tree {outcome.recorded_tree}")
     typer.echo(f"replayed tree {outcome.replayed_tree}: {'the same' if outcome.same else 'NOT the same'}")

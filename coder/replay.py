@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from typing_extensions import override
@@ -41,6 +41,8 @@ class Replay(Value):
     verdict: VerdictKind
     digest: str
     """Hash of the last line of the journal that was played."""
+    tested: bool = True
+    """The tests were run again; otherwise `verdict` is the recorded one."""
     segments_left_out: int = 0
     """How often people added to the run after its first end; that is not played."""
 
@@ -77,10 +79,12 @@ def replay(
     *,
     progress: Callable[[str], None],
     unsafe_local: bool = False,
+    tested: bool = True,
     digest: str = "",
 ) -> Replay:
     """Run a journal again: its problem, base commit and answers, in new containers (or without, if unsafe).
 
+    Unless `tested`, no test is run: what the tests said is taken from the journal, and only the tree is put to the proof.
     `source` is a run of this machine or the path of a bundle; `digest`, if given, must be the hash of one of its lines, as
     a pull request names it.
 
@@ -88,32 +92,38 @@ def replay(
         InputError: There is no such run, or it never took a change out of its sandbox.
         JournalError: The journal was changed after it was written; the message names the first bad line.
     """
+    how = _How(progress, unsafe_local=unsafe_local, tested=tested)
     if not Path(source).is_file():
-        return _replayed(app, app.journals.open(source), None, progress, unsafe_local=unsafe_local, digest=digest)
+        return _replayed(app, _checked(app.journals.open(source), digest), None, how)
     with opened(Path(source)) as bundle:
         journal = bundle.store.open(bundle.manifest.run_id)
-        return _replayed(app, journal, bundle.base, progress, unsafe_local=unsafe_local, digest=digest)
+        return _replayed(app, _checked(journal, digest), bundle.base, how)
 
 
-def _replayed(
-    app: Application,
-    journal: Journal,
-    base: TreePack | None,
-    progress: Callable[[str], None],
-    *,
-    unsafe_local: bool,
-    digest: str,
-) -> Replay:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """The way in which a journal is played."""
+
+    progress: Callable[[str], None]
+    unsafe_local: bool
+    tested: bool
+
+
+def _checked(journal: Journal, digest: str) -> Journal:
+    if digest and not any(entry.hash == digest for entry in journal.entries):
+        raise JournalError(
+            f"no line of the journal has the digest {digest[:12]}: it is not the journal that was published"
+        )
+    return journal
+
+
+def _replayed(app: Application, journal: Journal, base: TreePack | None, how: _How) -> Replay:
     # What people added later is not played: it depends on what they did to the branch meanwhile.
     events = tuple(itertools.takewhile(lambda event: not isinstance(event, Continued), journal.events))
     task = next((e.task for e in events if isinstance(e, RunStarted)), None)
     read = next((e for e in events if isinstance(e, ProblemRead)), None)
     if task is None or read is None:
         raise InputError(f"there is no run {journal.run_id!r} to replay; `coder trace` lists the runs")
-    if digest and not any(entry.hash == digest for entry in journal.entries):
-        raise JournalError(
-            f"no line of the journal has the digest {digest[:12]}: it is not the journal that was published"
-        )
     recorded_tree = _last_tree(events)
     answers, reviewer = _answers(events)
     with tempfile.TemporaryDirectory(prefix="coder-replay-") as name:
@@ -122,14 +132,16 @@ def _replayed(
         workspace = Workspace(folder / "mirrors") if remote is not None else app.workspace()
         journals = JournalStore(folder / "journal.sqlite")
         try:
-            options = Options(recorded=answers, progress=progress, unsafe_local=unsafe_local)
+            options = Options(recorded=answers, progress=how.progress, unsafe_local=how.unsafe_local)
             services = app.services(_RecordedForge(read, remote), options)
+            rules = {"reviewer": reviewer, "max_rounds": _rounds(events)} | ({} if how.tested else {"baseline_s": 0})
             services = replace(
                 services,
                 journals=journals,
                 workspace=workspace,
                 dry_run=folder / "pull-request",
-                policy=services.policy.model_copy(update={"reviewer": reviewer, "max_rounds": _rounds(events)}),
+                judged=() if how.tested else tuple(e for e in events if isinstance(e, Verified)),
+                policy=services.policy.model_copy(update=rules),
             )
             again = task.model_copy(update={"run_id": f"{journal.run_id}-replay", "model": _known_model(app, task)})
             result = resolve(again, services)
@@ -142,6 +154,7 @@ def _replayed(
         replayed_tree=tree,
         verdict=result.verdict.kind,
         digest=journal.digest,
+        tested=how.tested,
         segments_left_out=sum(isinstance(event, Continued) for event in journal.events),
     )
 

@@ -185,6 +185,9 @@ class Rounds:
         state = self._state
         if state.patch is None:  # it was refused, which is a verdict
             return
+        if told := [judged for judged in self._services.judged if judged.round == state.objections + 1]:
+            self._journal.append(told[0])
+            return
         diff = self._journal.blob(state.patch.diff_blob).decode("utf-8", "surrogateescape")
         patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
         self._show("testing the change in clean containers")

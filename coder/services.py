@@ -13,7 +13,7 @@ from coder.policy import Policy
 from coder.repo_config import RepoConfig
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.tools.base import Tool
-from coder.trace.events import Entry
+from coder.trace.events import Entry, Verified
 from coder.trace.journal import JournalStore
 from coder.types import Followup, TreePack
 from coder.verify.commands import TestCommand
@@ -48,6 +48,8 @@ class Services:
     """Tools beside our own, as the operator's settings have them."""
     answerable: bool = False
     """Somebody can be asked: the model gets the tool for it."""
+    judged: tuple[Verified, ...] = ()
+    """What the tests said in a run that is played again without them; empty runs the tests."""
     dry_run: Path | None = None
     """Write the pull request into this folder instead of publishing it."""
 
