@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from itertools import chain
 from typing import Final
 
 from coder.codemap.outline import outline
@@ -13,6 +13,8 @@ MAX_COUNT: Final = 3
 """A word counts at most so often in one definition, so that a table of constants does not win over the code."""
 NAME_WEIGHT: Final = 3
 """A word in a definition's name counts as if it stood so many times more in the body."""
+
+_MAX_FOLDED: Final = 100_000
 
 Span = tuple[int, int, str]
 """Start byte, end byte (outside), name of a definition. Spans nest or are apart; outer before inner."""
@@ -57,18 +59,25 @@ def documents(source: bytes, spans: Sequence[Span]) -> tuple[str, ...]:
 
 def _document(tokens: list[bytes], name: str) -> str:
     """Words by how often they count, the defined name (exact, marked by `=`) among them."""
-    counts: dict[str, int] = {}
-    for token, count in Counter(tokens).items():
-        for word in _words(token):
-            counts[word] = counts.get(word, 0) + count
-    found = [" ".join([word] * min(count, MAX_COUNT)) if count > 1 else word for word, count in counts.items()]
-    found.extend(word for word in words(name) for _ in range(NAME_WEIGHT))
+    counts = Counter(chain.from_iterable(map(_FOLDED.__getitem__, tokens))).items()
+    found = [word for word, _ in counts]
+    for times in range(1, MAX_COUNT):
+        found += [word for word, count in counts if count > times]
+    found += words(name) * NAME_WEIGHT
     short = name.rsplit(".", 1)[-1]
     if IDENTIFIER.fullmatch(short.encode("utf-8", "replace")):
         found.append("=" + short.lower())
     return " ".join(found)
 
 
-@lru_cache(maxsize=100_000)
-def _words(token: bytes) -> tuple[str, ...]:
-    return words(token.decode("utf-8", "replace"))
+class _Folded(dict[bytes, tuple[str, ...]]):
+    """The words of each token, kept: code says the same names again and again. Faster here than `lru_cache`."""
+
+    def __missing__(self, token: bytes) -> tuple[str, ...]:
+        if len(self) >= _MAX_FOLDED:
+            self.clear()
+        found = self[token] = words(token.decode("utf-8", "replace"))
+        return found
+
+
+_FOLDED: Final = _Folded()

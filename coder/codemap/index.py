@@ -28,7 +28,9 @@ _WORTH_A_SCAN: Final = 5
 """Reading so many rows in a row costs what finding one does."""
 
 _ALL_ROWS: Final = "SELECT sha, language, id, status, words, lengths FROM blob"
-_SOME_ROWS: Final = _ALL_ROWS + " WHERE sha IN (SELECT value FROM json_each(?))"
+_SOME_ROWS: Final = """
+    SELECT sha, language, id, status, words, lengths FROM blob WHERE sha IN (SELECT value FROM json_each(?))
+"""
 
 _SCHEMA: Final = f"""
     CREATE TABLE blob (

@@ -28,6 +28,8 @@ _MAX_ANSWER: Final = 64 << 20
 _AHEAD: Final = 256 << 10
 """Bytes of jobs that a worker has in hand: it never waits for us, and its death sends few jobs round again."""
 _ANSWERS: Final = ("parsed", "text", "unparsed")
+_COLUMNS: Final = [{kind} for kind in (str, str, int, int, int, str)]
+"""The types of a definition's fields."""
 _FALSE_STARTS: Final = 2
 _READ: Final = 1 << 18
 _FEW: Final = 8
@@ -58,15 +60,13 @@ def decoded(line: bytes) -> tuple[int, Parsed]:
     """
     try:
         key, status, definitions, documents = json.loads(line)
-        found = tuple(
-            Definition(str(name), str(kind), int(line), int(end_line), int(depth), str(signature))
-            for name, kind, line, end_line, depth, signature in definitions
-        )
-        parsed = Parsed(status, found, tuple(str(document) for document in documents))
+        parsed = Parsed(status, tuple(map(Definition._make, definitions)), tuple(documents))
         number = int(key)
     except (TypeError, ValueError) as exc:
         raise ValueError(f"a parser's answer is not readable: {exc}") from exc
-    if status not in _ANSWERS or len(parsed.documents) != len(found) + 1:
+    columns = [{*map(type, column)} for column in zip(*parsed.definitions, strict=True)]
+    is_sound = columns in ([], _COLUMNS) and {*map(type, documents)} == {str}
+    if status not in _ANSWERS or not is_sound or len(documents) != len(definitions) + 1:
         raise ValueError("a parser's answer does not add up")
     return number, parsed
 

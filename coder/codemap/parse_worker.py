@@ -21,8 +21,9 @@ READY: Final = b"ready\n"
 
 def answer(key: int, parsed: Parsed) -> bytes:
     """One line that `coder.codemap.parse.decoded` reads."""
-    definitions = [[one.name, one.kind, one.line, one.end_line, one.depth, one.signature] for one in parsed.definitions]
-    return json.dumps([key, parsed.status, definitions, parsed.documents], separators=(",", ":")).encode() + b"\n"
+    return (
+        json.dumps([key, parsed.status, parsed.definitions, parsed.documents], separators=(",", ":")).encode() + b"\n"
+    )
 
 
 def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
