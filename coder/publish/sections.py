@@ -111,6 +111,9 @@ def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submis
             [f"- {texts.code(name, 240)}" for name in evidence.proving_tests], 4_000, more="- … and {} more"
         )
         parts.append("\n".join(["Fails on base, passes on head:", "", *names]))
+    if tried := evidence.hunks_tried:
+        needed = tried - len(evidence.unexercised)
+        parts.append(f"Taken out one at a time, {needed} of {tried} parts of the change were missed by a test.")
     expected = submission.expected_failure if submission else ""
     borne_out = as_predicted(expected, evidence)
     if borne_out is not None:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from coder.errors import SandboxError
 from coder.sandbox.protocol import Sandbox
 from coder.types import Cell
+from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
 from coder.verify.runs import Runs
 from coder.verify.tests_of import tests_of
@@ -61,13 +62,18 @@ class Necessity:
     """Parts that were not tried: too many, or no time left."""
     whole_suite: bool = True
     """Whether the whole suite ran without each of the unneeded ones, and not the proving tests only."""
+    stopped: str = ""
+    """Why not all of them were tried; empty when all were."""
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What people must know of it, a line each."""
         by = "any test" if self.whole_suite else "the proving tests"
         told = [f"not exercised by {by}: {hunk}" for hunk in self.unneeded]
-        return (*told, f"parts of the change that were not tried without: {self.left}") if self.left else tuple(told)
+        if self.left:
+            of = f"{self.tried} of {self.tried + self.left} parts of the change"
+            told.append(f"whether each part is needed was tried for {of}: {self.stopped}")
+        return tuple(told)
 
     @property
     def offer(self) -> str:
@@ -164,7 +170,7 @@ def ablate(parts: Sequence[Hunk], proving: Sequence[str], head: Cell, runs: Runs
     rules = runs.rules
     chosen = sorted(parts, key=lambda hunk: hunk.first - hunk.last)[: rules.max_hunks]
     if len(parts) < 2 or not chosen or rules.ablation_s <= 0:  # noqa: PLR2004 — without its only part a change is none
-        return Necessity(left=len(parts) if len(parts) > 1 else 0)
+        return Necessity(left=len(parts) if len(parts) > 1 else 0, stopped="it is switched off")
     runs.progress(f"round {runs.number}: testing the change without each of {len(chosen)} parts")
     begun, tried, unneeded = runs.spent_s, 0, list[Hunk]()
     proof = _Wanted(frozenset(proving), runs.only(proving))
@@ -183,9 +189,17 @@ def ablate(parts: Sequence[Hunk], proving: Sequence[str], head: Cell, runs: Runs
                 unneeded = [hunk for hunk in unneeded if _passes(sandbox, hunk, suite, runs)]
     except SandboxError:
         # Whatever a change with a part taken out does to a sandbox, the verdict rests on other runs.
-        return Necessity(left=len(parts))
+        return Necessity(left=len(parts), stopped="the sandbox died of a change with one taken out")
     found = tuple(sorted(unneeded, key=lambda hunk: (hunk.path, hunk.first)))
-    return Necessity(tried, found, len(parts) - tried, whole_suite=whole)
+    left = len(parts) - tried
+    stopped = _stopped(tried, len(chosen), rules) if left else ""
+    return Necessity(tried, found, left, whole_suite=whole, stopped=stopped)
+
+
+def _stopped(tried: int, chosen: int, rules: ProofRules) -> str:
+    if tried < chosen:
+        return f"the {rules.ablation_s:g} seconds for it were used up"
+    return f"no more than {rules.max_hunks} are, the largest first"
 
 
 @dataclass(frozen=True, slots=True)

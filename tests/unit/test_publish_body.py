@@ -81,11 +81,12 @@ def test_a_changed_expectation_has_a_head_line_of_its_own_and_shows_the_red_run(
 def test_the_red_run_is_shown_and_what_no_test_needs_or_is_flaky() -> None:
     flaky = FlakyTest(name="t.py::c", cell="head", passed=3, runs=5)
 
-    text = body(evidence=evidence(unexercised=("a.py:10-14",), flaky=(flaky,)))
+    text = body(evidence=evidence(unexercised=("a.py:10-14",), hunks_tried=3, flaky=(flaky,)))
 
     assert "<summary>How it failed before (base+new tests)</summary>" in text
     assert "E assert 1 == 2 @\u200bocto" in text
     assert "- not exercised by any test: `a.py:10-14`" in text
+    assert "Taken out one at a time, 2 of 3 parts of the change were missed by a test." in text
     assert "- flaky: `t.py::c` passed in 3 of 5 runs" in text
     assert "How it failed" not in body(evidence=evidence(), verdict=Verdict(kind="passing"))
 

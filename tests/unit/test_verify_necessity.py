@@ -57,9 +57,12 @@ def test_a_deleted_file_is_no_part() -> None:
 def test_what_is_not_needed_is_named_and_offered_once_with_its_lines() -> None:
     hunk = Hunk("m.py", 3, 4, b"", "+    x = 1")
 
-    found = Necessity(tried=3, unneeded=(hunk,), left=2)
+    found = Necessity(tried=3, unneeded=(hunk,), left=2, stopped="no time")
 
-    assert found.lines == ("not exercised by any test: m.py:3-4", "parts of the change that were not tried without: 2")
+    assert found.lines == (
+        "not exercised by any test: m.py:3-4",
+        "whether each part is needed was tried for 3 of 5 parts of the change: no time",
+    )
     assert "m.py:3-4\n+    x = 1" in found.offer
     assert Necessity(tried=3).offer == ""
     assert Necessity(tried=1, unneeded=(hunk,), whole_suite=False).lines == (

@@ -116,8 +116,18 @@ def test_where_time_ends_it_says_what_was_not_tried() -> None:
     made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH, (slow,), rules=ABLATION)
 
     assert made.evidence.hunks_tried == 1
-    assert "parts of the change that were not tried without: 1" in made.evidence.not_verified
+    told = "whether each part is needed was tried for 1 of 2 parts of the change"
+    assert f"{told}: the 300 seconds for it were used up" in made.evidence.not_verified
     assert "not exercised by the proving tests: a.py:1" in made.evidence.not_verified
+
+
+def test_where_there_are_more_parts_than_are_tried_it_says_so() -> None:
+    few = ProofRules(max_hunks=1)
+
+    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH, (RED_NEW,), rules=few)
+
+    told = "whether each part is needed was tried for 1 of 2 parts of the change"
+    assert f"{told}: no more than 1 are, the largest first" in made.evidence.not_verified
 
 
 def test_a_sandbox_that_dies_on_the_way_costs_nothing_but_the_answer() -> None:
