@@ -1,6 +1,7 @@
 """Setup steps of Go, Rust, Java, Ruby and PHP projects: each fetches with the language's own package manager."""
 
 import re
+import shlex
 
 from coder.sandbox.setup_folder import TOOLS, Folder, Step, table
 
@@ -9,13 +10,32 @@ _OLDEST_GO_MINOR = 19
 
 
 def go_steps(folder: Folder) -> tuple[Step, ...]:
-    """Modules into the module cache."""
+    """Modules into the module cache, and what their tests are built of into the build cache."""
     content = folder.text("go.mod")
+    warm = folder.step(_GO_WARM, on_failure="note")
     if folder.has("go.work"):
-        return (*_go_check(folder.text("go.work"), folder), folder.step("go work sync", on_failure="flag"))
+        return (*_go_check(folder.text("go.work"), folder), folder.step("go work sync", on_failure="flag"), warm)
     if not re.search(r"^\s*require\b", content, re.MULTILINE):
-        return _go_check(content, folder)
-    return (*_go_check(content, folder), folder.step("go mod download"))
+        return (*_go_check(content, folder), warm)
+    return (*_go_check(content, folder), folder.step("go mod download"), warm)
+
+
+_GO_BUILT = f"{TOOLS}/go-build"
+_MAX_BUILT_MB = 3_000
+# Links, so that nothing is copied and nothing of the image can be written; Go stores what it adds beside them. It would end
+# with an error where it cannot write when it last tidied up: https://pkg.go.dev/cmd/go#hdr-Build_and_test_caching
+_GO_SEED = (
+    f'[ -e "$GOCACHE" ] || {{ t=$(mktemp -d) && cp -rs {_GO_BUILT} "$t/c" && rm -f "$t/c/trim.txt" && '
+    'date +%s >"$t/c/trim.txt" && mv -T "$t/c" "$GOCACHE"; rm -rf "$t"; } 2>/dev/null'
+)
+_GO_WARM = (
+    # Tests are built and examined, and `true` is run in their place. Only a setup phase writes here, before any model acts.
+    f"GOCACHE={_GO_BUILT} timeout 900 go test -exec true ./... >/dev/null 2>&1; "
+    f'[ "$(du -sm {_GO_BUILT} | cut -f1)" -lt {_MAX_BUILT_MB} ] || rm -rf {_GO_BUILT}; '
+    f'real="$(go env GOROOT)/bin/go" && [ -x "$real" ] && mkdir -p {_GO_BUILT} {TOOLS}/bin && '
+    f"printf '%s\\n' '#!/bin/sh' {shlex.quote(_GO_SEED)} \"exec '$real' \\\"\\$@\\\"\" >{TOOLS}/go.new && "
+    f"chmod +x {TOOLS}/go.new && mv -T {TOOLS}/go.new {TOOLS}/bin/go"
+)
 
 
 def _go_check(content: str, folder: Folder) -> tuple[Step, ...]:

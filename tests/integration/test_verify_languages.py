@@ -90,3 +90,23 @@ def test_some_tests_can_be_selected(
 
     assert cell.report.passed == passed, cell
     assert left == ""
+
+
+def test_go_compiles_only_what_changed_since_the_setup(tmp_path: Path, provider: SandboxProvider) -> None:
+    image = image_of(GO[0], provider, tmp_path / "image")
+    stage = staged(GO[0], tmp_path / "case")
+    counted = "go test -x -count=1 ./... 2>&1 | grep -c '/compile '"
+
+    with provider.open(image, stage.repository.pack(stage.patch.base_sha), labels={"run": "v"}) as sandbox:
+        unchanged = sandbox.exec(counted, timeout_s=240)
+        cached = sandbox.exec("go test ./...", timeout_s=240)
+        sandbox.exec("sed -i 's/ToLower/ToUpper/' slugs.go", timeout_s=30)
+        changed = sandbox.exec("go test ./...", timeout_s=240)
+        written = sandbox.exec("touch /opt/coder/go-build/00", timeout_s=30)
+
+    assert unchanged.output.strip() == "0", "all of it comes from the setup phase"
+    assert cached.exit_code == 0
+    assert "(cached)" not in cached.output, "the setup phase has run no test"
+    assert changed.exit_code == 1
+    assert 'got "TWO-WORDS"' in changed.output
+    assert written.exit_code != 0, "nothing that runs later can put its own results there"
