@@ -10,8 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from coder.codemap.parsed import Definition, Parsed
 from coder.errors import CodeMapError
@@ -37,8 +36,7 @@ _LITTLE: Final = 128 << 10
 _BOOT: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from coder.codemap import parse_worker; parse_worker.main()"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One blob to parse; `key` is the caller's."""
 
     key: int
@@ -205,17 +203,15 @@ class _Feed:
         self._bytes += sum(len(job.source) for job in returned)
 
 
-@dataclass
 class _Worker:
     """One process, the jobs it has in hand, and the bytes under way."""
 
-    command: list[str]
-    file_timeout_s: float
-    in_hand: deque[Job] = field(default_factory=deque)
-    is_broken: bool = False
-    is_ready: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, command: list[str], file_timeout_s: float) -> None:
+        self.command = command
+        self.file_timeout_s = file_timeout_s
+        self.in_hand: deque[Job] = deque()
+        self.is_broken = False
+        self.is_ready = False
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
             self.command,
             stdin=subprocess.PIPE,
