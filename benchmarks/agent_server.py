@@ -98,7 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(vars(measured))
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the agent was killed while it wrote
+            self.close_connection = True
+            return
         self._send(self.server.answer(body, self.arrived))
         self.server.answered = time.monotonic()
 
@@ -122,6 +126,11 @@ class _Server(ThreadingHTTPServer):
         self.measured = _Measured()
         self.last_body = b""
         self.answered = 0.0
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a killed agent leaves broken connections behind
+            super().handle_error(request, client_address)
 
     def answer(self, raw: bytes, arrived: float) -> dict[str, Any]:
         """What the model says to a request that arrived when."""
