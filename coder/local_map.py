@@ -47,6 +47,7 @@ def run(arguments: Sequence[str]) -> None:
         given.tokens,
         symbol=given.symbol,
         outline=given.outline,
+        tests_of=given.tests_of,
         stats=given.stats,
         why=given.why,
         as_json=given.json,
@@ -99,7 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokens", type=_tokens, default=1_000, metavar="N", help="size of the map (1000)")
     add("--why", action="store_true", help="say what put each file there")
     add("--symbol", default="", metavar="NAME", help="where a name is defined and used, instead of a map")
-    add("--outline", default="", metavar="FILE", help="the definitions of one file, instead of a map")
+    add(
+        "--outline",
+        default="",
+        metavar="PATH",
+        help="the definitions of one file, or what is in a folder, instead of a map",
+    )
+    add("--tests-of", default="", metavar="FILE|NAME", help="the tests that touch it, instead of a map")
     add("--stats", action="store_true", help="what is read and how, instead of a map")
     add("--languages", action="store_true", help="the languages that are parsed")
     add("--rev", default="", help="a commit, branch or tag, instead of the files on the disk")

@@ -20,12 +20,13 @@ _MAX_TOLD: Final = 200
 
 
 class Question(NamedTuple):
-    """What is asked of a tree: at most one of `symbol`, `outline` and `stats`; else a map, of the problem in `focus` if any."""
+    """What is asked of a tree: at most one of `symbol`, `outline`, `tests_of` and `stats`; else a map, of the problem in `focus` if any."""
 
     focus: str = ""
     max_tokens: int = 1000
     symbol: str = ""
     outline: str = ""
+    tests_of: str = ""
     stats: bool = False
     why: bool = False
     as_json: bool = False
@@ -33,7 +34,7 @@ class Question(NamedTuple):
     @property
     def is_plain(self) -> bool:
         """Whether `map_text` can answer it."""
-        return not (self.symbol or self.outline or self.stats or self.as_json)
+        return not (self.symbol or self.outline or self.tests_of or self.stats or self.as_json)
 
     def check(self) -> None:
         """See that it makes sense.
@@ -41,7 +42,7 @@ class Question(NamedTuple):
         Raises:
             InputError: It asks for two things at once, or for reasons where there is no problem to have any.
         """
-        asked = [name for name in ("symbol", "outline", "stats") if getattr(self, name)]
+        asked = [name.replace("_", "-") for name in ("symbol", "outline", "tests_of", "stats") if getattr(self, name)]
         if len(asked) > 1:
             raise InputError(f"ask for one thing at a time: --{asked[0]} or --{asked[1]}")
         if asked and (self.focus or self.why):
@@ -62,10 +63,16 @@ def answer(maps: "CodeMap", tree: Tree, question: Question) -> str:
         symbol = maps.places(tree, question.symbol)
         return _json(symbol) if question.as_json else symbol.text()
     if question.outline:
-        if question.as_json:
-            definitions = maps.definitions(tree, question.outline)
-            return _json({"path": question.outline, "definitions": [_told(one) for one in definitions]})
-        return maps.outline(tree, question.outline)
+        text = maps.outline(tree, question.outline)
+        if not question.as_json:
+            return text
+        if question.outline not in tree.files():  # a folder
+            return _json({"path": question.outline, "text": text})
+        definitions = maps.definitions(tree, question.outline)
+        return _json({"path": question.outline, "definitions": [_told(one) for one in definitions]})
+    if question.tests_of:
+        tests = maps.tests_of(tree, question.tests_of)
+        return _json(tests) if question.as_json else tests.text()
     if question.stats:
         statistics = maps.statistics(tree)
         return _json(statistics) if question.as_json else statistics.text()

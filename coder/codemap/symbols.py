@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from coder.codemap.docs import doc_line
 from coder.codemap.index import Index, blob_of, place_of
-from coder.codemap.languages import TEXT
+from coder.codemap.languages import TEXT, language_of
 from coder.codemap.nesting import around, full_names
 from coder.codemap.parsed import Definition
 from coder.codemap.paths import is_test
@@ -23,6 +24,7 @@ _MAX_REFERENCES: Final = 40
 _MAX_IMPORTERS: Final = 30
 _MAX_FILES: Final = 300
 _MAX_LINE: Final = 160
+_MAX_DOC_LINE: Final = 400
 _MAX_NEAR: Final = 8
 _MAX_HEAD_LINES: Final = 12
 _MAX_JUDGED: Final = 4000
@@ -59,6 +61,8 @@ class Place:
     kind: str = ""
     end_line: int = 0
     inside: str = ""
+    doc: str = ""
+    """The first line of a definition's documentation."""
 
     def said(self) -> str:
         """The place as one line."""
@@ -68,7 +72,8 @@ class Place:
             return f"{start}{f' in {printable(self.inside)}' if self.inside else ''}: {printable(self.text)}"
         notes = [] if self.kind in self.text.split() or self.kind in {"function", "method"} else [self.kind]
         notes += [f"in {printable(self.inside)}"] if self.inside else []
-        return f"{start}: {printable(self.text)}{f'  [{chr(32).join(notes)}]' if notes else ''}"
+        doc = f"\n      {printable(self.doc)}" if self.doc else ""
+        return f"{start}: {printable(self.text)}{f'  [{chr(32).join(notes)}]' if notes else ''}{doc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def symbol(tree: Tree, state: Snapshot, index: Index, name: str) -> Symbol:
     extending.sort(key=lambda one: (is_test(one.path), one.path, one.line))
     return Symbol(
         short,
-        tuple(defined[:_MAX_DEFINITIONS]),
+        tuple(map(look.documented, defined[:_MAX_DEFINITIONS])),
         tuple(uses.shown),
         uses.count - len(uses.shown),
         max(0, len(files) - _MAX_FILES),
@@ -166,6 +171,15 @@ class Look:
                     _place(file.path, definitions[number], names[number]) for file in self._blobs[blob_of(document)]
                 )
         return sorted(found, key=lambda one: (one.kind == "heading", is_test(one.path), one.path, one.line, one.kind))
+
+    def documented(self, place: Place) -> Place:
+        """A definition with what its file says of it in words."""
+        language = language_of(place.path)
+        if language == TEXT:
+            return place
+        text = _source(self._tree, place.path).decode("utf-8", "replace")
+        lines = [line[:_MAX_DOC_LINE] for line in text.split("\n")]
+        return replace(place, doc=doc_line(lines, place.line, language=language))
 
     def holding(self, name: str) -> list[File]:
         """The files that hold every word that the name is found by, code first, and those that hold them often.

@@ -120,9 +120,20 @@ def test_a_symbol_an_outline_and_figures_are_text_or_json(maps: CodeMap) -> None
 
     assert "shop/cart.py:8" in answer(maps, tree, Question(symbol="total_price"))
     symbol = json.loads(answer(maps, tree, Question(symbol="total_price", as_json=True)))
+    tests = json.loads(answer(maps, tree, Question(tests_of="shop/cart.py", as_json=True)))
     outline = json.loads(answer(maps, tree, Question(outline="shop/stock.py", as_json=True)))
     figures = json.loads(answer(maps, tree, Question(stats=True, as_json=True)))
 
+    assert "shop/ (3 files)\n  cart.py: Cart" in answer(maps, tree, Question(outline="shop"))
+    folder = json.loads(answer(maps, tree, Question(outline="shop", as_json=True)))
+    assert folder == {"path": "shop", "text": answer(maps, tree, Question(outline="shop"))}
+    assert "tests/test_cart.py: named after it" in answer(maps, tree, Question(tests_of="shop/cart.py"))
+    assert [(one["path"], one["tests"]) for one in tests["files"]] == [
+        ("tests/test_cart.py", [[4, "test_total_price_with_discount"]])
+    ]
+    assert (symbol["references"][0]["inside"], symbol["definitions"][0]["inside"]) == (
+        *("test_total_price_with_discount", "Cart"),
+    )
     assert (symbol["definitions"][0]["path"], symbol["definitions"][0]["line"]) == ("shop/cart.py", 8)
     assert [one["name"] for one in outline["definitions"]] == ["reserve", "OutOfStock"]
     assert (figures["files"], figures["left_out"], figures["skipped"], figures["unparsed"]) == (len(SHOP) + 1, 2, 1, 0)
@@ -135,6 +146,8 @@ def test_a_symbol_an_outline_and_figures_are_text_or_json(maps: CodeMap) -> None
     [
         Question(symbol="a", outline="b"),
         Question(stats=True, focus="x"),
+        Question(tests_of="a", focus="x"),
+        Question(tests_of="a", symbol="b"),
         Question(why=True),
         Question(symbol="a", why=True),
     ],

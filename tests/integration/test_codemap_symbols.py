@@ -109,6 +109,10 @@ def test_a_kind_that_the_line_says_is_not_said_twice(codemap: CodeMap) -> None:
     assert "class class" not in text
 
 
+def test_a_definition_is_told_with_what_its_file_says_of_it(codemap: CodeMap) -> None:
+    assert "  shop/base.py:1-5: class Store\n      Keeps things.\n" in look(codemap, "Store").text()
+
+
 def test_parts_of_longer_names_are_no_uses(codemap: CodeMap) -> None:
     tree = MemoryTree({"a.py": "cart = 1\ncarts = cart_id = $cart = décart = cart\nmy_cart(cart)\n"})
 
