@@ -208,13 +208,21 @@ class ServiceParts:
     """A comment about a run: `status`, `explain`, or else how it was broken off."""
 
 
+def _prewarmed(settings: Settings) -> Settings:
+    """`settings` with one sandbox started in advance, unless something else is said: there in 0.2 s instead of 1.4 s."""
+    sandbox = settings.sandbox
+    if "prewarm" in sandbox.model_fields_set:
+        return settings
+    return settings.model_copy(update={"sandbox": sandbox.model_copy(update={"prewarm": 1})})
+
+
 def service_parts(config: Path | None) -> ServiceParts:
     """The parts for `coder serve` and `coder worker`.
 
     Raises:
         ConfigError: A setting does not fit. InputError: One is missing.
     """
-    settings = load(config)
+    settings = _prewarmed(load(config))
     app = Application(settings)  # a wrong model name is told here, not at the first issue
     logs.configure(settings.log_level, app.redactor.full)
     service = settings.service

@@ -43,7 +43,7 @@ class SandboxSettings(Value):
     """How sandboxes are made. Sizes are MiB."""
 
     prewarm: int = Field(default=0, ge=0, le=8)
-    """Containers to be kept started in advance for the image that was used last."""
+    """Containers to be kept started in advance for the image that was used last; `coder serve` keeps one unless this is set."""
     installation: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """Names this installation in container labels, so that two on one engine do not sweep each other."""
     docker_host: str | None = None
@@ -75,6 +75,8 @@ class SandboxSettings(Value):
     build_timeout_s: float = Field(default=1800.0, gt=0)
     """For one image build."""
     pull_timeout_s: float = Field(default=120.0, gt=0)
+    packages_before: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
+    """Setup phases take Python and npm packages as of this day (YYYY-MM-DD): for trying old commits; None is today."""
     ca_bundle: str | None = None
     """File of CA certificates on this machine, passed to image builds and the setup phase (intercepting proxies)."""
     proxy: ProxySettings = ProxySettings()

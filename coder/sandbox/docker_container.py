@@ -75,7 +75,10 @@ def environment(phase: Phase, settings: SandboxSettings) -> dict[str, str]:
     certificates = dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES) if settings.ca_bundle else {}
     options = settings.proxy.java_options()
     java = {"JAVA_TOOL_OPTIONS": options} if options else {}
-    return COMMON_ENV | SETUP_ENV | settings.proxy.environment() | certificates | java
+    day = settings.packages_before
+    # uv and npm have these; pip, where uv fails, from version 26 on.
+    dated = dict.fromkeys(("UV_EXCLUDE_NEWER", "npm_config_before", "PIP_UPLOADED_PRIOR_TO"), f"{day}T00:00:00Z")
+    return COMMON_ENV | SETUP_ENV | settings.proxy.environment() | certificates | java | (dated if day else {})
 
 
 def tmpfs(settings: SandboxSettings) -> dict[str, str]:

@@ -60,7 +60,8 @@ class Environments:
             base = self._built(builder, wanted, progress)
         image = base
         if wanted.steps:
-            key = images.setup_key(base.digest, files, wanted.inputs, wanted.commands)
+            dated = (self._settings.packages_before,) if self._settings.packages_before else ()
+            key = images.setup_key(base.digest, files, wanted.inputs, (*wanted.commands, *dated))
             image = builder.kept(key) or set_up(builder, base, Setup(key, wanted.steps), progress)
         return replace(image, services=services, egress=reachable)
 

@@ -234,6 +234,7 @@ class World:
             workspace_mb = 128
             tmp_mb = 128
             repository_mb = 128
+            prewarm = 0
             {bundle}
             [github]
             api_url = "{self.github.url}"

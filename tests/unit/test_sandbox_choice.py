@@ -135,3 +135,13 @@ def test_java_is_told_of_proxies_in_its_own_words(proxy: ProxySettings, options:
 def test_limits_that_cannot_hold_are_refused() -> None:
     with pytest.raises(ValidationError, match="three quarters"):
         SandboxSettings(memory_mb=1024)
+
+
+def test_old_commits_can_be_given_the_packages_of_their_day() -> None:
+    dated = environment("setup", SandboxSettings(packages_before="2024-06-01"))
+
+    assert dated["UV_EXCLUDE_NEWER"] == dated["npm_config_before"] == "2024-06-01T00:00:00Z"
+    assert "UV_EXCLUDE_NEWER" not in environment("setup", SandboxSettings())
+    assert "UV_EXCLUDE_NEWER" not in environment("agent", SandboxSettings(packages_before="2024-06-01"))
+    with pytest.raises(ValidationError, match="packages_before"):
+        SandboxSettings(packages_before="; rm -rf /")
