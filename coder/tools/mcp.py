@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from coder.tools.base import Arguments
 from coder.tools.mcp_client import McpError, McpServer, McpSettings
+from coder.tools.mcp_http import McpHttpServer
 from coder.types import JsonObject, ToolOutput
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,10 @@ class McpTools:
     """All servers of an installation: started when they are first needed, ended with `close`."""
 
     def __init__(self, servers: Mapping[str, McpSettings], *, inherited: Mapping[str, str]) -> None:
-        self._servers = [McpServer(name, settings, inherited=inherited) for name, settings in sorted(servers.items())]
+        self._servers = [
+            (McpHttpServer if settings.url else McpServer)(name, settings, inherited=inherited)
+            for name, settings in sorted(servers.items())
+        ]
 
     def tools(self) -> list[McpTool]:
         """What the servers offer and the settings allow. A server that does not work costs its own tools."""

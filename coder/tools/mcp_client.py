@@ -1,4 +1,4 @@
-"""A client of one MCP server on this machine: JSON-RPC by lines on its standard input and output.
+"""A client of one MCP server on this machine: JSON-RPC by lines on its standard input and output (`mcp_http`: elsewhere).
 
 https://modelcontextprotocol.io/specification/2025-06-18/basic. No wait is without a deadline, no answer without a size. What the
 server says is data of a program that an operator chose; it never starts from what a repository says.
@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from coder import __version__
 from coder.errors import CoderError
@@ -29,10 +29,14 @@ _CHUNK = 1 << 16
 
 
 class McpSettings(Value):
-    """Section `[mcp.NAME]`: a program that offers tools, run on this machine for every run of this installation."""
+    """Section `[mcp.NAME]`: a program on this machine, or an address, that offers tools to every run of this installation."""
 
-    command: str
+    command: str = ""
     """The program; found by `PATH`."""
+    url: str = ""
+    """The server's address instead, where it speaks streamable HTTP."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """What the server at `url` is sent besides, such as `Authorization`."""
     args: tuple[str, ...] = ()
     env: dict[str, SecretStr] = Field(default_factory=dict)
     """Its environment; of ours it gets `PATH` and `HOME` alone."""
@@ -40,6 +44,16 @@ class McpSettings(Value):
     """The server's tools that a model may call; `*` is all."""
     timeout_s: float = Field(default=60, gt=0)
     """Most seconds of one call."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either `command` or `url`")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("`url` begins with http:// or https://")
+        if (self.headers and not self.url) or ((self.args or self.env) and self.url):
+            raise ValueError("`args` and `env` belong to a `command`, `headers` to a `url`")
+        return self
 
 
 class McpError(CoderError):
@@ -70,22 +84,7 @@ class McpServer:
             if not self._broken:
                 return
             self._end()
-            self._buffer.clear()
-            try:
-                self._process = subprocess.Popen(
-                    [self.settings.command, *self.settings.args],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    bufsize=0,
-                    env=self._environment,
-                    cwd="/",
-                    start_new_session=True,  # a Ctrl-C is ours to handle
-                )
-            except OSError as exc:
-                raise McpError(f"MCP server {self.name} does not start: {exc}") from exc
-            for stream in self._streams():
-                os.set_blocking(stream.fileno(), False)
+            self._open()
             self._broken = ""
             hello = {
                 "protocolVersion": PROTOCOL,
@@ -123,6 +122,24 @@ class McpServer:
             self._broken = "it is closed"
             self._end()
 
+    def _open(self) -> None:
+        self._buffer.clear()
+        try:
+            self._process = subprocess.Popen(
+                [self.settings.command, *self.settings.args],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                bufsize=0,
+                env=self._environment,
+                cwd="/",
+                start_new_session=True,  # a Ctrl-C is ours to handle
+            )
+        except OSError as exc:
+            raise McpError(f"MCP server {self.name} does not start: {exc}") from exc
+        for stream in self._streams():
+            os.set_blocking(stream.fileno(), False)
+
     def _greet(self, hello: JsonObject) -> JsonObject:
         deadline = time.monotonic() + START_TIMEOUT_S
         result = self._ask("initialize", hello, deadline)
@@ -137,7 +154,9 @@ class McpServer:
             if "method" in message:
                 self._decline(message, deadline)
             elif message.get("id") == self._count:
-                break
+                return self._result(message)
+
+    def _result(self, message: JsonObject) -> JsonObject:
         if "error" in message:
             raise McpRefusalError(f"MCP server {self.name} refuses: {str(message['error'])[:500]}")
         result = message.get("result")
