@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.verdict_cases import CASES, GREEN, HONEST, LIES, Case
 from benchmarks.verdict_languages import GO, NODE
 from benchmarks.verdict_lies import MORE, OUT_OF_SIGHT, UNLUCKY
+from benchmarks.verdict_ruses import ELSEWHERE, RUSES
 from benchmarks.verdict_stage import staged
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_backend import DockerSandboxProvider
@@ -29,7 +30,9 @@ from coder.verify.verifier import CellVerifier
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _QUICK = (*HONEST[:1], *HONEST[5:6], *HONEST[8:9], *LIES[:1], *LIES[11:12], *LIES[16:17])
 
-ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE)
+ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE, *RUSES)
+_LOCAL = (*CASES, *(case for case in RUSES if case not in ELSEWHERE))
+"""What needs no more than this machine's Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="WORDS", default="", help="cases whose name has these words")
     options = parser.parse_args()
     judged = []
-    everything = CASES if options.backend == "local" else ALL
+    everything = _LOCAL if options.backend == "local" else ALL
     with _backend(options.backend) as sandboxes:
         for case in _QUICK if options.quick else [one for one in everything if options.only in one.name]:
             one = judge(case, sandboxes)

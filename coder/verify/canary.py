@@ -58,7 +58,7 @@ class Song:
 
 def can_sing(kind: Kind) -> bool:
     """Whether a failing test can be added for this runner."""
-    return kind in {"pytest", "go", *_FAILING}
+    return kind in {"pytest", "go", *_FAILING, *_APPENDED, "phpunit"}
 
 
 def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[str], timeout_s: float) -> Song:
@@ -74,11 +74,12 @@ def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[
         own, chosen = [f"{name}.py::{name}"], [*places, f"{name}.py"]
     else:
         own = _WRITERS.get(command.kind, _nowhere)(sandbox, command, places[:_MAX_PLACES], name)
-        chosen = places[:_MAX_PLACES] if own else []
+        chosen = places[:_MAX_PLACES] if own and command.kind != "phpunit" else []
     report = run_cell(sandbox, "head", tree_sha, command.selecting(chosen), timeout_s).report
     again, ran = frozenset(report.passed), frozenset(chosen or places)
     unsteady = tuple(test for test in green if test not in again and test.split("::", 1)[0] in ran)
-    return Song(_heard(report, own) if can_sing(command.kind) else "untried", unsteady)
+    possible = can_sing(command.kind) and (own or command.kind not in {*_APPENDED, "phpunit"})
+    return Song(_heard(report, own) if possible else "untried", unsteady)
 
 
 def _heard(report: TestReport, own: Sequence[str]) -> Literal["failed", "missed", "green"]:
@@ -133,4 +134,49 @@ def _javascript(sandbox: Sandbox, command: TestCommand, files: Sequence[str], na
     return own
 
 
-_WRITERS: Final[Mapping[Kind, Writer]] = {"go": _go, **dict.fromkeys(_FAILING, _javascript)}
+_APPENDED: Final[Mapping[Kind, tuple[str, str, str]]] = {
+    "cargo": (
+        ".rs",
+        "\n#[cfg(test)]\nmod {name} {{\n    #[test]\n    fn seen() {{\n        assert_eq!(1, 2);\n    }}\n}}\n",
+        "{name}::seen",
+    ),
+    "rspec": (".rb", '\nRSpec.describe("{name}") {{ it("is seen") {{ expect([1]).to eq([2]) }} }}\n', "{name} is seen"),
+}
+"""What is put behind a file of tests, files of which ending, and the id that it has there."""
+
+
+def _appended(sandbox: Sandbox, command: TestCommand, places: Sequence[str], name: str) -> list[str]:
+    """A failing test behind the others of each file; where the files are not found (a workspace of crates), none."""
+    own = []
+    ending, template, test = _APPENDED[command.kind]
+    for place in places:
+        # cargo's places begin with the target's name.
+        file = place.rpartition(":")[2]
+        try:
+            text = sandbox.read(file, max_bytes=_MAX_SOURCE_BYTES) if file.endswith(ending) else b""
+        except (OSError, ValueError):
+            continue
+        if text and b"\n__END__" not in text:
+            sandbox.write(file, text + template.format(name=name).encode())
+            own.append(f"{place}::{test.format(name=name)}")
+    return own
+
+
+def _phpunit(sandbox: Sandbox, _command: TestCommand, files: Sequence[str], name: str) -> list[str]:
+    """A file of its own beside the others: PHPUnit runs all of them in one process."""
+    folder = next((file.rpartition("/")[0] for file in files if file.endswith("Test.php")), None)
+    if folder is None:
+        return []
+    kind = f"Seen{name.rpartition('_')[2]}Test"
+    path = f"{folder}/{kind}.php".lstrip("/")
+    check = "public function testSeen(): void { $this->assertSame([1], [2]); }"
+    sandbox.write(path, f"<?php\nfinal class {kind} extends \\PHPUnit\\Framework\\TestCase {{ {check} }}\n".encode())
+    return [f"{path}::{kind}::testSeen"]
+
+
+_WRITERS: Final[Mapping[Kind, Writer]] = {
+    "go": _go,
+    "phpunit": _phpunit,
+    **dict.fromkeys(_FAILING, _javascript),
+    **dict.fromkeys(_APPENDED, _appended),
+}

@@ -377,7 +377,7 @@ _SELECTIONS: Final[Mapping[Kind, Callable[[Sequence[str]], list[str]]]] = {
     "vitest": _files,
     "mocha": _files,
     "rspec": _files,
-    "phpunit": _files,
+    "phpunit": lambda tests: files if len(files := _files(tests)) == 1 else [],  # it takes one path
     "cargo": _cargo_selection,
     "maven": _maven_selection,
     "gradle": _gradle_selection,

@@ -146,7 +146,7 @@ class CellVerifier:
         rest = whole_look(scope, found.cells, runs) if found.verdict.kind in {"proven", "passing"} else None
         if rest is not None:
             found = replace(found, whole=rest.cells, flaky=(*found.flaky, *rest.flaky))
-        return replace(found, notes=(scope.line(whole_head=rest is not None),))
+        return replace(found, notes=(*found.notes, scope.line(whole_head=rest is not None)))
 
     def _settle_command(self, patch: Patch, runs: Runs) -> None:
         """Where base gives no report of its tests, do with fewer options, or judge by exit code: what they need is not there.
@@ -194,6 +194,11 @@ class CellVerifier:
                 sandbox.restore("")
             song = sing(sandbox, patch.tree_sha, tests, proving or cells.head.report.passed, self._timeout_s)
         place = patch.files[0].path
+        if song.canary == "untried" and can_sing(tests.kind):
+            found = replace(
+                found,
+                notes=(*found.notes, "whether a failure is always reported: no file of tests was found to add one to"),
+            )
         if song.canary == "green":
             what = "with this patch a test made to fail is not reported as failing: something bends the test runner"
             return found.with_findings(Finding(place, 0, what, fatal=True))

@@ -203,7 +203,14 @@ def test_a_plain_call_of_a_known_runner_tells_ids(command: str, kind: str) -> No
         ("mvn test", ["com.x.ATest::adds"], "mvn test '-Dtest=com.x.ATest#adds'"),
         ("gradle test", ["src/test/java/x/ATest.java"], "gradle test --tests ATest"),
         ("node --test test/", ["test/a.js::one"], "node --test test/a.js"),
+        ("vendor/bin/phpunit", ["tests/ATest.php::ATest::testOne"], "vendor/bin/phpunit tests/ATest.php"),
     ],
 )
 def test_each_runner_chooses_tests_in_its_own_way(command: str, tests: list[str], expected: str) -> None:
     assert given(command).selecting(tests).shown.startswith(expected)
+
+
+def test_phpunit_takes_one_path_and_runs_all_of_them_for_several() -> None:
+    command = given("vendor/bin/phpunit")
+
+    assert command.selecting(["tests/ATest.php::ATest::testOne", "tests/BTest.php::BTest::testTwo"]) == command

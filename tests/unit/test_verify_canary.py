@@ -1,0 +1,119 @@
+"""A failing test is put where each runner finds it, and what the report says of it is what counts."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+import pytest
+from typing_extensions import override
+
+from coder.types import ExecResult
+from coder.verify.canary import can_sing, sing
+from coder.verify.runners import Kind, TestCommand
+from tests.unit.verify_fakes import FakeSandbox, Run
+
+Told = Callable[[Mapping[str, bytes]], bytes]
+
+
+class Files(FakeSandbox):
+    """A work tree in memory, whose runner reports on what it holds."""
+
+    def __init__(self, files: Mapping[str, bytes], told: Told) -> None:
+        super().__init__([Run(exit_code=1)], lambda: None, [])
+        self.files, self._told = dict(files), told
+
+    @override
+    def exec(
+        self, command: str, *, timeout_s: float, cwd: str = ".", env: Mapping[str, str] | None = None
+    ) -> ExecResult:
+        return ExecResult(exit_code=0 if command.startswith("rm ") else 1, output="/w\n", duration_s=0)
+
+    @override
+    def read(self, path: str, *, max_bytes: int = 4_000_000) -> bytes:
+        if path.startswith(".coder-report"):
+            return self._told(self.files)
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return self.files[path]
+
+    @override
+    def write(self, path: str, data: bytes) -> None:
+        self.files[path] = data
+
+
+def of_cargo(outcome: str) -> Told:
+    def told(files: Mapping[str, bytes]) -> bytes:
+        found = re.findall(r"mod (test_\w+)", files["src/lib.rs"].decode())
+        lines = ["     Running unittests src/lib.rs (target/debug/deps/x-0a1b)", "test tests::good ... ok"]
+        lines += [f"test {name}::seen ... {outcome}" for name in found]
+        red = len(found) if outcome == "FAILED" else 0
+        lines.append(f"test result: X. {1 + len(found) - red} passed; {red} failed; 0 ignored; 0 measured")
+        return "\n".join(lines).encode()
+
+    return told
+
+
+def of_rspec(files: Mapping[str, bytes]) -> bytes:
+    names = re.findall(r'describe\("(test_\w+)"\)', files["spec/a_spec.rb"].decode())
+    examples = [
+        {"file_path": "./spec/a_spec.rb", "full_description": f"{name} is seen", "status": "failed"} for name in names
+    ]
+    return json.dumps({"examples": examples, "summary": {}}).encode()
+
+
+def of_phpunit(files: Mapping[str, bytes]) -> bytes:
+    cases = "".join(
+        f'<testcase name="testSeen" class="{match[1]}" file="/w/{path}"><failure/></testcase>'
+        for path in files
+        if (match := re.fullmatch(r"tests/(Seen\w+Test)\.php", path))
+    )
+    return f"<testsuites><testsuite>{cases}</testsuite></testsuites>".encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "files", "green", "told"),
+    [
+        ("cargo", {"src/lib.rs": b"mod tests {}\n"}, "x:src/lib.rs::tests::good", of_cargo("FAILED")),
+        ("rspec", {"spec/a_spec.rb": b"RSpec\n"}, "spec/a_spec.rb::A is good", of_rspec),
+        ("phpunit", {"tests/ATest.php": b"<?php\n"}, "tests/ATest.php::ATest::testGood", of_phpunit),
+    ],
+)
+def test_a_failure_that_is_told_is_seen(kind: Kind, files: Mapping[str, bytes], green: str, told: Told) -> None:
+    sandbox = Files(files, told)
+
+    song = sing(sandbox, "t", TestCommand("run {select}", kind), [green], 9)
+
+    assert can_sing(kind)
+    assert song.canary == "failed"
+    assert sandbox.files != files
+
+
+@pytest.mark.parametrize(("outcome", "canary"), [("ok", "green"), ("ignored", "green"), ("hidden", "missed")])
+def test_a_failure_that_is_told_as_anything_else_gives_the_runner_away(outcome: str, canary: str) -> None:
+    told = of_cargo(outcome)
+    if outcome == "hidden":
+        told = lambda _: of_cargo("ok")({"src/lib.rs": b""})  # noqa: E731 — a reporter that leaves it out
+
+    song = sing(Files({"src/lib.rs": b"x\n"}, told), "t", TestCommand("x", "cargo"), ["x:src/lib.rs::tests::good"], 9)
+
+    assert song.canary == canary
+
+
+@pytest.mark.parametrize(
+    ("kind", "green"),
+    [
+        ("cargo", "x:src/gone.rs::tests::good"),
+        ("cargo", "doc x::src/lib.rs - answer"),
+        ("rspec", "spec/end_spec.rb::A is good"),
+        ("phpunit", "tests/data.php::good"),
+        ("minitest", "ATest#test_good"),
+    ],
+)
+def test_where_no_place_for_it_is_found_nothing_is_claimed(kind: Kind, green: str) -> None:
+    files = {"spec/end_spec.rb": b"x\n__END__\n", "src/lib.rs": b"x\n"}
+    sandbox = Files(files, of_cargo("FAILED"))
+
+    song = sing(sandbox, "t", TestCommand("x", kind), [green], 9)
+
+    assert song.canary == "untried"
+    assert sandbox.files == files
