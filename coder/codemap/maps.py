@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 
 from coder.codemap.index import BrokenIndexError, Index
 from coder.codemap.overview import overview
+from coder.codemap.past import past_of
 from coder.codemap.query import Query
 from coder.codemap.rank import Ranked, rank
 from coder.codemap.render import rendered
@@ -49,13 +50,19 @@ class Maps:
 
         def work() -> str:
             state = self._snapshot(tree)
-            return rendered(rank(state, self._index, Query.of(focus)), self._index.definitions, max_tokens=max_tokens)
+            ranking = rank(state, self._index, Query.of(focus), changes=past_of(tree, self._index))
+            return rendered(ranking, self._index.definitions, max_tokens=max_tokens)
 
         return self._with_index(work)
 
     def ranked(self, tree: Tree, *, focus: str) -> list[Ranked]:
         """All files that fit a problem's text, best first, with the reasons. Raises as `map` does."""
-        return self._with_index(lambda: rank(self._snapshot(tree), self._index, Query.of(focus), explain=True))
+
+        def work() -> list[Ranked]:
+            changes = past_of(tree, self._index)
+            return rank(self._snapshot(tree), self._index, Query.of(focus), changes=changes, explain=True)
+
+        return self._with_index(work)
 
     def overview(self, tree: Tree, *, max_tokens: int) -> str:
         """What the repository holds: its folders and main definitions. Depends on the files alone. Raises as `map` does."""

@@ -5,11 +5,12 @@ PageRank on top changed nothing measurable, so there is none.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import log
 from typing import Final, NamedTuple
 
 from coder.codemap.index import Index, blob_of, place_of
+from coder.codemap.past import Change, Familiar, familiar
 from coder.codemap.paths import is_test, weight, words_in_paths
 from coder.codemap.query import Query
 from coder.codemap.snapshot import File, Snapshot
@@ -22,14 +23,24 @@ _FEW_DOCUMENTS: Final = 100
 """In so small a tree no word is called common."""
 _TOP: Final = 1500
 """Definitions that count for their files."""
-_FILE_SHARE: Final = 0.6
-_PATH_SHARE: Final = 0.8
+_FILE_SHARE: Final = 1.8
+_PATH_SHARE: Final = 3.0
+"""Beside the best definition; these two fitted on bug fixes of eleven repositories (docs/decisions/0022)."""
+_UNKNOWN: Final = Familiar(0.0, 0.0)
 _NAME_BONUS: Final = 0.6
 _MANY_NAMED: Final = 12
 """A name that more definitions bear points nowhere."""
 _MENTION: Final = 4.0
 _MANY_PATHS: Final = 6
 _TEST_WEIGHT: Final = 0.25
+_REASONS: Final = (
+    "mentioned by path",
+    "definitions fit the text",
+    "file fits the text",
+    "path fits the text",
+    "changed of late",
+    "changed when the like was said",
+)
 _TELLING: Final = 5
 """Words that are told as a reason."""
 
@@ -57,7 +68,9 @@ class _Scores:
         """By blob, what each word gave; filled only on request."""
 
 
-def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = False) -> list[Ranked]:
+def rank(
+    snapshot: Snapshot, index: Index, query: Query, *, changes: Sequence[Change] = (), explain: bool = False
+) -> list[Ranked]:
     """The files that fit, best first; ties by path. `explain` also says why each is there, and by which words."""
     blobs = snapshot.by_blob()
     scores = _scored(index, query, blobs, explain=explain)
@@ -67,25 +80,25 @@ def rank(snapshot: Snapshot, index: Index, query: Query, *, explain: bool = Fals
         scores.document[document] += bonus * (top or 1.0)
     best = _by_blob(scores.document)
     mentioned = _mentioned(snapshot, query)
+    past = familiar(changes, query) if scores.rarity or mentioned else {}  # the past alone fits every problem
     ranked = []
     top_blob = max(scores.blob.values(), default=0.0) or 1.0
     path_shares = _path_shares(snapshot, scores.rarity)
     for number, file in enumerate(snapshot.files):
         hits = best.get(file.row.id, [])
-        share = _definition_share(hits) / (top or 1.0) + _FILE_SHARE * scores.blob.get(file.row.id, 0.0) / top_blob
-        path_share = path_shares.get(number, 0.0)
-        score = mentioned.get(file.path, 0.0)
-        if share or path_share:
-            score += (share + _PATH_SHARE * path_share) * _weight(file, query)
-        if score > 0:
+        known = past.get(file.path, _UNKNOWN)
+        parts = (
+            _definition_share(hits) / (top or 1.0),
+            _FILE_SHARE * scores.blob.get(file.row.id, 0.0) / top_blob,
+            _PATH_SHARE * path_shares.get(number, 0.0),
+            *known,
+        )
+        score, said = sum(parts), mentioned.get(file.path, 0.0)
+        if score or said:
             inside = [(place_of(document) - 1, fit / (top or 1.0)) for document, fit in hits if place_of(document)]
             places, fits = tuple(place for place, _ in inside), tuple(fit for _, fit in inside)
-            why: tuple[str, ...] = ()
-            if explain:
-                said = file.path in mentioned
-                why = _why(file, hits=bool(hits), path_share=path_share, named=named, is_mentioned=said)
-                why += _telling(scores.words.get(file.row.id, ()))
-            ranked.append(Ranked(file.path, file.row.id, score, places, why, fits))
+            why = _why(file, (said, *parts), named, scores.words) if explain else ()
+            ranked.append(Ranked(file.path, file.row.id, score * _weight(file, query) + said, places, why, fits))
     ranked.sort(key=lambda one: (-round(one.score, 9), one.path))
     return ranked
 
@@ -213,15 +226,13 @@ def _common_end(one: list[str], other: list[str]) -> int:
     return count
 
 
-def _why(file: File, *, hits: bool, path_share: float, named: dict[int, float], is_mentioned: bool) -> tuple[str, ...]:
-    """What put a file where it stands."""
-    reasons = (
-        ("mentioned by path", is_mentioned),
-        ("defines a name that is mentioned", any(blob_of(document) == file.row.id for document in named)),
-        ("definitions fit the text", hits),
-        ("path fits the text", path_share > 0),
-    )
-    return tuple(reason for reason, holds in reasons if holds)
+def _why(
+    file: File, parts: Sequence[float], named: dict[int, float], words: dict[int, list[tuple[float, str]]]
+) -> tuple[str, ...]:
+    """What put a file where it stands: each part of its score, before its kind of file was weighed, and the words."""
+    reasons = ["defines a name that is mentioned"] if any(blob_of(one) == file.row.id for one in named) else []
+    reasons += [f"{reason} {part:.2f}" for reason, part in zip(_REASONS, parts, strict=True) if round(part, 2)]
+    return (*reasons, *_telling(words.get(file.row.id, ())))
 
 
 def _telling(words: Iterable[tuple[float, str]]) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """The map as text: the best files with their best definitions, then bare paths, never over the budget."""
 
-from collections.abc import Callable, Iterator, Sequence
-from math import log
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from math import exp, log
+from typing import Final
 
 from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
@@ -15,18 +16,26 @@ MAX_LINE: Final = 90
 _MAX_NAME: Final = 60
 
 
-class Quota(NamedTuple):
-    """How many definitions a file may show: as lines, and after those by name alone (a third of the tokens)."""
+_FULL: Final = (2, 1, 1)
+"""How many definitions of the first, the second, … file stand as lines with their signatures; all others by name alone, for
+a third of the tokens."""
+_MAX_SECTIONS: Final = 60
+_MAX_NAMES: Final = 80
 
-    lines: int
-    names: int
-
-
-QUOTAS: Final = ((1, Quota(2, 20)), (3, Quota(1, 12)), (6, Quota(0, 6)), (12, Quota(0, 4)), (20, Quota(0, 1)))
-"""By place in the ranking (up to which, outside), for `_USUAL_TOKENS`; measured on the bug fixes of nine repositories."""
-_USUAL_TOKENS: Final = 1000
-_LEAST_SCALE: Final = 0.5
-_MOST_SCALE: Final = 3.0
+# How likely it is that a problem's fix changes what stands at a place of the ranking, fitted on the bug fixes of eleven
+# repositories (docs/decisions/0022). Only ratios matter.
+_TRUST: Final = 1.5
+"""A file's odds fall by this power of e for each point of score below the first one's,"""
+_FLAT: Final = 0.3
+"""but this share of them falls with the place alone,"""
+_FALL: Final = 1.3
+"""by this power of it."""
+_DEFINITION_FALL: Final = 1.3
+"""The same of a definition's place in its file."""
+_FILE_WORTH: Final = 0.5
+"""What a path alone is worth beside its best definition."""
+_ALSO: Final = 3
+"""Tokens of `also:` and of its line break."""
 _SIZE_PRIOR: Final = 0.12
 """What a definition's size says beside its words, per power of e of its lines: long functions are changed more often; measured."""
 
@@ -74,11 +83,9 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     Below the budget of a single path the map is empty.
     """
     page = Page(max_tokens)
-    limit = int(max_tokens * HEAD_SHARE)
     shown = 0
-    for file, quota in zip(ranked, _quotas(max_tokens), strict=False):
-        chosen = _chosen(file, definitions(file.blob), quota.lines + quota.names)
-        if not _add_file(page, file.path, chosen, quota.lines, limit):
+    for section in _filled(ranked, definitions, int(max_tokens * HEAD_SHARE)):
+        if not page.add(*section.lines()):
             break
         shown += 1
     for file in ranked[shown:]:
@@ -87,15 +94,94 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     return page.text()
 
 
-def _quotas(max_tokens: int) -> Iterator[Quota]:
-    """What the first, the second, … file may show: more of more files in a larger budget."""
-    scale = min(_MOST_SCALE, max(_LEAST_SCALE, max_tokens / _USUAL_TOKENS))
-    number = 0
-    for until, quota in QUOTAS:
-        lines = max(1, round(quota.lines * scale)) if quota.lines else 0
-        while number < until * max(1.0, scale):
-            yield Quota(lines, max(1, round(quota.names * scale)))
-            number += 1
+def _filled(
+    ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Definition]], limit: int
+) -> list["_Section"]:
+    """The first files with their definitions: always the next one, of an open file or of the next file, that is likeliest per token."""
+    sections: list[_Section] = []
+    left = limit
+    waiting: list[tuple[float, int]] = []
+    following = _next_section(ranked, definitions, 0)
+    while True:
+        best = waiting[0] if waiting else (0.0, -1)
+        if following is not None and -best[0] <= following.promise:
+            section = following
+            if section.cost > left:
+                break
+            sections.append(section)
+            following = _next_section(ranked, definitions, len(sections))
+        elif waiting:
+            section = sections[heappop(waiting)[1]]
+            if section.cost > left:
+                continue
+        else:
+            break
+        left -= section.cost
+        section.grow()
+        if section.cost:
+            heappush(waiting, (-section.promise, section.place))
+    return sections
+
+
+def _next_section(
+    ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Definition]], place: int
+) -> "_Section | None":
+    if place >= min(len(ranked), _MAX_SECTIONS):
+        return None
+    file = ranked[place]
+    likely = exp(_TRUST * (file.score - ranked[0].score)) * (1 - _FLAT) + _FLAT / (1 + place) ** _FALL
+    return _Section(place, file.path, _chosen(file, definitions(file.blob), _MAX_NAMES), likely)
+
+
+class _Section:
+    """A file of the map that grows by one definition at a time."""
+
+    def __init__(self, place: int, path: str, chosen: list[Definition], likely: float) -> None:
+        """`likely` is that the file is meant, beside the first one; `chosen` are its definitions, best first."""
+        self.place = place
+        self._path = printable(path)
+        self._chosen = chosen
+        self._likely = likely
+        self._full = _FULL[place] if place < len(_FULL) else 0
+        self._shown = -1
+        self.cost = 0
+        """Tokens of the next step, at least; 0 when there is none."""
+        self.promise = 0.0
+        """How much of what is wanted the next step may show, per token."""
+        self._look_ahead()
+
+    def grow(self) -> None:
+        """Take the next step."""
+        self._shown = 1 if self._shown < 0 and self._chosen else self._shown + 1
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        number = max(0, self._shown)
+        self.cost, self.promise = 0, 0.0
+        if self._shown < 0:
+            self.cost = line_tokens(self._path)
+            self.promise = _FILE_WORTH
+        if number < len(self._chosen):
+            one = self._chosen[number]
+            self.promise += (number + 1) ** -_DEFINITION_FALL
+            if number < self._full:
+                self.cost += line_tokens(line_of(one))
+            else:
+                self.cost += line_tokens(_brief(one)) + (_ALSO if number == self._full else 0)
+        self.promise = round(self.promise * self._likely / max(1, self.cost), 12)
+
+    def lines(self) -> list[str]:
+        """The file as it is shown."""
+        count = max(0, self._shown)
+        lines = [line_of(one) for one in _in_order(self._chosen[: min(self._full, count)])]
+        names = [_brief(one) for one in _in_order(self._chosen[self._full : count])]
+        if names:
+            lines.append(("  also: " if lines else "  ") + ", ".join(names))
+        return [self._path, *lines]
+
+
+def _brief(one: Definition) -> str:
+    return f"{one.line} {printable(one.name)[:_MAX_NAME]}"
 
 
 def _chosen(file: Ranked, definitions: Sequence[Definition], count: int) -> list[Definition]:
@@ -112,18 +198,6 @@ def _chosen(file: Ranked, definitions: Sequence[Definition], count: int) -> list
         if len(by_name) == count:
             break
     return list(by_name.values())
-
-
-def _add_file(page: Page, path: str, chosen: list[Definition], full: int, limit: int) -> bool:
-    """Add a file with as many of its definitions as fit, `full` of them as lines; False when not even one does."""
-    for count in range(len(chosen), 0, -1):
-        lines = [line_of(one) for one in _in_order(chosen[: min(full, count)])]
-        names = [f"{one.line} {printable(one.name)[:_MAX_NAME]}" for one in _in_order(chosen[full:count])]
-        if names:
-            lines.append(("  also: " if lines else "  ") + ", ".join(names))
-        if page.add(printable(path), *lines, limit=limit):
-            return True
-    return not chosen and page.add(printable(path), limit=limit)
 
 
 def _in_order(definitions: Sequence[Definition]) -> list[Definition]:

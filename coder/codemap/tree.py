@@ -27,6 +27,24 @@ class Tree(Protocol):
 
 
 @runtime_checkable
+class HasPast(Protocol):
+    """A tree that commits led to."""
+
+    @property
+    def commit(self) -> str:
+        """The last one's id: what came before it never changes."""
+        ...
+
+    def subjects(self) -> Sequence[tuple[str, Sequence[str]]]:
+        """Subject and changed files of the last commits, the newest first, merges left out.
+
+        Raises:
+            CoderError: They cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
 class ReadsAhead(Protocol):
     """A tree for which many reads at once are much cheaper than one by one."""
 

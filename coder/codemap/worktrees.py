@@ -1,22 +1,28 @@
 """A checkout as it is on the disk, or a folder of it, as a tree to map. Light to import."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from coder.codemap.tree import Tree
+from coder.codemap.tree import HasPast, Tree
 from coder.workspace.checkout import Checkout
 
 
 class Folder:
-    """The part of a tree below one folder; paths stay those of the whole."""
+    """The part of a tree below one folder; paths stay those of the whole, and so does its past."""
 
     def __init__(self, tree: Tree, folder: str) -> None:
         self._tree = tree
         self._folder = folder
+        self.commit = tree.commit if isinstance(tree, HasPast) else ""
+        """The commit that its past ends with; empty without one."""
 
     def files(self) -> Mapping[str, str]:
         """Path to blob id."""
         return {path: sha for path, sha in self._tree.files().items() if path.startswith(self._folder)}
+
+    def subjects(self) -> Sequence[tuple[str, Sequence[str]]]:
+        """What commits said and changed, as the whole tree tells it."""
+        return self._tree.subjects() if isinstance(self._tree, HasPast) else ()
 
     def read(self, path: str) -> bytes:
         """A file's bytes, as the whole tree reads them."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from coder.errors import InputError, WorkspaceError
+from coder.workspace.subjects import Said, question, subjects
 
 TIMEOUT_S = 120.0
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -140,7 +141,11 @@ class Checkout:
             files = self._present(wanted)
             untracked = _listed(self._ended(self.path, _UNTRACKED, listing).stdout)
         files |= self._present({path: None for path in untracked if path not in wanted})
-        return WorkTree(self.path, dict(sorted(files.items())))
+        return WorkTree(self, dict(sorted(files.items())))
+
+    def subjects(self) -> Sequence[Said]:
+        """What the commits up to HEAD said and changed, the newest first. Raises as `WorkTree.subjects` does."""
+        return subjects(self._output(*question(self.head)))
 
     def _present(self, wanted: Mapping[str, _Staged | None]) -> dict[str, str]:
         """The blob ids of the regular files among `wanted`."""
@@ -227,13 +232,24 @@ class Checkout:
 class WorkTree:
     """Files on the disk: path to blob id, and bytes as they are when asked."""
 
-    def __init__(self, root: Path, files: Mapping[str, str]) -> None:
-        self._root = root
+    def __init__(self, checkout: Checkout, files: Mapping[str, str]) -> None:
+        self._checkout = checkout
+        self._root = checkout.path
         self._files = files
+        self.commit = checkout.head
+        """The commit that the edits are laid over."""
 
     def files(self) -> Mapping[str, str]:
         """Path to blob id, regular files only."""
         return self._files
+
+    def subjects(self) -> Sequence[Said]:
+        """What the commits up to HEAD said and changed, the newest first.
+
+        Raises:
+            WorkspaceError: Git failed.
+        """
+        return self._checkout.subjects()
 
     def read(self, path: str) -> bytes:
         """The bytes of one file of `files()`.

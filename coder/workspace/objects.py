@@ -10,8 +10,10 @@ from typing import Literal
 
 from coder.errors import WorkspaceError
 from coder.workspace.git import Git, checked_sha
+from coder.workspace.subjects import Said, question, subjects
 
 REMEMBERED_TREES = 8  # base, head and what is laid over them
+SUBJECTS_TIMEOUT_S = 20.0
 READ_AHEAD_FILES = 512
 READ_AHEAD_BYTES = 16 * 1024 * 1024
 
@@ -54,6 +56,15 @@ class Objects:
                 while len(self._trees) > REMEMBERED_TREES:
                     del self._trees[next(iter(self._trees))]
         return known
+
+    def subjects(self, commit: str) -> Sequence[Said]:
+        """What the commits up to `commit` said and changed, the newest first.
+
+        Raises:
+            WorkspaceError: There is no such commit.
+        """
+        answer = self._git.output(question(checked_sha(commit)), git_dir=self._git_dir, timeout_s=SUBJECTS_TIMEOUT_S)
+        return subjects(answer)
 
     def _listed(self, tree_ish: str) -> dict[str, Entry]:
         args = ["ls-tree", "-r", "-z", "-l", "--full-tree", checked_sha(tree_ish)]
@@ -107,6 +118,8 @@ class CommitTree:
     """
 
     def __init__(self, objects: Objects, tree_ish: str) -> None:
+        self.commit = tree_ish
+        """The commit whose files they are, or a tree without any past."""
         self._objects = objects
         self._entries = {
             path: entry
@@ -123,6 +136,14 @@ class CommitTree:
     def files(self) -> Mapping[str, str]:
         """Path to blob id."""
         return {path: entry.blob_sha for path, entry in self._entries.items()}
+
+    def subjects(self) -> Sequence[Said]:
+        """What the commits up to this one said and changed, the newest first.
+
+        Raises:
+            WorkspaceError: It is a tree, or git failed.
+        """
+        return self._objects.subjects(self.commit)
 
     def read(self, path: str) -> bytes:
         """The bytes of one file.

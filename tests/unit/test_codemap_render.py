@@ -42,11 +42,29 @@ def test_a_large_definition_goes_before_a_small_one_that_fits_as_well() -> None:
 def test_a_larger_budget_shows_more_of_each_file() -> None:
     found = [definition(number) for number in range(90)]
 
-    sizes = [
-        rendered([fitting("a.py", 3)], lambda _blob: found, max_tokens=n).count("name_") for n in (500, 1000, 4000)
-    ]
+    files = [fitting("a.py", 3), fitting("b.py", 3), *(fitting(f"c{number}.py", 3) for number in range(20))]
 
-    assert sizes == [11, 22, 66]
+    maps = [rendered(files, lambda _blob: found, max_tokens=n).split("\nb.py\n") for n in (250, 500, 1000)]
+
+    first, second = ([part.split("\nc0.py\n")[0].count("name_") for part in parts] for parts in zip(*maps, strict=True))
+    assert first == sorted(set(first))
+    assert second == sorted(set(second))
+
+
+def test_a_file_that_fits_far_better_than_the_next_shows_more() -> None:
+    found = [definition(number) for number in range(90)]
+
+    near, far = (
+        rendered(
+            [Ranked("a.py", 1, 5.0, (3,), fits=(1.0,)), Ranked("b.py", 1, score, (3,), fits=(1.0,))],
+            lambda _blob: found,
+            max_tokens=300,
+        )
+        for score in (4.9, 1.0)
+    )
+
+    shown = [text.split("\nb.py")[0].count("name_") for text in (near, far)]
+    assert shown[0] < shown[1]
 
 
 def test_a_name_that_stands_many_times_is_shown_once() -> None:
@@ -60,7 +78,7 @@ def test_a_name_that_stands_many_times_is_shown_once() -> None:
 def test_files_behind_the_head_are_bare_paths() -> None:
     files = [Ranked(f"f{number}.py", number, 1.0, places=(0,)) for number in range(50)]
 
-    lines = rendered(files, lambda blob: [definition(blob)], max_tokens=2000).split("\n")
+    lines = rendered(files, lambda blob: [definition(blob)], max_tokens=500).split("\n")
 
     assert lines[:2] == ["f0.py", "  1: def name_0()"]
     assert lines[-1] == "f49.py"
