@@ -63,13 +63,7 @@ def answer(maps: "CodeMap", tree: Tree, question: Question) -> str:
         symbol = maps.places(tree, question.symbol)
         return _json(symbol) if question.as_json else symbol.text()
     if question.outline:
-        text = maps.outline(tree, question.outline)
-        if not question.as_json:
-            return text
-        if question.outline not in tree.files():  # a folder
-            return _json({"path": question.outline, "text": text})
-        definitions = maps.definitions(tree, question.outline)
-        return _json({"path": question.outline, "definitions": [_told(one) for one in definitions]})
+        return _outline(maps, tree, question.outline, as_json=question.as_json)
     if question.tests_of:
         tests = maps.tests_of(tree, question.tests_of)
         return _json(tests) if question.as_json else tests.text()
@@ -77,6 +71,15 @@ def answer(maps: "CodeMap", tree: Tree, question: Question) -> str:
         statistics = maps.statistics(tree)
         return _json(statistics) if question.as_json else statistics.text()
     return _map_json(maps, tree, question) if question.as_json else map_text(maps, tree, question)
+
+
+def _outline(maps: "CodeMap", tree: Tree, path: str, *, as_json: bool) -> str:
+    text = maps.outline(tree, path)
+    if not as_json:
+        return text
+    if path not in tree.files():  # a folder
+        return _json({"path": path, "text": text})
+    return _json({"path": path, "definitions": [_told(one) for one in maps.definitions(tree, path)]})
 
 
 def language_table(*, as_json: bool) -> str:
