@@ -18,6 +18,7 @@ from coder.publish.body import commit_message, is_draft, pull_request_body, pull
 from coder.publish.check_run import check_report
 from coder.publish.evidence import statement
 from coder.publish.made_in import made_in
+from coder.publish.offer import offer
 from coder.publish.sections import VERDICT_WORDS
 from coder.publish.template import template_path
 from coder.publish.texts import Texts
@@ -31,8 +32,9 @@ from coder.workspace.branch import branch_name
 logger = logging.getLogger(__name__)
 
 
-OFFER_CHARS = 50_000
-"""Of a patch in a comment."""
+_WAITS = "the pull request stays a draft until the checks of its commit are green"
+_WAITS_FOR_PEOPLE = "the pull request stays a draft until it is made ready"
+_NO_CHECK = "no check began on the pushed commit, though there are some on its base: start them by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +127,14 @@ class Delivery:
         patch, verdict = best.patch, best.verified.verdict
         if patch is None or not patch.patch.files or verdict.kind not in self._policy.publish:
             return
-        texts, task = Texts(self._services.redact_fully), self._task
-        diff = self._journal.blob(patch.diff_blob).decode("utf-8", "replace")
-        shown = texts.fence(diff, OFFER_CHARS)
-        if len(diff) > OFFER_CHARS:
-            shown = "It is too long for a comment."
-        elif texts.clean(diff, OFFER_CHARS) != diff:
-            shown += "\n\nIt is shown without what cannot be seen or looks like a secret, and may not apply."
-        words = best.outcome.submission.summary if best.outcome.submission else "The work was not handed in."
-        text = (
-            f"{VERDICT_WORDS[verdict.kind]} The branch is in a fork, so nothing was pushed; "
-            f"the patch is one on {self._problem().base.sha}.\n\n{texts.quote(words, 3_000)}\n\n"
-            f"<details><summary>The patch</summary>\n\n{shown}\n\n</details>"
+        text = offer(
+            Texts(self._services.redact_fully),
+            verdict=verdict,
+            base_sha=self._problem().base.sha,
+            diff=self._journal.blob(patch.diff_blob).decode("utf-8", "replace"),
+            submission=best.outcome.submission,
         )
+        task = self._task
         self._services.forge.status(task.model_copy(update={"run_id": f"{task.run_id}.patch"}), text)
 
     def announce(self, best: Round, pull: PullRequest) -> tuple[str, ...]:
@@ -159,18 +156,11 @@ class Delivery:
         if state.followup is not None and state.followup.kind == "review":
             with politely(task):
                 self._answer(state.followup, best, pull.number, pull.commit_sha)
-        more = []
-        if pull.awaits_checks:
-            # Only the service watches on; a call of the command line is over.
-            until = (
-                "until the checks of its commit are green" if self._services.answerable else "until it is made ready"
-            )
-            more.append(f"the pull request stays a draft {until}")
+        # Only the service watches on; a call of the command line is over.
+        more = [_WAITS if self._services.answerable else _WAITS_FOR_PEOPLE] if pull.awaits_checks else []
         with politely(task):
             if forge.checks.missing(task, pull.commit_sha, self._problem().base.sha):
-                more.append(
-                    "no check began on the pushed commit, though there are some on its base: start them by hand"
-                )
+                more.append(_NO_CHECK)
         return tuple(more)
 
     def _report(self, best: Round, commit: str) -> CheckReport:
@@ -208,7 +198,8 @@ class Delivery:
         known = state.pull_request.branch if state.pull_request else branch_name(self._task, problem.problem.title)
         draft = is_draft(verdict=best.verified.verdict, patch=patch, reviewed=best.reviewed)
         draft = draft or self._ground.config.draft == "always" or self._policy.ready == "never"
-        awaits = not draft and self._awaits_checks(problem.base.sha)
+        awaits = not draft and self._policy.ready == "checks" and self._services.dry_run is None
+        awaits = awaits and expects_checks(self._task, self._services, self._ground, problem.base.sha)
         return Proposal(
             branch=known,
             base_ref=problem.base.ref,
@@ -217,17 +208,6 @@ class Delivery:
             draft=draft or awaits,
             awaits_checks=awaits,
         )
-
-    def _awaits_checks(self, base_sha: str) -> bool:
-        """Whether the repository's own checks have the last word on a draft."""
-        if self._policy.ready != "checks" or self._services.dry_run is not None:
-            return False
-        try:
-            files = self._ground.repository.files(base_sha)
-            return self._services.forge.checks.expected(self._task, base_sha, files)
-        except ForgeError as exc:
-            logger.warning("cannot see whether checks are to come", extra={"run": self._task.run_id, "why": str(exc)})
-            return True  # a draft can be made ready; a review that was asked for too early cannot be taken back
 
     def _account(self, patch: Patch, best: Round, commit: str) -> Account:
         """All that is told of the change."""
@@ -264,7 +244,8 @@ class Delivery:
         """The commit: equal for equal journals, so that a continued run pushes what the first one may have pushed."""
         problem, state, repository = self._problem(), self._state, self._ground.repository
         parent = state.reopened.head_sha if state.reopened else None
-        if parent is not None and repository.tree_sha(parent) == patch.tree_sha:
+        merges = state.reopened.merges if state.reopened else None
+        if parent is not None and merges is None and repository.tree_sha(parent) == patch.tree_sha:
             return parent  # nothing was changed: there is nothing to commit
         message = commit_message(
             task=on_behalf(self._task, state.followup),
@@ -274,11 +255,13 @@ class Delivery:
             redact=self._services.redact_fully,
             log=self._log(),
         )
+        if merges is not None:
+            message = f"Merge {problem.base.ref} ({merges[:12]})\n{message.partition(chr(10))[2]}"
         author = self._services.forge.co_author(on_behalf(self._task, state.followup))
         written = next(e.ts for e in reversed(self._journal.entries) if e.event == best.verified)
         return repository.commit_tree(
             patch.tree_sha,
-            parents=[parent or problem.base.sha],
+            parents=[parent or problem.base.sha, *([merges] if merges else [])],
             message=f"{message}\nCo-authored-by: {author}" if author else message,
             author_name=self._policy.author_name,
             author_email=self._policy.author_email,
@@ -310,6 +293,15 @@ class Delivery:
         if (problem := self._state.problem) is None:
             raise JournalError(f"run {self._task.run_id} goes on without having read its problem")
         return problem
+
+
+def expects_checks(task: Task, services: Services, ground: Ground, base_sha: str) -> bool:
+    """Whether the repository's own checks have the last word on a draft."""
+    try:
+        return services.forge.checks.expected(task, base_sha, ground.repository.files(base_sha))
+    except ForgeError as exc:
+        logger.warning("cannot see whether checks are to come", extra={"run": task.run_id, "why": str(exc)})
+        return True  # a draft can be made ready; a review that was asked for too early cannot be taken back
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final, get_args
 
 from coder.errors import InputError, JournalError
-from coder.repo_config import RepoConfig, repo_config
+from coder.repo_config import RepoConfig, Verb, repo_config
 from coder.sandbox.protocol import Image
 from coder.services import Ground, Services
 from coder.trace.events import Prepared, ProblemRead
@@ -14,6 +15,8 @@ from coder.types import Base, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.contents import Contents
 from coder.workspace.repository import Repository
+
+_VERBS: Final = {"review": "revise", "check_failure": "autofix"}
 
 
 class Preparation:
@@ -59,6 +62,32 @@ class Preparation:
         services = self.services
         services.progress(f"fetching {base.sha[:12]}")
         return services.workspace.fetch(services.forge.remote(self.task), self.task.repo, base.sha)
+
+    def move_base(self) -> None:
+        """Where the base branch is to be taken in: work from its newest commit; once for each follow-up."""
+        state = self._state
+        pull, read, followup = state.pull_request, state.problem, state.followup
+        if followup is None or followup.kind != "rebase" or pull is None or read is None or state.reopened is not None:
+            return
+        base = self.services.forge.base(self.task.model_copy(update={"base_ref": read.base.ref}))
+        if base.sha != read.base.sha:
+            self._journal.append(read.model_copy(update={"base": base}))
+
+    def forbidden(self) -> str | None:
+        """Why the repository does not take what is asked for, as a clause; found out before anything costs."""
+        followup = self._state.followup
+        kind = followup.kind if followup is not None else self.task.kind
+        verb = _VERBS.get(kind, kind) if followup is not None or kind == "check_failure" else self.task.mode
+        if (self.task.number is None and kind != "check_failure") or verb not in get_args(Verb):
+            return None
+        trusted = self._trusted(self._base())
+        try:
+            verbs = repo_config(Contents(self._fetched(trusted), trusted.sha)).verbs
+        except InputError:  # told in `prepare`
+            return None
+        if verbs is None or verb in verbs:
+            return None
+        return f"`{verb}` is not among the `verbs` of .coder.yml ({', '.join(verbs) or 'there are none'})"
 
     def prepare(self) -> Ground:
         """Fetch the base commit, heed its `.coder.yml`, see to its image, find its tests."""

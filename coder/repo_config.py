@@ -28,6 +28,9 @@ Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=4_000)], .
 Names = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")], ...], BeforeValidator(_listed)
 ]
+Verb = Literal["fix", "plan", "approve", "revise", "continue", "rebase", "autofix"]
+"""What costs something, so that a repository may do without it."""
+Verbs = Annotated[tuple[Verb, ...], BeforeValidator(_listed)]
 Packages = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]{0,99}$")], ...], BeforeValidator(_listed)
 ]
@@ -70,10 +73,8 @@ class RepoConfig(Value):
     """Branch to work from; the default branch without it."""
     draft: Literal["auto", "always"] = "auto"
     """`auto`: a draft unless `proven`."""
-    label: str | None = Field(default=None, min_length=1, max_length=50)
-    """The label that is to start a run here; not heeded yet."""
-    verbs: Names | None = None
-    """Verbs that are to be allowed here; not heeded yet."""
+    verbs: Verbs | None = None
+    """What is taken here; all without it. A review counts as `revise`, a failed check as `autofix`; answers always count."""
     reviewers: Names = ()
     """Logins that are asked for a review of each pull request."""
 

@@ -109,10 +109,14 @@ class _Run:
         if (why := self._in_the_way()) is not None:
             verdict = Verdict(kind="no_change", reasons=(f"nothing was begun: {why}; `/coder fix --force` does",))
             return self._finish(verdict, Outcome(kind="failed", reason=why), None)
+        if (forbidden := before.forbidden()) is not None:
+            verdict = Verdict(kind="no_change", reasons=(f"nothing was done: {forbidden}",))
+            return self._finish(verdict, Outcome(kind="failed", reason=forbidden), self._state.pull_request)
         with politely(self._task):
             self._services.forge.mark(self._task, "running")
         if (ended := self._ended()) is not None:
             return self._pause(ended)
+        before.move_base()
         ground = before.prepare()
         # What the repository says of itself narrows what this run may do.
         self._task, self._services = before.task, before.services
@@ -124,9 +128,13 @@ class _Run:
         policy = services.policy
         segment = Segment(task, services, journal, ground, policy=policy)
         segment.begin()
+        if segment.is_idle:
+            verdict = Verdict(kind="no_change", reasons=("the branch has all of its base already",))
+            return self._finish(verdict, Outcome(kind="submitted"), self._state.pull_request)
         if (blame := self._blame(ground)) is not None:
             return blame
         for _ in range(MAX_MEETINGS):
+            segment.settle()
             Rounds(task, services, journal, ground, show=self._show).prove()
             if (ended := self._ended()) is not None:
                 return self._pause(ended)

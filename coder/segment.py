@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from coder.errors import JournalError, PatchRefusedError, WorkspaceError
 from coder.policy import Policy
 from coder.services import Ground, Services
-from coder.trace.events import Event, Reopened, ToolFinished
+from coder.trace.events import Event, PatchTaken, Reopened, Solved, ToolFinished
 from coder.trace.journal import Journal
 from coder.trace.state import RunState, last_turn, state_of
-from coder.types import Base, Checkpoint, Followup, PullRequest, Task, ToolOutput
+from coder.types import Base, Checkpoint, Followup, Outcome, PullRequest, Task, ToolOutput
+from coder.workspace.history import History
 from coder.workspace.repository import Repository
 
 MAX_REVIEWS = 10
@@ -41,7 +42,47 @@ class Segment:
             self._journal.append(Reopened(head_sha=None, checkpoint=None if planned else state.checkpoint))
             return
         head, foreign = self._head(state.pull_request)
+        if state.followup.kind == "rebase" and not self._history.is_ancestor(self._base.sha, head):
+            self._take_in(head, foreign)
+            return
         self._journal.append(Reopened(head_sha=head, checkpoint=self._checkpoint(head), foreign=foreign))
+
+    @property
+    def is_idle(self) -> bool:
+        """The base branch was to be taken in, and has nothing that the branch lacks."""
+        state = self._state
+        asked = state.followup is not None and state.followup.kind == "rebase"
+        return (
+            asked and state.reopened is not None and state.reopened.head_sha is not None and not state.reopened.merges
+        )
+
+    def _take_in(self, head: str, foreign: tuple[str, ...]) -> None:
+        """Merge the base branch in. Without conflicts the tests have the next word, and no model is asked."""
+        merged = self._history.merged(head, self._base.sha)
+        checkpoint = self._checkpoint(merged.tree_sha)
+        self._journal.append(
+            Reopened(
+                head_sha=head,
+                checkpoint=checkpoint,
+                foreign=foreign,
+                conflicts=merged.conflicts,
+                merges=self._base.sha,
+            )
+        )
+
+    def settle(self) -> None:
+        """Hand in a merge without conflicts as it is."""
+        state = self._state
+        reopened = state.reopened
+        if reopened is None or reopened.merges is None or reopened.conflicts or reopened.checkpoint is None:
+            return
+        if state.told or state.solved is not None or state.objections:
+            return
+        diff = self._journal.blob(reopened.checkpoint.diff_blob).decode("utf-8", "surrogateescape")
+        patch = self._ground.repository.apply(self._base.sha, diff, self._policy.patch)
+        self._journal.append(Solved(outcome=Outcome(kind="submitted")))
+        blob = reopened.checkpoint.diff_blob
+        self._journal.append(PatchTaken(patch=patch.model_copy(update={"diff": ""}), diff_blob=blob))
 
     def meet(self, commit_sha: str, theirs_sha: str) -> None:
         """Begin again on what others pushed while we worked, with `commit_sha`, our change, merged into it."""
@@ -60,6 +101,7 @@ class Segment:
                 checkpoint=self._checkpoint(tree),
                 foreign=history.since(before or self._base.sha, theirs_sha),
                 conflicts=conflicts,
+                merges=state.reopened.merges if state.reopened else None,
             )
         )
 
@@ -100,6 +142,10 @@ class Segment:
         """Give every open call its result: a conversation in which one is missing is refused by providers."""
         for finished in not_run(self._journal.events):
             self._journal.append(finished)
+
+    @property
+    def _history(self) -> History:
+        return self._ground.repository.history
 
     @property
     def _base(self) -> Base:

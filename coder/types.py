@@ -124,7 +124,7 @@ class Followup(Value):
 
     id: str
     """Equal for redeliveries of the same event; a run takes each once."""
-    kind: Literal["answer", "approve", "revise", "review", "check_failure", "continue", "steer", "stop"]
+    kind: Literal["answer", "approve", "revise", "review", "check_failure", "continue", "rebase", "steer", "stop"]
     note: Note
     """Who said it, and what; for a failed check the trimmed log, untrusted."""
     threads: tuple[ReviewThread, ...] = ()

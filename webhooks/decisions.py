@@ -74,10 +74,12 @@ def refused(refusal: Refusal) -> Decision:
 def _started(request: Request, situation: Situation, rules: Rules) -> Decision:
     if situation.state == "live" and situation.task is not None:
         return Decision(reason=f"run {situation.task.run_id} of this issue is not over yet")
-    if situation.own_pull:
-        return _followed(request, situation, rules, "continue")
     if request.what == "rebase" and situation.task is None:
         return _no_run(request)
+    if request.what == "rebase" and situation.has_pull:
+        return _followed(request, situation, rules, "rebase")
+    if situation.own_pull:
+        return _followed(request, situation, rules, "continue")
     if _approves(request, situation):
         return _followed(request, situation, rules, "approve")
     return _new_run(request, situation, rules)
@@ -158,7 +160,7 @@ def _followed(request: Request, situation: Situation, rules: Rules, kind: "_Kind
     return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
 
 
-_Kind = Literal["answer", "approve", "revise", "review", "check_failure", "continue", "steer", "stop"]
+_Kind = Literal["answer", "approve", "revise", "review", "check_failure", "continue", "rebase", "steer", "stop"]
 
 
 def _followup(request: Request, kind: _Kind, text: str | None = None, add_cost_usd: float = 0.0) -> Followup:

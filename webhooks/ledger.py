@@ -11,7 +11,7 @@ from webhooks.outbox import Switches
 from webhooks.request import Request
 from webhooks.store import Store
 from webhooks.waits import Waits
-from webhooks.work import Work, thread_of
+from webhooks.work import Work, run_of, thread_of
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +174,14 @@ class Ledger:
         return str(rows[0]["run_id"]) if rows else None
 
     def _has_pull(self, run_id: str) -> bool:
+        """Also when it has ended a moment ago."""
+        try:
+            for job_id in self._open_jobs():
+                job = self._engine.status(job_id) if run_of(job_id) == run_id else None
+                if job is not None and job.state == "done":  # of others the watchdog must hear
+                    self._close(job)
+        except EngineError:
+            logger.exception("cannot ask the engine whether a run opened a pull request")
         return bool(self._rows("SELECT 1 AS one FROM pulls WHERE run_id = ?", (run_id,)))
 
 

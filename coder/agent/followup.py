@@ -15,6 +15,7 @@ _HEADINGS = {
     "revise": "Something else is asked for by",
     "review": "The change is reviewed by",
     "check_failure": "A check of the change failed; the end of its log, as told by",
+    "rebase": "The base branch is to be merged into yours, says",
     "continue": "You are to go on, says",
     "steer": "While you worked, this was said by",
     "stop": "You were stopped by",
@@ -27,6 +28,7 @@ _TASKS = {
     + _FIX,
     "check_failure": "Find out why it failed, mend it, and `submit` again.",
     "continue": "Go on where you stopped.",
+    "rebase": "Resolve every conflict such that both changes hold, run the tests that matter, and `submit`.",
     "steer": "Heed this from here on, and go on with the work.",
     "stop": "Nothing more is to be done now.",
 }

@@ -61,6 +61,8 @@ class Reopened(Value):
     """What other people pushed to the branch since our last commit, a line each, oldest first."""
     conflicts: tuple[str, ...] = ()
     """Files in which their change and ours met; the workspace has both between conflict markers."""
+    merges: str | None = None
+    """The base branch's commit that is in the workspace, too: the next commit has it as its second parent."""
 
 
 class Attributed(Value):

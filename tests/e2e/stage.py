@@ -20,7 +20,7 @@ from coder.forge.github import GitHubForge
 from coder.types import JsonObject
 from tests.servers.github import GitHubServer, signed_webhook
 from tests.servers.github_state import Comment, Issue, repo_json, user_json
-from tests.unit.webhooks_payloads import config
+from tests.unit.webhooks_payloads import SHA, config
 from webhooks.app import WebParts, create_app
 from webhooks.deeds import Outside
 from webhooks.desk import Desk
@@ -173,3 +173,22 @@ class Stage:
     def _stop(self, run_id: str) -> None:
         self.stopped.append(run_id)
         self.free.set()
+
+
+def check(stage: Stage, name: str) -> JsonObject:
+    side = {"repo": {"id": stage.repo.id}}
+    facts = {
+        "name": "tests",
+        "head_sha": SHA,
+        "head_branch": "coder/issue-1-it-breaks",
+        "conclusion": "failure",
+        "pull_requests": [{"number": stage.pull.number, "head": side, "base": side}],
+    }
+    return {"action": "completed", name: facts}
+
+
+def published(stage: Stage) -> str:
+    """A run that has opened pull request 2."""
+    run = str(stage.label()["run"])
+    stage.settle()
+    return run

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from coder.types import JsonObject
-from tests.e2e.stage import ASKED, BOT, PROVEN, Stage, until
+from tests.e2e.stage import ASKED, BOT, PROVEN, Stage, check, published, until
 from tests.servers.github import Fault
-from tests.servers.github_state import Pull
 from tests.unit.webhooks_payloads import SHA
 
 
@@ -61,25 +60,6 @@ def remark(stage: Stage, number: int, body: str) -> JsonObject:
     }
 
 
-def check(stage: Stage, name: str) -> JsonObject:
-    side = {"repo": {"id": stage.repo.id}}
-    facts = {
-        "name": "tests",
-        "head_sha": SHA,
-        "head_branch": "coder/issue-1-it-breaks",
-        "conclusion": "failure",
-        "pull_requests": [{"number": stage.pull.number, "head": side, "base": side}],
-    }
-    return {"action": "completed", name: facts}
-
-
-def published(stage: Stage) -> str:
-    """A run that has opened pull request 2."""
-    run = str(stage.label()["run"])
-    stage.settle()
-    return run
-
-
 # --- triggers -------------------------------------------------------------------------------------------------------------
 
 
@@ -125,42 +105,6 @@ def test_a_program_starts_a_run_by_repository_dispatch(stage: Stage) -> None:
 
     assert stage.ran() == ["run"]
     assert stage.given[0].task.limits.max_cost_usd == 2.0
-
-
-@pytest.mark.parametrize("name", ["check_run", "check_suite", "workflow_run"])
-def test_failed_checks_of_our_pull_request_are_one_job_of_its_run(stage: Stage, name: str) -> None:
-    run = published(stage)
-
-    for _ in range(3):
-        stage.event(name, check(stage, name), by="ci[bot]")
-    stage.settle()
-
-    assert stage.ran() == ["run", "check_failure"]
-    assert stage.given[1].task.run_id == run
-
-
-def test_a_draft_becomes_ready_when_its_checks_pass(stage: Stage) -> None:
-    sha = stage.github.commit(stage.repo, {"a.py": "x = 2\n"}, branch="coder/issue-1-it-breaks")
-    stage.repo.suites[sha] = ["github-actions"]
-    bot = stage.github.state.user(BOT)
-    own = Pull(stage.pull.number, 900, bot, "Mend it", "", "coder/issue-1-it-breaks", "main", draft=True)
-    stage.repo.pulls[stage.pull.number] = own
-    stage.endings.append(PROVEN | {"awaits": sha})
-    published(stage)
-    passed = check(stage, "check_suite")
-    passed["check_suite"] |= {"conclusion": "success", "head_sha": sha}
-
-    stage.desk.watch()
-    stage.event("check_suite", passed, by="ci[bot]")
-    stage.settle()
-    before = own.draft
-    stage.repo.concluded[sha] = "success"
-    passed["check_suite"] |= {"id": 2}
-    stage.event("check_suite", passed, by="ci[bot]")
-    stage.settle()
-
-    assert (before, own.draft) == (True, False)
-    assert stage.ran() == ["run"]
 
 
 def test_a_review_with_its_comments_is_one_job_of_its_run(stage: Stage) -> None:
@@ -234,14 +178,16 @@ def test_continue_adds_dollars(stage: Stage) -> None:
     assert "the operator allows $12.00 more" in stage.answers()[0]
 
 
-def test_rebase_begins_anew(stage: Stage) -> None:
-    run = published(stage)
-
+def test_rebase_takes_the_base_branch_in_where_there_is_a_pull_request(stage: Stage) -> None:
+    stage.endings.append({"ok": True, "verdict": "no_change", "outcome": "submitted"})
+    stage.label()
+    stage.settle()
+    stage.comment("@coder rebase")
+    stage.settle()
     stage.comment("@coder rebase")
     stage.settle()
 
-    assert stage.ran() == ["run", "run"]
-    assert stage.given[1].task.run_id != run
+    assert stage.ran() == ["run", "run", "rebase"]
 
 
 def test_stop_ends_what_works(stage: Stage) -> None:
@@ -285,39 +231,6 @@ def test_answers_are_one_comment_each(stage: Stage) -> None:
     assert any(one.startswith("explain of the run on #1") for one in answers)
     assert any("| model | `scripted` |" in one for one in answers)
     assert len([one for one in answers if "There is no verb `dance`." in one]) == 1
-
-
-def test_autofix_is_turned_off_and_on(stage: Stage) -> None:
-    published(stage)
-
-    stage.comment("/coder autofix off", on=stage.pull)
-    stage.settle()
-    off = stage.event("check_suite", check(stage, "check_suite"), by="ci[bot]")
-    stage.comment("@coder autofix on", on=stage.pull)
-    stage.settle()
-    stage.event("check_suite", check(stage, "check_suite"), by="ci[bot]")
-    stage.settle()
-
-    assert off == {"refused": "automatic fixes are off here"}
-    assert stage.ran() == ["run", "check_failure"]
-    assert len(stage.answers(stage.pull)) == 2
-
-
-def test_red_checks_of_somebodys_pull_request_are_looked_at_where_a_person_asked(stage: Stage) -> None:
-    stage.endings.append({"ok": True, "verdict": "no_change", "outcome": "failed"})
-    before = stage.event("check_suite", check(stage, "check_suite"), by="ci[bot]")
-    stage.comment("@coder autofix on", on=stage.pull, by="eve")
-    stage.settle()
-    stage.event("check_suite", check(stage, "check_suite"), by="ci[bot]")
-    stage.comment("@coder autofix on", on=stage.pull)
-    stage.settle()
-    for name in ("check_suite", "check_run", "workflow_run"):
-        stage.event(name, check(stage, name), by="ci[bot]")
-    stage.settle()
-
-    (work,) = stage.given
-    assert "nobody asked for fixes" in str(before)
-    assert (work.task.kind, work.task.check_sha, work.task.requested_by) == ("check_failure", SHA, "ann")
 
 
 def test_a_comment_on_our_pull_request_goes_on_with_its_run(stage: Stage) -> None:

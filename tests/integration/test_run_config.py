@@ -169,6 +169,24 @@ def test_a_wrong_file_ends_the_run_and_is_told_where_people_look(line: Line, san
     assert line.branches() == []
 
 
+def test_a_verb_that_it_does_not_take_is_refused_before_anything_costs(line: Line, sandboxes: Sandboxes) -> None:
+    commit(line, "verbs: [plan]\n")
+
+    result = run(line, sandboxes, [])
+
+    assert (result.verdict.kind, result.spent.steps) == ("no_change", 0)
+    assert "`fix` is not among the `verbs` of .coder.yml (plan)" in next(iter(line.forge.statuses.values()))
+    assert sandboxes.asked is None
+    assert line.branches() == []
+
+
+def test_a_verb_that_there_is_not_is_told(line: Line, sandboxes: Sandboxes) -> None:
+    commit(line, "verbs: [fix, dance]\n")
+
+    with pytest.raises(InputError, match=r"does not fit: verbs\.1"):
+        run(line, sandboxes, [])
+
+
 def test_a_setup_that_stopped_ends_the_run_before_a_dollar_is_spent(line: Line, sandboxes: Sandboxes) -> None:
     sandboxes.image = STOPPED
 

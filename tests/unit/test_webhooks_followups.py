@@ -47,7 +47,7 @@ from webhooks.decisions import Situation
         ("/coder fix", "nothing", "run react", "run react", "continue react"),
         ("/coder plan", "nothing", "run react", "run react", "continue react"),
         ("/coder retry", "nothing", "run react", "run react", "continue react"),
-        ("/coder rebase", "nothing", "run react", "run react", "continue react"),
+        ("/coder rebase", "nothing", "run react", "rebase react", "rebase react"),
         ("/coder approve", "answer", "approve react", "answer", "answer"),
         ("/coder revise be kind", "steer", "revise react", "revise react", "revise react"),
         ("/coder continue", "answer", "continue react", "continue react", "continue react"),
