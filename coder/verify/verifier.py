@@ -312,5 +312,21 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) 
         return tuple(lines)
     if not can_sing(tests.kind):
         lines.append(f"whether a failure is always reported: no failing test is tried with {tests.kind}")
+    if unseen := _unseen(cells.head, paths, runs):
+        lines.append(f"tests of the patch that the command did not run: {', '.join(unseen[:5])}")
     ran = [cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None]
     return (*lines, *(f"{cell.name}: {cell.report.problem}" for cell in ran if cell.report.problem))
+
+
+_BY_FILE = frozenset({"pytest", "node", "jest", "vitest", "mocha", "rspec", "phpunit"})
+"""Runners whose ids begin with the file of the test."""
+
+
+def _unseen(head: Cell, paths: Sequence[str], runs: Runs) -> list[str]:
+    """Files of tests on head that the patch touches, of which the report says nothing."""
+    report = head.report
+    if runs.tests.kind not in _BY_FILE or not report.by_id:
+        return []
+    told = {name.split("::", 1)[0] for name in (*report.passed, *report.failed, *report.errored, *report.skipped)}
+    there = runs.trees.files(head.tree_sha)
+    return [path for path in paths if path in there and is_test_file(path) and path not in told]

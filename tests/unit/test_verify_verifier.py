@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from coder.errors import SandboxError
 from coder.types import FileChange, Patch
 from coder.verify.commands import TestCommand, given
 from coder.verify.pytest_line import pytest_command
@@ -188,6 +189,15 @@ def test_a_sandbox_that_always_dies_is_nobodys_regression() -> None:
     assert made.verdict.kind == "unverified"
 
 
+def test_a_sandbox_that_is_lost_before_the_tests_begin_is_replaced_once() -> None:
+    made, sandboxes = verified(Run(lost=True), GREEN, Run(lost=True), BOTH, RED_NEW, GREEN, RED_NEW, BOTH)
+
+    assert made.verdict.kind == "proven", made.verdict
+    assert sandboxes.left == []
+    with pytest.raises(SandboxError, match="the container ended"):
+        verified(Run(lost=True), Run(lost=True))
+
+
 def test_source_alone_takes_two_runs_and_one_of_a_failing_test() -> None:
     made, sandboxes = verified(GREEN, GREEN, GREEN, paths=("a.py",))
 
@@ -232,3 +242,12 @@ def test_options_that_the_environment_does_not_know_are_left_out() -> None:
     assert made.verdict.kind == "proven"
     assert ["--benchmark-skip" in run for run in runs[:3]] == [True, False, False]
     assert all("-ka" in run for run in runs)
+
+
+def test_tests_of_the_patch_that_no_run_tells_of_are_named() -> None:
+    head = {**AFTER, "more/test_b.py": b"", "tests/data.txt": b""}
+    paths = ("a.py", "tests/t.py", "more/test_b.py", "tests/data.txt", "tests/test_gone.py")
+
+    made, _ = verified(GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH, paths=paths, trees={"head": head})
+
+    assert "tests of the patch that the command did not run: more/test_b.py" in made.evidence.not_verified
