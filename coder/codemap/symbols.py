@@ -38,7 +38,7 @@ _IMPORT = re.compile(
 _TYPES: Final = frozenset(
     {
         *("class", "interface", "struct", "trait", "protocol", "object", "enum", "record", "impl", "actor"),
-        *("mixin", "extension", "module", "type", "given"),
+        *("mixin", "extension", "module", "type", "given", "union"),
     }
 )
 _HEAD = re.compile(
@@ -48,6 +48,9 @@ _HEAD = re.compile(
 """What stands on a line by which one type names another as its parent; or nothing but names, of a head of many lines."""
 _REMARK = re.compile(r"""#(?!\s*(?:include|define|if))|//|/?\*|--|;;|<!--|["']{3}|>>>""")
 """What a line of comment or documentation begins with: worth less than code that calls."""
+_CONSTRUCTORS: Final = frozenset({"__init__", "constructor", "initialize"})
+_SIGILS: Final = frozenset({"php", "bash"})
+"""Where `$name` is `name`."""
 _RECEIVER = re.compile(r"func\s*\(\s*(?:\w+\s+)?\*?\s*(\w+)")
 
 
@@ -125,6 +128,7 @@ def symbol(tree: Tree, state: Snapshot, index: Index, name: str) -> Symbol:
     is_type = any(one.kind in _TYPES for one in defined)
     files = look.holding(short)
     uses = look.uses(sorted(files[:_MAX_FILES], key=_reading_order), short, everywhere, is_type=is_type)
+    defined = defined or uses.members
     # `impl Display for Money`, `defimpl Size, for: Money`: the definition is called what it implements.
     extending = [*uses.extending, *look.with_methods(defined), *(one for one in defined if one.kind == "impl")]
     extending.sort(key=lambda one: (is_test(one.path), one.path, one.line))
@@ -135,10 +139,10 @@ def symbol(tree: Tree, state: Snapshot, index: Index, name: str) -> Symbol:
         uses.count - len(uses.shown),
         max(0, len(files) - _MAX_FILES),
         max(0, len(defined) - _MAX_DEFINITIONS),
-        len(everywhere) - len(defined),
+        max(0, len(everywhere) - len(defined)),
         tuple(extending[:_MAX_DEFINITIONS]),
         tuple(uses.importers[:_MAX_IMPORTERS]),
-        () if everywhere else look.near(short),
+        () if defined else look.near(short),
     )
 
 
@@ -150,6 +154,8 @@ class _Uses:
     count: int = 0
     extending: list[Place] = field(default_factory=list)
     importers: list[str] = field(default_factory=list)
+    members: list[Place] = field(default_factory=list)
+    """Lines that declare it as a field or an enumerator: the index does not hold those."""
 
 
 class Look:
@@ -201,9 +207,13 @@ class Look:
         found = _Uses()
         importers: dict[str, None] = {}
         remarks: list[Place] = []
+        member = None if known else _member_of(name)
         for file in files:
-            for number, text in _matching_lines(_source(self._tree, file.path), word):
+            for number, text in self._lines(file, word):
                 if (file.path, number) in defining:
+                    continue
+                if member is not None and member.match(text) and (owner := self._owner(file, number)):
+                    found.members.append(Place(file.path, number, text, "member", inside=owner))
                     continue
                 if file.language != TEXT and _IMPORT.match(text):
                     importers[file.path] = None
@@ -225,7 +235,7 @@ class Look:
         self._foresee(files)
         found: dict[str, dict[tuple[int, str], int]] = {}
         for file in files:
-            for line, _ in _matching_lines(_source(self._tree, file.path), name.encode("utf-8", "replace")):
+            for line, _ in self._lines(file, name.encode("utf-8", "replace")):
                 definitions, names = self._definitions(file.row.id)
                 at = around(definitions, line)
                 place = (line, "") if at is None else (definitions[at].line, names[at])
@@ -267,6 +277,9 @@ class Look:
             if isinstance(self._tree, ReadsAhead):
                 self._tree.read_ahead([file.path for file in files])
 
+    def _lines(self, file: File, word: bytes) -> Iterator[tuple[int, str]]:
+        return _matching_lines(_source(self._tree, file.path), word, b"_" if file.language in _SIGILS else b"_$")
+
     def _definitions(self, blob: int) -> tuple[list[Definition], list[str]]:
         """A blob's definitions, and their full names."""
         known = self._known.get(blob)
@@ -290,6 +303,16 @@ class Look:
         is_head = one.kind in _TYPES and one.name != name and name in re.findall(r"[\w$]+", one.signature)
         return _place(file.path, one, names[at]) if is_head and line - one.line <= _MAX_HEAD_LINES else None
 
+    def _owner(self, file: File, line: int) -> str:
+        """The type in whose body a line stands, or whose constructor it is part of; empty when it is neither."""
+        definitions, names = self._definitions(file.row.id)
+        at = around(definitions, line)
+        if at is None or definitions[at].line == line:
+            return ""
+        if definitions[at].name in _CONSTRUCTORS:
+            return names[at].rpartition(".")[0]
+        return names[at] if definitions[at].kind in _TYPES else ""
+
     def _methods(self, interface: Place) -> list[str]:
         blob = next(blob for blob, files in self._blobs.items() if any(file.path == interface.path for file in files))
         return [
@@ -303,6 +326,15 @@ def split_name(name: str) -> tuple[str, str]:
     """What a qualified name is part of, if that is said, and the name itself."""
     parts = [part for part in _QUALIFIED.split(name.strip().rstrip("()")) if part] or [name.strip()]
     return (parts[-2] if len(parts) > 1 else "", parts[-1])
+
+
+def _member_of(name: str) -> re.Pattern[str]:
+    """What a line looks like that declares a field or an enumerator, in the body of a type or in its constructor."""
+    called = re.escape(name)
+    return re.compile(
+        rf"(?:[\w\s<>\[\],.?*&|:]*[\s*&$#])?{called}\s*(?:[:=;,(?{{\[!`]|//|/\*|#|[A-Za-z*]|$)"
+        rf"|(?:self\.|this\.|@){called}\s*(?::[^=]{{1,80}})?=(?!=)"
+    )
 
 
 def _place(path: str, one: Definition, full_name: str) -> Place:
@@ -321,12 +353,12 @@ def _source(tree: Tree, path: str) -> bytes:
         return b""
 
 
-def _matching_lines(source: bytes, word: bytes) -> Iterator[tuple[int, str]]:
+def _matching_lines(source: bytes, word: bytes, signs: bytes) -> Iterator[tuple[int, str]]:
     """Number and text of each line that holds a whole word. Searching bytes is ten times as fast as any pattern."""
     line, counted, at = 1, 0, source.find(word)
     while at >= 0:
         end = at + len(word)
-        if _is_apart(source, at - 1) and _is_apart(source, end):
+        if _is_apart(source, at - 1, signs) and _is_apart(source, end, signs):
             line += source.count(b"\n", counted, at)
             counted = at
             stop = source.find(b"\n", end)
@@ -337,6 +369,6 @@ def _matching_lines(source: bytes, word: bytes) -> Iterator[tuple[int, str]]:
         at = source.find(word, end)
 
 
-def _is_apart(source: bytes, at: int) -> bool:
-    """Whether the byte there cannot be part of a name."""
-    return not 0 <= at < len(source) or not (source[at : at + 1].isalnum() or source[at] in b"_$" or source[at] > 127)  # noqa: PLR2004 - ASCII
+def _is_apart(source: bytes, at: int, signs: bytes) -> bool:
+    """Whether the byte there cannot be part of a name; `signs` are those that can, beside letters and digits."""
+    return not 0 <= at < len(source) or not (source[at : at + 1].isalnum() or source[at] in signs or source[at] > 127)  # noqa: PLR2004 - ASCII

@@ -120,3 +120,30 @@ def test_parts_of_longer_names_are_no_uses(codemap: CodeMap) -> None:
 
     assert [one.line for one in found.definitions] == [1]
     assert [one.line for one in found.references] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "line"),
+    [
+        ("a.go", 'package a\n\ntype T struct {\n\tOther int\n\tTimeout time.Duration `json:"t"`\n}\n', 5),
+        ("a.java", "class A {\n  private final int Timeout;\n  int f() { return Timeout; }\n}\n", 2),
+        ("A.java", "enum A {\n  First,\n  Timeout(3),\n}\n", 3),
+        ("a.ts", "interface A {\n  readonly Timeout?: number\n}\nfunction f(Timeout: A) {}\n", 2),
+        ("a.rs", "pub enum A {\n    Timeout { s: u8 },\n}\n\nfn f() -> A {\n    A::Timeout { s: 1 }\n}\n", 2),
+        (
+            "a.py",
+            "class A:\n    def __init__(self):\n        self.Timeout: int = 3\n\n    def f(self):\n        self.Timeout = 4\n",
+            3,
+        ),
+        ("a.rb", "class A\n  def initialize\n    @Timeout = 1\n  end\n\n  def f\n    @Timeout\n  end\nend\n", 3),
+        ("a.php", "<?php\nclass A {\n  protected int $Timeout = 1;\n  function f() { return $this->Timeout; }\n}\n", 3),
+        ("a.c", "struct a {\n  int other;\n  long *Timeout;\n};\nvoid f(struct a *x) { x->Timeout = 0; }\n", 3),
+        ("a.cs", "class A {\n  private int Timeout;\n  int F() { return Timeout; }\n}\n", 2),
+    ],
+)
+def test_a_field_or_enumerator_is_found_where_it_is_declared(
+    codemap: CodeMap, path: str, source: str, line: int
+) -> None:
+    found = codemap.places(MemoryTree({path: source}), "Timeout")
+
+    assert [(one.line, one.kind) for one in found.definitions] == [(line, "member")]
