@@ -24,6 +24,7 @@ _NAMES: Final = (
     "mocha",
 )
 """Scripts that people give the tests, the first of these wins."""
+_UNITS: Final = ("test:unit", "test-unit", "unit", "unit-test")
 _MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
 _CHECKERS: Final = frozenset(
     {
@@ -68,7 +69,9 @@ def script_command(scripts: Mapping[str, object]) -> TestCommand | None:
     made = runners.npm(str(scripts[name]).strip(), around) if name == "test" else None
     if made is not None and made.kind != "exit_code":
         return made
-    return _inner(name, scripts) or made or TestCommand(f"npm run {name} --silent", "exit_code")
+    # Of a script that calls several runners, the one for units.
+    calls = (_inner(one, scripts) for one in (name, *_UNITS) if _usable(scripts.get(one)))
+    return next(filter(None, calls), None) or made or TestCommand(f"npm run {name} --silent", "exit_code")
 
 
 def _usable(script: object) -> bool:

@@ -156,8 +156,12 @@ def test_the_script_decides_the_runner(script: str, kind: str) -> None:
         ({"test": "tsc --noEmit && prettier -c . && yarn unit && tsd", "unit": "vitest run"}, "vitest run"),
         ({"test:unit": "vitest", "pretest:unit": "tsc"}, "npm run --silent pretest:unit && vitest"),
         ({"test": "X=1 npx c8 mocha", "pretest": "tsc"}, "npm test --silent"),
+        (
+            {"test": "pnpm test-unit && pnpm e2e", "test-unit": "vitest run", "e2e": "vitest run -c e2e.ts"},
+            "vitest run",
+        ),
         ({"test:unit": "./run.sh"}, "npm run test:unit --silent"),
-        ({"test": "npm run unit -- --bail", "unit": "jest"}, "npm test --silent"),
+        ({"test": "npm run one -- --bail", "one": "jest"}, "npm test --silent"),
         ({"test": "npm run a", "a": "npm run b && npm run b", "b": "npm run a && npm run a"}, "npm test --silent"),
         ({"build": "jest"}, None),
     ],
