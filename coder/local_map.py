@@ -2,10 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from coder.codemap.command import Question, answer, language_table, map_text
 from coder.codemap.index import Index, Key
@@ -55,7 +56,34 @@ def run(arguments: Sequence[str]) -> None:
     question.check()
     tree = _tree(given.path, given.rev)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    sys.stdout.write(_answered(state / "codemap.sqlite", tree, question) + "\n")
+    watch = Watch(given.wait, sys.stderr if sys.stderr.isatty() else None)
+    sys.stdout.write(_answered(state / "codemap.sqlite", tree, question, watch) + "\n")
+
+
+class Watch:
+    """Waits so many seconds (None: as long as it takes) for what is read the first time, and shows how far it is."""
+
+    def __init__(
+        self, wait_s: float | None, terminal: TextIO | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._end = None if wait_s is None else clock() + wait_s
+        self._terminal = terminal
+
+    def __call__(self, done: int, total: int) -> bool:
+        """Whether to read on."""
+        is_over = done >= total or (self._end is not None and self._clock() >= self._end)
+        if self._terminal is not None:
+            text = f"reading {total} files: {100 * done // total} %"
+            self._terminal.write("\r" + (" " * len(text) + "\r" if is_over else text))
+            self._terminal.flush()
+        return not is_over
+
+    def build(self, tree: Tree, index: Index, missing: Mapping[Key, str]) -> None:
+        """Read new blobs: mostly there are none, and the parsers need not be loaded."""
+        from coder.codemap.build import build
+
+        build(tree, index, missing, watch=self)
 
 
 def _tree(path: Path, rev: str) -> Tree:
@@ -67,26 +95,19 @@ def _tree(path: Path, rev: str) -> Tree:
     return tree_at(path, rev)
 
 
-def _answered(index: Path, tree: Tree, question: Question) -> str:
+def _answered(index: Path, tree: Tree, question: Question, watch: Watch) -> str:
     """The answer, by as little of the code map as can give it."""
     if question.is_plain:
-        with Maps(index, _build, _say) as maps:
+        with Maps(index, watch.build, _say) as maps:
             return map_text(maps, tree, question)
     from coder.codemap.map import CodeMap
 
-    with CodeMap(index) as codemap:
+    with CodeMap(index, watch=watch) as codemap:
         return answer(codemap, tree, question)
 
 
 def _say(text: str) -> None:
     sys.stderr.write(f"coder: {text}\n")
-
-
-def _build(tree: Tree, index: Index, missing: Mapping[Key, str]) -> None:
-    """Read new blobs: mostly there are none, and the parsers need not be loaded."""
-    from coder.codemap.build import build
-
-    build(tree, index, missing)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--stats", action="store_true", help="what is read and how, instead of a map")
     add("--languages", action="store_true", help="the languages that are parsed")
     add("--rev", default="", help="a commit, branch or tag, instead of the files on the disk")
+    add("--wait", type=float, metavar="SECONDS", help="answer after so long with what is read by then")
     add("--json", action="store_true", help="as JSON")
     add("--config", type=Path, metavar="FILE", help="configuration file (TOML)")
     return parser

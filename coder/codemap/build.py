@@ -1,40 +1,47 @@
 """Reading into the index what it does not know yet."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from coder.codemap.content import is_written
 from coder.codemap.documents import outlined
 from coder.codemap.index import Index, Key
 from coder.codemap.parse import Job, Parsers
 from coder.codemap.parsed import Parsed
-from coder.codemap.tree import Tree
+from coder.codemap.tree import ReadsAhead, Tree
 from coder.errors import CoderError
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 256
 _BATCH_BYTES = 4 << 20
+_AHEAD = 256
+
+Watch = Callable[[int, int], bool]
+"""Is told how many of how many blobs are stored, batch by batch; False ends the reading."""
 
 
-def build(tree: Tree, index: Index, missing: Mapping[Key, str], *, workers: int = 2) -> None:
-    """Read, parse and store blobs, in batches, so that what was done survives an end in the middle.
+def patient(_done: int, _total: int) -> bool:
+    """Waits for the end, however long it takes."""
+    return True
+
+
+def build(tree: Tree, index: Index, missing: Mapping[Key, str], *, workers: int = 2, watch: Watch = patient) -> None:
+    """Read, parse and store blobs in their order, in batches, so that what was done survives an end in the middle.
 
     Raises:
         CodeMapError: The index cannot be written, or no parser will start.
     """
-    keys = sorted(missing, key=lambda key: missing[key])
+    keys = list(missing)
     batch: dict[Key, Parsed] = {}
-    size = 0
+    size = done = 0
 
     def jobs() -> Iterator[Job]:
-        for number, key in enumerate(keys):
-            source = _read(tree, missing[key])
-            if source is None:
-                continue
-            if is_written(source, key[1]):
+        for number, (key, source) in enumerate(_sources(tree, missing)):
+            if source is not None and is_written(source, key[1]):
                 yield Job(number, key[1], missing[key], source)
-            else:
+            elif source is not None:
                 batch[key] = Parsed("skipped")
 
     with Parsers(workers) as pool:
@@ -43,10 +50,23 @@ def build(tree: Tree, index: Index, missing: Mapping[Key, str], *, workers: int 
             size += len(job.source)
             if len(batch) >= _BATCH or size >= _BATCH_BYTES:
                 index.add(batch)
+                done += len(batch)
                 batch.clear()
                 size = 0
+                if not watch(done, len(missing)):
+                    break
     index.add(batch)
-    logger.info("code map index grew", extra={"blobs": len(keys)})
+    logger.info("code map index grew", extra={"blobs": done + len(batch)})
+
+
+def _sources(tree: Tree, missing: Mapping[Key, str]) -> Iterator[tuple[Key, bytes | None]]:
+    """The bytes of each blob; None for one that cannot be read, which must not cost the map."""
+    keys = list(missing)
+    for at, key in enumerate(keys):
+        if at % _AHEAD == 0 and isinstance(tree, ReadsAhead):
+            with suppress(CoderError):  # the file that is missing is told when it is read
+                tree.read_ahead([missing[one] for one in keys[at : at + _AHEAD]])
+        yield key, _read(tree, missing[key])
 
 
 def _read(tree: Tree, path: str) -> bytes | None:

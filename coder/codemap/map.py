@@ -7,7 +7,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from coder.codemap.build import build
+from coder.codemap.build import Watch, build, patient
 from coder.codemap.contents import folder_outline, near_paths
 from coder.codemap.maps import Maps
 from coder.codemap.parsed import Definition
@@ -28,9 +28,9 @@ _MAX_OUTLINE: Final = 400
 class CodeMap(Maps):
     """Maps of trees, and all else that an index and parsers can tell of them. Close it, or use it with `with`."""
 
-    def __init__(self, index_path: Path, *, workers: int = 2) -> None:
-        """Open the index, or make one; `workers` is how many processes may parse at once."""
-        super().__init__(index_path, partial(build, workers=workers), _log)
+    def __init__(self, index_path: Path, *, workers: int = 2, watch: Watch = patient) -> None:
+        """Open the index, or make one; `workers` is how many processes may parse at once, `watch` sees what they did."""
+        super().__init__(index_path, partial(build, workers=workers, watch=watch), _log)
         self.syntax = SyntaxChecker()
         """Tells syntax errors of any text."""
 

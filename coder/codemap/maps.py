@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -49,8 +49,9 @@ class Maps:
         """
 
         def work() -> str:
-            state = self._snapshot(tree)
-            ranking = rank(state, self._index, Query.of(focus), changes=past_of(tree, self._index))
+            query = Query.of(focus)
+            state = self._snapshot(tree, query.words)
+            ranking = rank(state, self._index, query, changes=past_of(tree, self._index))
             return rendered(ranking, self._index.definitions, max_tokens=max_tokens)
 
         return self._with_index(work)
@@ -59,8 +60,9 @@ class Maps:
         """All files that fit a problem's text, best first, with the reasons. Raises as `map` does."""
 
         def work() -> list[Ranked]:
-            changes = past_of(tree, self._index)
-            return rank(self._snapshot(tree), self._index, Query.of(focus), changes=changes, explain=True)
+            query = Query.of(focus)
+            state = self._snapshot(tree, query.words)
+            return rank(state, self._index, query, changes=past_of(tree, self._index), explain=True)
 
         return self._with_index(work)
 
@@ -78,10 +80,14 @@ class Maps:
 
         return self._with_index(work)
 
-    def _snapshot(self, tree: Tree) -> Snapshot:
+    def _snapshot(self, tree: Tree, words: Collection[str] = ()) -> Snapshot:
         files = tree.files()
         if self._latest is None or self._latest[0] != files:
-            self._latest = (files, snapshot(tree, self._index, self._build))
+            state = snapshot(tree, self._index, self._build, words)
+            if state.unread:
+                self._say(f"{state.unread} of {len(files)} files are not read yet: ask again, and more are")
+                return state
+            self._latest = (files, state)
         return self._latest[1]
 
     def _with_index(self, work: Callable[[], T]) -> T:

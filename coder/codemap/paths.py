@@ -60,12 +60,12 @@ def is_test(path: str) -> bool:
     return _holds(_TEST_FOLDER, folder + slash) or _TEST_NAME.search(name) is not None
 
 
-def weight(path: str) -> float:
+def weight(path: str, *, is_documentation: bool = False) -> float:
     """How likely a file of this kind is what has to change, code being 1, tests judged apart."""
     folder, slash, name = path.rpartition("/")
     if _LOG.match(name):
         return 0.1
-    factor = 0.4 if _holds(_ASIDE, folder + slash) else 1.0
+    factor = 0.4 if is_documentation or _holds(_ASIDE, folder + slash) else 1.0
     return factor * (0.35 if language_of(path) == TEXT else 1.0)
 
 

@@ -176,7 +176,9 @@ def _path_shares(snapshot: Snapshot, rarity: dict[str, float]) -> dict[int, floa
 
 def _weight(file: File, query: Query) -> float:
     """How likely this kind of file has to change."""
-    return weight(file.path) * (_TEST_WEIGHT if is_test(file.path) and not query.is_about_tests else 1.0)
+    return weight(file.path, is_documentation=file.is_documentation) * (
+        _TEST_WEIGHT if is_test(file.path) and not query.is_about_tests else 1.0
+    )
 
 
 def _mentioned(snapshot: Snapshot, query: Query) -> dict[str, float]:

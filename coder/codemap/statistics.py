@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from coder.codemap.paths import is_worth_reading
 from coder.codemap.snapshot import Snapshot
 from coder.codemap.tree import Tree
 
@@ -32,7 +31,7 @@ class Statistics:
         return "\n".join(
             (
                 f"files          {self.files}",
-                f"  left out     {self.left_out} by path (vendored, generated, binary)",
+                f"  left out     {self.left_out} by path or .gitattributes (vendored, generated, binary)",
                 f"  skipped      {self.skipped} by content (binary, generated, minified, too large)",
                 f"  read         {sum(self.by_language.values())}: {languages or 'none'}",
                 f"  unparsed     {self.unparsed}",
@@ -46,12 +45,11 @@ class Statistics:
 def statistics(tree: Tree, state: Snapshot, index: Path) -> Statistics:
     """The figures of a tree whose snapshot was taken."""
     paths = tree.files()
-    worth = sum(1 for path in paths if is_worth_reading(path))
     languages = Counter(file.language for file in state.files)
     return Statistics(
         files=len(paths),
-        left_out=len(paths) - worth,
-        skipped=worth - len(state.files),
+        left_out=state.left_out,
+        skipped=len(paths) - state.left_out - state.unread - len(state.files),
         by_language=dict(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
         unparsed=sum(1 for file in state.files if file.row.status == "unparsed"),
         definitions=sum(max(0, file.row.documents - 1) for file in state.files),
