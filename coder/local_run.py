@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from coder.app import Application, Options, sweep_orphans
 from coder.display import Watcher, show_result
-from coder.errors import InputError
+from coder.errors import CoderError, InputError
 from coder.forge.github import GitHubForge
 from coder.forge.local import LocalForge
 from coder.forge.protocol import Forge
@@ -104,8 +104,9 @@ def execute(command: RunCommand, settings: Settings) -> RunResult:
                 services = app.services(forge, options)
                 sweep_orphans(services.sandboxes)
                 result = resolve(task, services, followup)
-        except KeyboardInterrupt:
-            console.print(f"interrupted; to go on: coder run --resume {task.run_id}", highlight=False)
+        except (KeyboardInterrupt, CoderError):
+            if any(isinstance(event, Answered) for event in app.journals.open(task.run_id).events):
+                console.print(f"interrupted; to go on: coder run --resume {task.run_id}", highlight=False)
             raise
         journal = app.journals.open(task.run_id)
         verified = [e for e in journal.events if isinstance(e, Verified)]

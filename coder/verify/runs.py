@@ -1,5 +1,6 @@
 """Runs of the tests of one verdict: each in a sandbox of its own, the base's outcome kept from round to round."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,8 @@ from coder.verify.canary import MAX_FILES
 from coder.verify.cells import CellName, run_cell
 from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
+
+logger = logging.getLogger(__name__)
 
 
 class TreeEntry(Protocol):
@@ -91,11 +94,19 @@ class Runs:
         if name == "base" and key in self.known:
             return self.known[key]
         self.progress(f"round {self.number}: testing {name}")
-        with self.open(tree_sha) as sandbox:
-            cell = self.run(sandbox, name, tree_sha, tests)
+        try:
+            cell = self._fresh(name, tree_sha, tests)
+        except SandboxError as exc:
+            # Lost before the tests began: the engine's doing. An hour of work does not end for one container.
+            logger.warning("sandbox lost, taking another", extra={"cell": name, "why": str(exc)})
+            cell = self._fresh(name, tree_sha, tests)
         if name == "base":
             self.known[key] = cell
         return cell
+
+    def _fresh(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
+        with self.open(tree_sha) as sandbox:
+            return self.run(sandbox, name, tree_sha, tests)
 
     def run(self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         """One run in a sandbox that is open."""

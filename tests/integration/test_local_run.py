@@ -113,13 +113,16 @@ def test_a_dry_run_writes_the_pull_request_and_makes_no_branch(
     git(checkout, "apply", "--check", str(tmp_path / "out" / "change.patch"))
 
 
-def test_an_interrupted_run_goes_on_where_it_was(command: RunCommand, settings: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_where_it_was(
+    command: RunCommand, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     answers = json.loads((DEMO / "answers.json").read_text())
     (tmp_path / "some.json").write_text(json.dumps(answers[:3]))
     with pytest.raises(ModelError, match="ends after"):
         execute(replace(command, recorded=tmp_path / "some.json"), settings)
     with Application(settings) as app:
         run_id = app.journals.runs()[0].run_id
+    assert f"to go on: coder run --resume {run_id}" in capsys.readouterr().out
 
     result = execute(replace(command, resume=run_id, issue_file=None), settings)
 

@@ -21,6 +21,8 @@ class Run:
     outcomes: Mapping[str, str] = field(default_factory=dict)
     exit_code: int | None = None
     dies: bool = False
+    lost: bool = False
+    """The sandbox does not even carry out a trivial command."""
     killed: bool = False
     canary: str = "failure"
     took_s: float = 0.5
@@ -101,6 +103,8 @@ class FakeSandbox(Sandbox):
         self, command: str, *, timeout_s: float, cwd: str = ".", env: Mapping[str, str] | None = None
     ) -> ExecResult:
         self._commands.append(command)
+        if self._runs[0].lost:
+            raise SandboxError("the container ended")
         if command.startswith("rm "):
             return ExecResult(exit_code=0, output="", duration_s=0)
         if self._runs[0].dies:
