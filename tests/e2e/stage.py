@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,11 +18,13 @@ from pydantic import SecretStr
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
+from coder.forge.github_lookup import GitHubLookup
 from coder.types import JsonObject
 from tests.servers.github import GitHubServer, signed_webhook
 from tests.servers.github_state import Comment, Issue, repo_json, user_json
 from tests.unit.webhooks_payloads import SHA, config
 from webhooks.app import WebParts, create_app
+from webhooks.clockwork import Clockwork
 from webhooks.deeds import Outside
 from webhooks.desk import Desk
 from webhooks.engine.memory import MemoryEngine
@@ -33,6 +36,7 @@ from webhooks.work import Work
 SECRET = "it-is-a-secret-of-the-hook"
 TOKEN = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB"
 DEADLINE_S = 60.0
+API_TOKEN = "a-token-of-the-api"
 BOT = "coder-bot"
 PROVEN: JsonObject = {"ok": True, "verdict": "proven", "outcome": "submitted", "number": 2}
 ASKED: JsonObject = {"ok": True, "verdict": "no_change", "outcome": "asked"}
@@ -61,17 +65,18 @@ class Stage:
         # At GitHub every pull request is an issue too; this is its side that takes comments.
         self.pull: Issue = self.github.add_issue(self.repo, title="Mend it", body="Fixes #1", author=BOT)
         bot = self.github.state.user(BOT)
-        self.forge = GitHubForge(
-            GitHubSettings(
-                api_url=self.github.url,
-                git_url=self.github.url,
-                http_hosts=frozenset({self.github.host}),
-                token=SecretStr(TOKEN),
-                seconds_between_requests=0,
-                seconds_between_writes=0,
-                retry_backoff_s=0,
-            )
+        connection = GitHubSettings(
+            api_url=self.github.url,
+            git_url=self.github.url,
+            http_hosts=frozenset({self.github.host}),
+            token=SecretStr(TOKEN),
+            seconds_between_requests=0,
+            seconds_between_writes=0,
+            retry_backoff_s=0,
         )
+        self.forge, self.lookup = GitHubForge(connection), GitHubLookup(connection)
+        self.now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
+        self.dies = False
         self.given: list[Work] = []
         self.stopped: list[str] = []
         self.endings: deque[JsonObject] = deque()
@@ -84,9 +89,23 @@ class Stage:
         self.desk = Desk(outside, self.store, self.engine)
         values = config(folder, webhook_secret=SECRET, bot_login=BOT, bot_id=bot.id, ceiling_cost_usd=20.0, **settings)
         self.intake = Intake(SECRET.encode(), values.rules(), self.store, self.engine, wake=self.desk.wake)
-        self.web = TestClient(
-            create_app(WebParts(intake=self.intake, store=self.store, engine=self.engine, desk=self.desk))
+        self.clockwork = Clockwork(
+            self.intake,
+            self.store,
+            self.lookup,
+            schedule=values.schedule,
+            sweep_every=timedelta(minutes=10),
+            clock=lambda: self.now,
         )
+        parts = WebParts(
+            intake=self.intake,
+            store=self.store,
+            engine=self.engine,
+            desk=self.desk,
+            describe_repository=self.lookup.repository,
+            api_token=API_TOKEN,
+        )
+        self.web = TestClient(create_app(parts))
 
     def __enter__(self) -> Self:
         self.github.__enter__()
@@ -102,6 +121,7 @@ class Stage:
         self.engine.drain(timeout_s=10)
         self.engine.close()
         self.store.close()
+        self.lookup.close()
         self.forge.close()
         self.github.__exit__(kind, exc, trace)
 
@@ -168,6 +188,8 @@ class Stage:
         work = Work.model_validate(payload)
         self.given.append(work)
         self.free.wait(DEADLINE_S)
+        if self.dies:
+            raise RuntimeError("the worker is gone")
         return self.endings.popleft() if self.endings else PROVEN
 
     def _stop(self, run_id: str) -> None:
