@@ -96,7 +96,7 @@ def test_commands_given_have_the_network_and_what_they_left_is_kept(
         assert image.setup_ok, image.setup_log
         with provider.open(image, pack, labels={"run": "setup"}) as sandbox:
             assert sandbox.exec("python app.py", timeout_s=60).exit_code == 0
-            assert sandbox.exec("pip download tomli-w", timeout_s=20).exit_code not in (0, None)
+            assert sandbox.exec("pip download tomli-w", timeout_s=60).exit_code not in (0, None)
     finally:
         engine.remove_image(image.reference, force=True)
 
