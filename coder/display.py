@@ -130,14 +130,18 @@ def show_result(console: Console, result: RunResult, evidence: Evidence | None, 
             f"{len(report.passed)} passed, {len(report.failed) + len(report.errored)} failed" if report.by_id else ""
         )
         ending = "timed out" if cell.exit_code is None else f"exit {cell.exit_code}"
-        console.print(f"  {cell.name:<15} {ending:<10} {counts}  {cell.duration_s:.1f} s", highlight=False)
+        console.print(
+            f"  {cell.name:<15} {ending:<10} {counts}  {cell.duration_s:.1f} s", highlight=False, soft_wrap=True
+        )
     if result.outcome.kind != "submitted":
-        console.print(f"the agent ended early: {result.outcome.kind}: {escape(result.outcome.reason)}", highlight=False)
+        early = f"the agent ended early: {result.outcome.kind}: {escape(result.outcome.reason)}"
+        console.print(early, highlight=False, soft_wrap=True)
     cached = f"{spent.cached_tokens / spent.prompt_tokens:.0%} cached" if spent.prompt_tokens else "none"
     console.print(
         f"{spent.steps} steps, {spent.prompt_tokens:,} prompt tokens ({cached}), {spent.completion_tokens:,} completion "
         f"tokens, ${spent.cost_usd:.3f}, {spent.elapsed_s:.0f} s",
         highlight=False,
+        soft_wrap=True,
     )
     for line in _account(result, tried or Attempt()):
         console.print(escape(line), highlight=False, soft_wrap=True)

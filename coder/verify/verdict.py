@@ -327,11 +327,21 @@ def _by_exit_code(cells: Cells) -> _Judgement:
             reasons = (f"the tests fail on base and succeed on head ({codes})", weak)
             return _Judgement("passing", (*reasons, "whether by the patch's own tests cannot be told"))
         reason = f"the tests do not succeed on base already, so the patch cannot be judged: {codes}"
-        return _Judgement("unverified", (reason, _problem(base)), (_told(head, reason),))
+        ends = _end(base)
+        said = (f"base's output ends: {ends}",) if ends else ()
+        # A suite that ends the same way with and without the patch is nothing that the model could mend.
+        same = ends and re.sub(r"\d+", "", ends) == re.sub(r"\d+", "", _end(head))  # times and counts differ
+        objections = () if same else (_told(head, reason),)
+        return _Judgement("unverified", (reason, *said, _problem(base)), objections)
     if head.exit_code != 0:
         reason = f"the tests succeed on base and fail on head: {codes}"
         return _Judgement("regressed", (reason, weak), (_told(head, reason),))
     return _exit_code_pair(cells, (codes, weak))
+
+
+def _end(cell: Cell) -> str:
+    """The last line that it printed."""
+    return "".join(cell.output_tail.strip().splitlines()[-1:])[-200:]
 
 
 def _exit_code_pair(cells: Cells, reasons: tuple[str, ...]) -> _Judgement:

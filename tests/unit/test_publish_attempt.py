@@ -152,7 +152,7 @@ def test_the_terminal_says_the_same() -> None:
     out = io.StringIO()
     found = attempt(EVENTS, task=task(), spent=SPENT)
 
-    show_result(Console(file=out, width=200), result(kept="coder/wip"), None, found)
+    show_result(Console(file=out, width=20), result(kept="coder/wip"), None, found)
 
     shown = out.getvalue()
     assert "   5  changed a.py → 10 passed, 1 failed" in shown

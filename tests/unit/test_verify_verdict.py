@@ -219,6 +219,17 @@ def test_exit_codes_without_a_change_of_tests() -> None:
     assert verdict(cells).kind == "passing"
 
 
+@pytest.mark.parametrize(("end", "sent_back"), [("lint died after 7 s", 0), ("1 test failed", 1)])
+def test_what_fails_the_same_way_without_the_patch_is_not_sent_back(end: str, sent_back: int) -> None:
+    base = unread("base", 2, output="eslint:\nlint died after 5 s\n")
+
+    judged = verdict(Cells(base, unread("head", 2, output=f"x\n{end}"), exit_codes_only=True))
+
+    assert judged.kind == "unverified"
+    assert len(judged.objections) == sent_back
+    assert "base's output ends: lint died after 5 s" in judged.reasons
+
+
 def test_findings_lower_a_proof_and_fatal_ones_anything_green() -> None:
     mild, fatal = Finding("t.py", 3, "asserts less"), Finding("conftest.py", 1, "bends", fatal=True)
 
