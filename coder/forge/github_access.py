@@ -13,7 +13,7 @@ from coder.types import JsonObject, RepoRef
 
 EVENTS = (
     *("issues", "issue_comment", "pull_request", "pull_request_review", "pull_request_review_comment"),
-    *("check_run", "workflow_run"),
+    *("check_run", "check_suite", "status", "workflow_run"),
 )
 """What the service listens to."""
 DELIVERIES = 30

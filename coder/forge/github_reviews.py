@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import github
@@ -63,13 +64,19 @@ class People:
 
     def request_reviews(self, pull: int, logins: tuple[str, ...]) -> None:
         """Ask people for a review, one by one: GitHub refuses a whole list for one name that may not review."""
-        for login in logins:
+
+        def ask(login: str) -> bool:
             try:
                 self._repo.get_pull(pull).create_review_request(reviewers=[login])
             except github.GithubException as exc:
                 if exc.status != UNPROCESSABLE:
                     raise
                 logger.info("cannot ask for a review", extra={"login": login, "reason": reason(exc)})
+            return True
+
+        for login in logins:  # GitHub keeps a request once, however often it is said
+            write = partial(ask, login)
+            once(look=lambda: None, write=write, pause=self._pause, settings=self._settings)
 
     def reply(self, pull: int, replies: Mapping[int, str], marker: str, *, own_id: int) -> None:
         """Answer comments on lines; what carries the marker and is ours was answered already."""

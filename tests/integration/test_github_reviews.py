@@ -122,8 +122,10 @@ def test_a_reply_that_somebody_copied_from_ours_is_not_ours(server: GitHubServer
     assert len([one for one in pull.review_comments if one.in_reply_to]) == 2
 
 
-def test_reviews_are_asked_of_those_who_may_review(server: GitHubServer, forge: GitHubForge) -> None:
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
+def test_reviews_are_asked_of_those_who_may_review(server: GitHubServer, forge: GitHubForge, kind: str) -> None:
     pull = pull_of(server, forge)
+    server.faults.append(Fault(kind, path="/requested_reviewers"))
 
     forge.request_reviews(task(), pull.number, ("stranger", "maintainer"))
     forge.request_reviews(task(), pull.number, ("maintainer",))
@@ -199,7 +201,9 @@ def test_an_app_has_one_check_run_for_a_commit(server: GitHubServer, app: GitHub
     assert len(check.output["summary"]) == 65_535
 
 
-def test_a_token_has_a_commit_status(server: GitHubServer, forge: GitHubForge) -> None:
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
+def test_a_token_has_a_commit_status(server: GitHubServer, forge: GitHubForge, kind: str) -> None:
+    server.faults.append(Fault(kind, path="/statuses/"))
     sha = work(server)
 
     for _ in range(2):
