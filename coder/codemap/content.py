@@ -33,5 +33,5 @@ def _is_minified(source: bytes) -> bool:
     """Whether most of the text stands in lines that nobody would type."""
     if len(source) < _LONG_LINE:
         return False
-    long_bytes = sum(len(line) for line in source.split(b"\n") if len(line) > _LONG_LINE)
-    return long_bytes * 2 > len(source)
+    lengths = list(map(len, source.split(b"\n")))
+    return max(lengths) > _LONG_LINE and sum(one for one in lengths if one > _LONG_LINE) * 2 > len(source)

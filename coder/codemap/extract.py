@@ -154,7 +154,9 @@ def _signature(source: bytes, node: tree_sitter.Node, name: tree_sitter.Node, bo
     text = source[start:end].decode("utf-8", "replace")
     if body is None and not (first := text.split("\n", 1)[0].rstrip()).endswith(("(", ",")):
         text = first
-    text = _AFTER_OPEN.sub(r"\1", _BEFORE_CLOSE.sub(r"\1", " ".join(text.split())))
+    text = " ".join(text.split())
+    if any(blank in text for blank in ("( ", "[ ", " )", " ]")):  # few have one, and the search for it takes long
+        text = _AFTER_OPEN.sub(r"\1", _BEFORE_CLOSE.sub(r"\1", text))
     return text.rstrip(" {").removesuffix("=>").rstrip(" {:=;\\")[:MAX_SIGNATURE]
 
 
