@@ -10,7 +10,7 @@ from coder.sandbox.protocol import Image, SandboxProvider, TreePack, Wants
 from coder.types import TestReport
 from coder.verify.canary import can_sing, sing
 from coder.verify.cells import run_cell
-from coder.verify.runners import TestCommand, ctest, given, minitest
+from coder.verify.runners import TestCommand, cargo, ctest, given, minitest
 from tests.contract.sandbox_support import committed, settings
 
 # The first of these on a machine builds an image.
@@ -43,6 +43,15 @@ COMPILED: Mapping[str, bytes] = {
         b"  public function testOff(): void { $this->markTestSkipped('later'); }\n"
         b"  public function testErr(): void { throw new RuntimeException('no'); }\n}\n"
     ),
+}
+CRATE: Mapping[str, bytes] = {
+    "Cargo.toml": b'[package]\nname = "x"\nversion = "0.1.0"\nedition = "2021"\n',
+    ".gitignore": b"target\nCargo.lock\n",
+    "src/lib.rs": (
+        b"pub fn answer() -> u8 { 42 }\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn good() { assert_eq!(super::answer(), 42) }\n"
+        b"    #[test]\n    fn bad() { assert_eq!(super::answer(), 41) }\n    #[test]\n    #[ignore]\n    fn off() {}\n}\n"
+    ),
+    "tests/it.rs": b"#[test]\nfn outside() { assert_eq!(x::answer(), 42) }\n",
 }
 _SUITE = "describe('s', () => {\n  it('good', () => %s);\n  it('bad', () => %s);\n  it.skip('off', () => {});\n});\n"
 _EXPECT = _SUITE % ("expect(1).toBe(1)", "expect(1).toBe(2)")
@@ -79,9 +88,9 @@ def test_ctest_rspec_minitest_and_phpunit(provider: SandboxProvider, tmp_path: P
     image = provider.image_for({}, pack=pack, setup=(), progress=lambda _: None, wants=wants)
 
     native, _ = told(provider, image, pack, ctest())
-    specs, _ = told(provider, image, pack, given("rspec"))
+    specs, of_specs = told(provider, image, pack, given("rspec"))
     units, _ = told(provider, image, pack, minitest("rake test TESTOPTS=-v"))
-    php, _ = told(provider, image, pack, given("phpunit"))
+    php, of_php = told(provider, image, pack, given("phpunit"))
 
     assert (native.passed, native.failed, native.skipped) == (("good::good",), ("bad::bad",), ("off::off",))
     assert (specs.passed, specs.failed, specs.skipped) == (
@@ -95,9 +104,22 @@ def test_ctest_rspec_minitest_and_phpunit(provider: SandboxProvider, tmp_path: P
         ("XTest#test_err",),
         ("XTest#test_off",),
     )
+    assert (of_specs, of_php) == ("failed", "failed")
     place = "tests/XTest.php::XTest"
     assert (php.passed, php.failed) == ((f"{place}::testGood",), (f"{place}::testBad",))
     assert (php.errored, php.skipped) == ((f"{place}::testErr",), (f"{place}::testOff",))
+
+
+def test_cargo(provider: SandboxProvider, tmp_path: Path) -> None:
+    pack = committed(tmp_path, CRATE)
+    image = provider.image_for(CRATE, pack=pack, setup=(), progress=lambda _: None)
+
+    report, canary = told(provider, image, pack, cargo("cargo test --offline --no-fail-fast"))
+
+    assert report.passed == ("it:tests/it.rs::outside", "x:src/lib.rs::tests::good")
+    assert report.failed == ("x:src/lib.rs::tests::bad",)
+    assert report.skipped == ("x:src/lib.rs::tests::off",)
+    assert canary == "failed"
 
 
 def test_jest_vitest_and_mocha(provider: SandboxProvider, tmp_path: Path) -> None:
