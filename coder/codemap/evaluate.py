@@ -72,6 +72,7 @@ SETTINGS: Final = (
     Setting("message, 1000 tokens", lambda case: case.message, 1000),
     Setting("title, 1000 tokens", lambda case: case.title, 1000),
     Setting("message, 512 tokens", lambda case: case.message, 512),
+    Setting("message, 4000 tokens", lambda case: case.message, 4000),
 )
 
 

@@ -9,7 +9,7 @@ from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
 from coder.codemap.tokens import line_tokens
 
-HEAD_SHARE: Final = 0.9
+HEAD_SHARE: Final = 0.8
 """The part of the budget for files with definitions; the rest is for bare paths."""
 MAX_LINE: Final = 90
 """Characters of a signature that a map shows; symbol look-up shows all."""
@@ -167,7 +167,7 @@ class _Section:
             if number < self._full:
                 self.cost += line_tokens(line_of(one))
             else:
-                self.cost += line_tokens(_brief(one)) + (_ALSO if number == self._full else 0)
+                self.cost += line_tokens(_brief(one)) - 1 + (_ALSO if number == self._full else 0)
         self.promise = round(self.promise * self._likely / max(1, self.cost), 12)
 
     def lines(self) -> list[str]:
@@ -176,12 +176,12 @@ class _Section:
         lines = [line_of(one) for one in _in_order(self._chosen[: min(self._full, count)])]
         names = [_brief(one) for one in _in_order(self._chosen[self._full : count])]
         if names:
-            lines.append(("  also: " if lines else "  ") + ", ".join(names))
+            lines.append(("  also: " if lines else "  ") + " ".join(names))
         return [self._path, *lines]
 
 
 def _brief(one: Definition) -> str:
-    return f"{one.line} {printable(one.name)[:_MAX_NAME]}"
+    return f"{printable(one.name)[:_MAX_NAME]}:{one.line}"
 
 
 def _chosen(file: Ranked, definitions: Sequence[Definition], count: int) -> list[Definition]:

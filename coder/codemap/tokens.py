@@ -22,17 +22,20 @@ def tokens(text: str) -> int:
 
 def line_tokens(line: str) -> int:
     """An upper estimate of one line and its line break."""
-    count = 1
+    count, is_after_space = 1, False
     for piece in _PIECE.findall(line):
         first = piece[0]
         if first.isspace():
+            is_after_space = True
+            count += len(piece) > 1
             continue
         if first.isascii() and first.isalpha():
             count += ceil(len(piece) / (_CAPITALS if piece.isupper() else _LETTERS))
         elif first.isdigit():
-            count += ceil(len(piece) / _DIGITS)
+            count += ceil(len(piece) / _DIGITS) + is_after_space  # a space joins what follows it, but not digits
         elif piece.isascii():
             count += ceil(len(piece) / 2)
         else:
             count += len(piece.encode("utf-8", "replace"))
+        is_after_space = False
     return count

@@ -27,14 +27,14 @@ def test_best_definitions_are_lines_and_the_next_are_names() -> None:
         "a.py",
         "  1: def name_0()",
         "  81: def name_8()",
-        "  also: 11 name_1, 21 name_2, 31 name_3, 41 name_4, 51 name_5, 61 name_6, 71 name_7",
+        "  also: name_1:11 name_2:21 name_3:31 name_4:41 name_5:51 name_6:61 name_7:71",
     ]
 
 
 def test_a_large_definition_goes_before_a_small_one_that_fits_as_well() -> None:
     small, large = definition(1), Definition("large", "function", 50, 500, 0, "def large()")
 
-    text = rendered([Ranked("a.py", 1, 1.0, (0, 1), fits=(0.5, 0.45))], lambda _blob: [small, large], max_tokens=14)
+    text = rendered([Ranked("a.py", 1, 1.0, (0, 1), fits=(0.5, 0.45))], lambda _blob: [small, large], max_tokens=20)
 
     assert text == "a.py\n  50: def large()"
 
@@ -47,8 +47,10 @@ def test_a_larger_budget_shows_more_of_each_file() -> None:
     maps = [rendered(files, lambda _blob: found, max_tokens=n).split("\nb.py\n") for n in (250, 500, 1000)]
 
     first, second = ([part.split("\nc0.py\n")[0].count("name_") for part in parts] for parts in zip(*maps, strict=True))
-    assert first == sorted(set(first))
-    assert second == sorted(set(second))
+    assert first == sorted(first)
+    assert first[0] < first[-1]
+    assert second == sorted(second)
+    assert second[0] < second[-1]
 
 
 def test_a_file_that_fits_far_better_than_the_next_shows_more() -> None:
