@@ -144,7 +144,6 @@ def test_what_is_not_asked_for_starts_nothing(event: str, payload: JsonObject, r
         ("/coder fix", {"assignees": [user("lisa", 9)]}, "issue #12 is assigned to lisa"),
         ("@coder do it", {"state": "closed"}, "issue #12 is closed"),
         ("@coder do it", {"assignees": [user("lisa", 9)]}, "issue #12 is assigned to lisa"),
-        ("/coder fix", {"pull_request": {"url": "x"}}, "whose branch is in this repository"),
         ("/coder fix model=gpt", {}, "That model may not be named here."),
         ("/coder fix max=0", {}, "`max` needs an amount"),
         ("/coder fix attempts=3", {}, "There is no option `attempts`"),
