@@ -73,7 +73,7 @@ def tests_touching(tree: Tree, state: Snapshot, index: Index, target: str) -> Te
     file = next((file for file in state.files if file.path == target), None)
     if file is None:
         return _using(tree, state, index, target)
-    tests = [one for one in state.files if is_test(one.path) and one is not file]
+    tests = [one for one in state.files if is_test(one.path) and one is not file and one.language != TEXT]
     return _found(target, tests, index, names=_names(index.definitions(file.row.id)), stem=_stem(file.path))
 
 

@@ -30,6 +30,7 @@ FILES: Mapping[str, str | bytes] = {
         "def test_add():\n    assert Cart().add_item(1)\n"
     ),
     "tests/test_all.py": "from shop.tax import vat_of\n\n\ndef test_vat():\n    assert vat_of(3) == 3\n",
+    "tests/data.json": '{"cart": "Cart add_item total_price"}\n',
     "CHANGES.md": "# Changes\n",
 }
 
@@ -73,7 +74,7 @@ def test_without_a_question_the_overview_comes(toolbox: Toolbox) -> None:
     output = ask(toolbox)
 
     assert not output.is_error
-    assert output.content.startswith("7 files: python 6, text 1")
+    assert output.content.startswith("8 files: python 6, text 2")
 
 
 def test_words_bring_files_and_functions(toolbox: Toolbox) -> None:
@@ -127,7 +128,7 @@ def test_the_tests_of_a_file_are_told_function_by_function(toolbox: Toolbox) -> 
     assert lines[1].startswith("tests/test_cart.py: named after it; speaks of ")
     assert "4 test_total" in lines[2]
     assert "8 test_add" in lines[2]
-    assert not any("test_all" in line for line in lines)
+    assert not any("test_all" in line or "data.json" in line for line in lines)
 
 
 def test_the_tests_of_a_name_are_those_that_say_it(toolbox: Toolbox) -> None:
