@@ -86,11 +86,13 @@ def familiar(changes: Sequence[Change], query: Query) -> dict[str, Familiar]:
     last: dict[str, int] = {}
     echo: dict[str, float] = defaultdict(float)
     for change in changes:
-        fit = sum(rarity.get(word, 0.0) for word in change.words) / whole / (1 + _LENGTHY * len(change.words))
-        share = fit / len(change.paths) ** 0.5
         for path in change.paths:
             last.setdefault(path, change.age)
-            echo[path] = max(echo[path], share)
+        fit = sum([rarity[word] for word in change.words if word in rarity])
+        if fit:
+            share = fit / whole / (1 + _LENGTHY * len(change.words)) / len(change.paths) ** 0.5
+            for path in change.paths:
+                echo[path] = max(echo[path], share)
     return {
         path: Familiar(_RECENCY * max(0.0, log((_OLD + 1) / (age + 1))), _ECHO * echo[path])
         for path, age in last.items()
