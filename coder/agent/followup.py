@@ -55,6 +55,7 @@ def followup_message(followup: Followup, opened: Opened, reopened: Reopened | No
         withheld=", ".join(withheld),
         foreign=_listed(reopened.foreign if reopened else (), nonce),
         conflicts=_listed(reopened.conflicts if reopened else (), nonce),
+        is_published=reopened is not None and reopened.head_sha is not None and not reopened.foreign,
         task=_TASKS.get(followup.kind, _FIX) if may_edit else _PLAN,
     )
     return Message(role="user", content=text)

@@ -30,7 +30,7 @@ _GO_SEED = (
 )
 _GO_WARM = (
     # Tests are built and examined, and `true` is run in their place. Only a setup phase writes here, before any model acts.
-    f"GOCACHE={_GO_BUILT} timeout 900 go test -exec true ./... >/dev/null 2>&1; "
+    f"GOCACHE={_GO_BUILT} timeout 300 go test -exec true ./... >/dev/null 2>&1; "
     f'[ "$(du -sm {_GO_BUILT} | cut -f1)" -lt {_MAX_BUILT_MB} ] || rm -rf {_GO_BUILT}; '
     f'real="$(go env GOROOT)/bin/go" && [ -x "$real" ] && mkdir -p {_GO_BUILT} {TOOLS}/bin && '
     f"printf '%s\\n' '#!/bin/sh' {shlex.quote(_GO_SEED)} \"exec '$real' \\\"\\$@\\\"\" >{TOOLS}/go.new && "

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Protocol, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -87,14 +88,15 @@ class Toolbox:
         """Carry out one call. A bad one gives an error that says what to change, never an exception."""
         tool = self._tools.get(call.name)
         if tool is None:
-            return Carried(_error(f"There is no tool {call.name!r}. The tools are: {', '.join(self._tools)}."))
+            alike = get_close_matches(call.name, self._tools, n=1, cutoff=0.6)
+            meant = f" Did you mean `{alike[0]}`?" if alike else ""
+            return Carried(_error(f"There is no tool {call.name!r}.{meant} The tools are: {', '.join(self._tools)}."))
         try:
             arguments = tool.arguments.model_validate(parsed(call.arguments))
         except ValidationError as exc:
             problems = "\n".join(f"- {_place(e['loc'])}: {e['msg']}" for e in exc.errors()[:10])
-            expected = json.dumps(schema(tool.arguments))
             return Carried(
-                _error(f"The arguments of {call.name} do not fit; nothing was run.\n{problems}\nExpected: {expected}")
+                _error(f"The arguments of {call.name} do not fit; nothing was run.\n{problems}\n{_known(tool)}")
             )
         except ValueError as exc:
             return Carried(
@@ -162,6 +164,14 @@ def _is_listed(value: object) -> bool:
 def _description(tool: Tool[Any]) -> str:
     own = getattr(tool, "description", None)  # of tools that came from elsewhere
     return own if isinstance(own, str) else render(f"tools/{tool.name}")
+
+
+def _known(tool: Tool[Any]) -> str:
+    """The names of the arguments; the whole schema stands at the front of every request."""
+    known = schema(tool.arguments)
+    required = known.get("required", ())
+    names = [f"{name} (required)" if name in required else name for name in known.get("properties", {})]
+    return f"The arguments are: {', '.join(names)}." if names else "It takes no arguments."
 
 
 def _error(text: str) -> ToolOutput:

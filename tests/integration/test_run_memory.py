@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from coder.memory.store import MemoryStore
+from coder.policy import Policy
 from coder.toolset import all_trusted
 from coder.trace.events import Continued, Opened, ProblemRead
 from coder.trace.journal import JournalStore
@@ -40,6 +41,22 @@ def test_the_next_run_is_told_what_this_one_found_out(line: Line, tmp_path: Path
     assert first.baseline == second.baseline
     assert first.baseline is not None
     assert first.baseline.problem
+
+
+def test_a_suite_that_was_too_slow_once_is_tried_again(line: Line, tmp_path: Path) -> None:
+    slow_once = f"sh -c 'test -e {tmp_path}/quiet || sleep 30; sh check.sh'"
+    line.policy = Policy(test_command=slow_once, max_rounds=1, baseline_s=2)
+    line.run([submits()])
+    first, line.journals = opened(line), JournalStore(tmp_path / "second.sqlite")
+    (tmp_path / "quiet").touch()
+    line.run([submits()])
+    second = opened(line)
+    line.journals.close()
+
+    assert first.baseline is not None
+    assert "takes longer than" in first.baseline.problem
+    assert second.baseline is not None
+    assert "takes longer than" not in second.baseline.problem
 
 
 def test_a_question_waits_for_its_answer(line: Line) -> None:

@@ -330,7 +330,10 @@ def test_the_last_look_names_files_that_are_too_large_to_be_part_of_it(toolbox: 
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
-        ("raed", "{}", "There is no tool 'raed'. The tools are: edit, list"),
+        ("raed", "{}", "There is no tool 'raed'. Did you mean `read`? The tools are: edit, list"),
+        ("read_file", "{}", "There is no tool 'read_file'. Did you mean `read`?"),
+        ("browse", "{}", "There is no tool 'browse'. The tools are: edit"),
+        ("read", "{}", "The arguments are: path (required)"),
         ("read", "{", "not valid JSON"),
         ("read", "{}", "path: Field required"),
         ("read", '{"path": "x", "lines": "many"}', "lines"),

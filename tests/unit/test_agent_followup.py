@@ -21,6 +21,14 @@ def test_nothing_is_said_of_others_when_nobody_pushed() -> None:
         assert "(no words)" not in text
 
 
+def test_what_was_published_is_said() -> None:
+    published = "What you handed in before was published"
+
+    assert published in told(Reopened(head_sha="1" * 40, checkpoint=None))
+    assert published not in told(None)
+    assert published not in told(Reopened(head_sha=None, checkpoint=None))
+
+
 def test_what_others_pushed_and_where_it_met_is_listed() -> None:
     reopened = Reopened(head_sha="1" * 40, checkpoint=None, foreign=("abc Fix a typo",), conflicts=("a.py",))
     text = told(reopened)
