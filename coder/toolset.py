@@ -1,7 +1,6 @@
 """What the agent of a run can do: its tools, put together from the run's parts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -109,23 +108,11 @@ def _selects(tests: TestCommand | None, select: Sequence[str]) -> bool:
     return tests is not None and tests.selecting(select) != tests
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """The history that a commit ends."""
-
-    repository: Repository
-    commit: str
-
-    def changes(self) -> Sequence[Sequence[str]]:
-        return self.repository.history.changes(self.commit)
-
-
 class BaseMaps(Maps):
     """The code map of the base commit, as the model's tool asks for it."""
 
     def __init__(self, codemap: CodeMap, repository: Repository, sha: str) -> None:
         self._codemap, self._tree = codemap, repository.tree(sha)
-        self._past = _Past(repository, sha)
 
     @override
     def overview(self) -> str:
@@ -149,4 +136,4 @@ class BaseMaps(Maps):
 
     @override
     def changed_with(self, path: str) -> str:
-        return self._codemap.together(self._tree, path, self._past).text()
+        return self._codemap.together(self._tree, path).text()

@@ -11,12 +11,13 @@ from coder.codemap.build import Watch, build, patient
 from coder.codemap.contents import folder_outline, near_paths
 from coder.codemap.maps import Maps
 from coder.codemap.parsed import Definition
+from coder.codemap.past import past_of
 from coder.codemap.render import line_of, printable
 from coder.codemap.statistics import Statistics, statistics
 from coder.codemap.symbols import Symbol, symbol
 from coder.codemap.syntax import SyntaxChecker
 from coder.codemap.tested import Tests, tests_touching
-from coder.codemap.together import Changes, Together, known_changes, together
+from coder.codemap.together import Together, together
 from coder.codemap.tree import Tree
 from coder.errors import CodeMapError
 
@@ -89,17 +90,16 @@ class CodeMap(Maps):
             raise CodeMapError(f"{printable(target)} is neither a file that is read nor a name{_meant(target, tree)}")
         return found
 
-    def together(self, tree: Tree, path: str, history: Changes) -> Together:
+    def together(self, tree: Tree, path: str) -> Together:
         """What changed along with a file or folder, by the commits before.
 
         Raises:
             CodeMapError: As `map`; or the tree has no such path.
-            CoderError: The history cannot be read.
         """
         files = tree.files()
         if path not in files and not any(one.startswith(path.rstrip("/") + "/") for one in files):
             raise CodeMapError(f"{printable(path)} is not in the tree{_meant(path, tree)}")
-        return self._with_index(lambda: together(known_changes(history, self._index), path, files))
+        return self._with_index(lambda: together([one.paths for one in past_of(tree, self._index)], path, files))
 
     def statistics(self, tree: Tree) -> Statistics:
         """What of a tree is read, and how. Raises as `map` does."""

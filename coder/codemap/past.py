@@ -54,8 +54,8 @@ def past_of(tree: Tree, index: Index) -> list[Change]:
     if kept is None:
         try:
             said = tree.subjects()
-        except CoderError:  # no commit, or a cut history: a map without its past is still a map
-            said = ()
+        except CoderError:  # no commit, or a history that takes too long: a map without its past is still a map
+            return []
         kept = json.dumps(
             [
                 [age, _folded(subject), list(paths)]

@@ -1,37 +1,16 @@
 """What changes together: files that the commits of the past changed along with one."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Final, Protocol
+from typing import Final
 
-from coder.codemap.index import Index
 from coder.codemap.render import printable
 
-_MAX_PATHS: Final = 30
-"""A commit of more files is a move, a format or a first import: it says nothing of what belongs together."""
 _SHOWN: Final = 15
 _LEAST: Final = 2
 """Once is chance."""
-
-
-class Changes(Protocol):
-    """The history that a commit ends."""
-
-    @property
-    def commit(self) -> str:
-        """Its id: the history of one commit never changes."""
-        ...
-
-    def changes(self) -> Sequence[Sequence[str]]:
-        """The files that each of the last commits changed, the newest first.
-
-        Raises:
-            CoderError: It cannot be read.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +40,6 @@ class Together:
             return f"{seen}; no other file changed with it more than once"
         lines = [f"  {one.share:4.0%}  {one.times}x  {printable(one.path)}" for one in self.companions]
         return "\n".join([f"{seen}; with it:", *lines])
-
-
-def known_changes(history: Changes, index: Index) -> list[list[str]]:
-    """The small changes of a history, from the index where they were read before."""
-    key = f"changes {history.commit}"
-    kept = index.kept(key)
-    if kept is None:
-        kept = json.dumps([list(paths) for paths in history.changes() if 0 < len(paths) <= _MAX_PATHS])
-        index.keep(key, kept)
-    found: list[list[str]] = json.loads(kept)
-    return found
 
 
 def together(changes: Sequence[Sequence[str]], path: str, files: Collection[str]) -> Together:

@@ -1,6 +1,5 @@
 """What lies between commits of one bare repository of ours: the change, the commits, and two changes put together."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from coder.workspace.git import Git, checked_sha
 MERGE_MEMORY_MB = 2048
 """For merging what strangers may have written; the same as for applying it."""
 MERGE_TIMEOUT_S = 60.0
-CHANGES_TIMEOUT_S = 20.0
 _CONFLICTS = 1
 """Exit code of `git merge-tree` that says so: https://git-scm.com/docs/git-merge-tree#_exit_status"""
 
@@ -55,22 +53,6 @@ class History:
         args = ["log", "--format=%h %an: %s", f"--max-count={limit}", checked_sha(new_sha), f"^{checked_sha(old_sha)}"]
         shown = self._git.output(args, git_dir=self._git_dir).decode("utf-8", "replace")
         return tuple(reversed(shown.splitlines()))
-
-    def changes(self, commit_sha: str, *, limit: int = 1000) -> tuple[tuple[str, ...], ...]:
-        """The files that a commit and those before it changed, the newest first; merges left out.
-
-        A path that is not UTF-8 carries its odd bytes as surrogate escapes. Of a history that was cut, the first commit
-        seems to have made all its files.
-
-        Raises:
-            WorkspaceError: There is no such commit here, or it took longer than `CHANGES_TIMEOUT_S`.
-        """
-        args = ["log", "--format=%x01", "--name-only", "-z", "--no-renames", "--no-merges", f"--max-count={limit}"]
-        listed = self._git.output(
-            [*args, checked_sha(commit_sha), "--"], git_dir=self._git_dir, timeout_s=CHANGES_TIMEOUT_S
-        )
-        commits = (commit.split(b"\0") for commit in listed.split(b"\x01\0")[1:])
-        return tuple(tuple(os.fsdecode(name.lstrip(b"\n")) for name in names if name.strip()) for names in commits)
 
     def is_ancestor(self, old_sha: str, new_sha: str) -> bool:
         """Whether a branch at `old_sha` can be moved to `new_sha` without losing a commit."""

@@ -13,6 +13,7 @@ from coder.tools.codemap import CodeMapTool
 from coder.toolset import BaseMaps
 from coder.types import Remote, RepoRef, ToolCall, ToolOutput
 from coder.workspace.repository import Repository
+from coder.workspace.subjects import Said
 from coder.workspace.workspace import Workspace
 from tests.servers.github_git import create_repository, git
 
@@ -150,18 +151,22 @@ def test_what_changes_together_is_told_from_history(toolbox: Toolbox) -> None:
 
 def test_the_history_of_a_commit_is_read_once(repository: Repository, origin: Path, tmp_path: Path) -> None:
     reads: list[str] = []
+    whole = repository.tree(head(origin))
 
-    class Past:
-        commit = head(origin)
+    class Counted:
+        """The tree, telling how often its past is read."""
 
-        def changes(self) -> Sequence[Sequence[str]]:
+        commit, files, read = whole.commit, whole.files, whole.read
+
+        def subjects(self) -> Sequence[Said]:
             reads.append(self.commit)
-            return repository.history.changes(self.commit)
+            return whole.subjects()
 
-    tree = repository.tree(head(origin))
+    tree = Counted()
     for _ in range(2):
         with CodeMap(tmp_path / "kept.db") as codemap:
-            assert codemap.together(tree, "shop", Past()).changed == 5
+            assert codemap.together(tree, "shop").changed == 5
+            assert codemap.map(tree, focus="cart", max_tokens=500)
 
     assert reads == [head(origin)]
 
@@ -189,4 +194,6 @@ def test_merges_and_odd_names_are_read_from_history(tmp_path: Path) -> None:
         Remote(url=str(folder), local=True), RepoRef(owner="a", name="o"), head(folder)
     )
 
-    assert repository.history.changes(head(folder)) == (("-z", "a\nb.py", "latin-\udce9.txt"),)
+    (said,) = repository.tree(head(folder)).subjects()
+
+    assert said[1] == ("-z", "a\nb.py", "latin-\udce9.txt")
