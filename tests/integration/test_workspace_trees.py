@@ -82,9 +82,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
 
 
 @pytest.fixture
-def line(odd: Line) -> Iterator[Line]:
-    yield odd
+def line(odd: Line) -> Line:
     odd.sandbox.restore("")
+    return odd
 
 
 def test_what_comes_out_untouched_is_no_change(line: Line) -> None:
