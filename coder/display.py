@@ -187,7 +187,7 @@ def run_line(line: RunLine) -> str:
 def _json(text: str) -> JsonObject:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -268,7 +268,7 @@ def _arguments(arguments: str) -> str:
     """The values of a call's arguments, the way a person would say them."""
     try:
         values = json.loads(arguments, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
     if not isinstance(values, dict):
         return arguments

@@ -204,5 +204,5 @@ def error_of(output: ToolOutput) -> str:
 def _canonical(arguments: str) -> str:
     try:
         return json.dumps(json.loads(arguments, strict=False), sort_keys=True)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments

@@ -98,7 +98,7 @@ class Toolbox:
             return Carried(
                 _error(f"The arguments of {call.name} do not fit; nothing was run.\n{problems}\n{_known(tool)}")
             )
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             return Carried(
                 _error(f"The arguments of {call.name} are not valid JSON ({exc}); nothing was run. Call it again.")
             )
@@ -115,6 +115,7 @@ def parsed(arguments: str) -> object:
 
     Raises:
         ValueError: It is not JSON.
+        RecursionError: It is nested deeper than anybody means.
     """
     value: object = json.loads(arguments, strict=False) if arguments.strip() else {}
     if isinstance(value, str):
@@ -157,7 +158,7 @@ def _is_listed(value: object) -> bool:
     """Whether it is the JSON of a list, in a string."""
     try:
         return isinstance(value, str) and isinstance(json.loads(value, strict=False), list)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
