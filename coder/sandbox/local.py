@@ -95,7 +95,8 @@ class LocalSandboxProvider(SandboxProvider):
         env = {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
             "HOME": str(folder / "home"),
-            "LANG": "C.UTF-8",
+            "SHELL": "/bin/bash",
+            "LC_CTYPE": "C.UTF-8",
             "TERM": "dumb",
             "PYTHONDONTWRITEBYTECODE": "1",
             **self._env,
