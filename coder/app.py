@@ -234,17 +234,7 @@ def service_parts(config: Path | None) -> ServiceParts:
     sweep_orphans(services.sandboxes)
 
     def run(task: Task, followup: Followup | None, heard: Heard) -> JsonObject:
-        try:
-            result = resolve(task, replace(services, inbox=heard), followup)
-        except PermissionDeniedError as exc:
-            return {"ok": True, "verdict": "refused", "reasons": [app.redactor.full(str(exc))]}
-        except CoderError as exc:
-            logger.error("a run failed", extra={"run": task.run_id, "why": str(exc)})  # noqa: TRY400 - the message says it
-            return {"ok": False, "error": app.redactor.full(str(exc)), "code": exc.exit_code}
-        except Exception as exc:
-            logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
-            return {"ok": False, "error": app.redactor.full(f"internal error: {exc!r}")}
-        return _told(result)
+        return carried_out(task, followup, replace(services, inbox=heard))
 
     def stop(run_id: str) -> None:
         services.sandboxes.sweep(run_id=run_id)
@@ -261,6 +251,21 @@ def service_parts(config: Path | None) -> ServiceParts:
         "limits": settings.limits.model_dump(),
     }
     return ServiceParts(values, forge, app.lookup(), run, stop, describe)
+
+
+def carried_out(task: Task, followup: Followup | None, services: Services) -> JsonObject:
+    """What the engine keeps of a run, or of what was added to one, once it is carried out; a failure is data."""
+    redact = services.redact_fully
+    try:
+        return _told(resolve(task, services, followup))
+    except PermissionDeniedError as exc:
+        return {"ok": True, "verdict": "refused", "reasons": [redact(str(exc))]}
+    except CoderError as exc:
+        logger.error("a run failed", extra={"run": task.run_id, "why": str(exc)})  # noqa: TRY400 - the message says it
+        return {"ok": False, "error": redact(str(exc)), "code": exc.exit_code}
+    except Exception as exc:
+        logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
+        return {"ok": False, "error": redact(f"internal error: {exc!r}")}
 
 
 def _told(result: RunResult) -> JsonObject:

@@ -1,20 +1,20 @@
 """The whole service but for the run itself: GitHub over HTTP, signed deliveries, real store, desk and forge.
 
-The runner notes what it is given and ends as a test says; runs themselves are in `tests/e2e/test_service.py`.
+The runner notes what it is given and ends as a test says, unless the test has one of its own.
 """
 
+import itertools
 import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
@@ -52,29 +52,44 @@ def until(condition: Callable[[], object], *, what: str) -> None:
 class Stage:
     """One repository `octo/bills` with issue 1 and pull request 2, and the service that listens to it."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        runner: Callable[[Work], JsonObject] | None = None,
+        files: Mapping[str, str | bytes] | None = None,
+        app: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.folder, self._runner = folder, runner or self._played
         (folder / "github").mkdir()
         self.github = GitHubServer(folder / "github")
-        self.repo = self.github.add_repository("octo/bills", {"a.py": "x = 1\n"})
-        for login, role in (("ann", "write"), ("tom", "triage"), (BOT, "write")):
+        self.repo = self.github.add_repository("octo/bills", files or {"a.py": "x = 1\n"}, installation=77)
+        bot_login = f"{self.github.state.app_slug}[bot]" if app else BOT
+        us: JsonObject = {"token": TOKEN}
+        if app:
+            us = {"app_id": self.github.state.app_id, "private_key": self.github.add_app()}
+        self.bot = self.github.add_user(bot_login, repo=self.repo, permission="write")
+        for login, role in (("ann", "write"), ("tom", "triage")):
             self.github.add_user(login, repo=self.repo, permission=role)
         self.github.add_user("eve")
         self.github.add_user("ci[bot]", kind="Bot")
-        self.github.add_token(TOKEN, BOT)
+        self.github.add_token(TOKEN, bot_login)
         self.issue: Issue = self.github.add_issue(self.repo, title="It breaks", body="Badly", author="ann")
-        # At GitHub every pull request is an issue too; this is its side that takes comments.
-        self.pull: Issue = self.github.add_issue(self.repo, title="Mend it", body="Fixes #1", author=BOT)
-        bot = self.github.state.user(BOT)
-        connection = GitHubSettings(
-            api_url=self.github.url,
-            git_url=self.github.url,
-            http_hosts=frozenset({self.github.host}),
-            token=SecretStr(TOKEN),
-            seconds_between_requests=0,
-            seconds_between_writes=0,
-            retry_backoff_s=0,
-        )
-        self.forge, self.lookup = GitHubForge(connection), GitHubLookup(connection)
+        if runner is None:
+            # At GitHub every pull request is an issue too; this is its side that takes comments.
+            self.pull: Issue = self.github.add_issue(self.repo, title="Mend it", body="Fixes #1", author=BOT)
+        connection = {
+            "api_url": self.github.url,
+            "git_url": self.github.url,
+            "http_hosts": frozenset({self.github.host}),
+            "seconds_between_requests": 0,
+            "seconds_between_writes": 0,
+            "retry_backoff_s": 0,
+        }
+        self.connection = GitHubSettings.model_validate(connection | us)
+        self.forge = GitHubForge(self.connection, sleep=lambda _: None)
+        self.lookup = GitHubLookup(self.connection)
         self.now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
         self.dies = False
         self.given: list[Work] = []
@@ -86,8 +101,14 @@ class Stage:
         self.store = Store(folder / "deliveries.db")
         self.inbox = Inbox(self.store.database)
         outside = Outside(self.forge, lambda task, what: f"{what} of the run on #{task.number}", self._stop)
-        self.desk = Desk(outside, self.store, self.engine)
-        values = config(folder, webhook_secret=SECRET, bot_login=BOT, bot_id=bot.id, ceiling_cost_usd=20.0, **settings)
+        # An hour of pauses at the desk is over at once.
+        leap = itertools.count()
+        self.desk = Desk(
+            outside, self.store, self.engine, clock=lambda: datetime.now(UTC) + timedelta(seconds=30 * next(leap))
+        )
+        values = config(
+            folder, webhook_secret=SECRET, bot_login=bot_login, bot_id=self.bot.id, ceiling_cost_usd=20.0, **settings
+        )
         self.intake = Intake(SECRET.encode(), values.rules(), self.store, self.engine, wake=self.desk.wake)
         self.clockwork = Clockwork(
             self.intake,
@@ -178,7 +199,7 @@ class Stage:
 
     def answers(self, place: Issue | None = None) -> list[str]:
         """What the bot wrote."""
-        return [c.body for c in (place or self.issue).comments if c.user.login == BOT]
+        return [c.body for c in (place or self.issue).comments if c.user == self.bot]
 
     def _quiet(self) -> bool:
         busy = [job for job in self.engine.list(limit=1000) if job.state in {"queued", "running"}]
@@ -187,6 +208,9 @@ class Stage:
     def _run(self, payload: JsonObject) -> JsonObject:
         work = Work.model_validate(payload)
         self.given.append(work)
+        return self._runner(work)
+
+    def _played(self, _work: Work) -> JsonObject:
         self.free.wait(DEADLINE_S)
         if self.dies:
             raise RuntimeError("the worker is gone")

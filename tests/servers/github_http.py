@@ -26,10 +26,11 @@ MAX_REQUEST = 64 * 1024 * 1024
 
 @dataclass
 class Fault:
-    """What goes wrong for the next `times` requests whose method and path (regular expression) match.
+    """What goes wrong for the next `times` requests whose method and path (regular expressions) match.
 
-    drop_after: the request is processed, then the connection closed without an answer · drop_before: closed at once ·
-    status: answered with `status`, `headers` and `message`, not processed · slow: `delay_s` before the answer.
+    Not processed: drop_before (the connection is closed) · status (answered with `status`, `headers` and `message`).
+    Processed: drop_after (closed without an answer) · status_after (answered as if it were not) · cut (the answer ends in its
+    middle) · garbled (its first half is sent as if it were the whole) · slow (`delay_s` before the answer).
     """
 
     kind: str
@@ -40,6 +41,23 @@ class Fault:
     message: str = "Server Error"
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    each: bool = False
+    """Once for each route that matches, instead of `times` in all."""
+    struck: set[str] = field(default_factory=set)
+    """The routes that it struck; numbers, commits and labels in them are left out."""
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Whether it is this request's turn; it counts."""
+        if re.fullmatch(self.method, method) is None or re.search(self.path, path) is None:
+            return False
+        route = method + " " + re.sub(r"(?<=/labels/).+|(?<=/)(?:[0-9a-f]{40}|\d+)(?=/|$)", "…", path)
+        if self.each:
+            fresh = route not in self.struck
+        else:
+            fresh = self.times > 0
+            self.times -= fresh
+        self.struck.add(route)
+        return fresh
 
 
 class Server(ThreadingHTTPServer):
@@ -54,11 +72,7 @@ class Server(ThreadingHTTPServer):
 
     def fault(self, method: str, path: str) -> Fault | None:
         with self.state.lock:
-            for fault in self.faults:
-                if fault.times > 0 and fault.method == method and re.search(fault.path, path):
-                    fault.times -= 1
-                    return fault
-        return None
+            return next((fault for fault in self.faults if fault.strikes(method, path)), None)
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -69,6 +83,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    fault: Fault | None = None
+    """What is wrong with the answer to the request at hand."""
 
     @override
     def log_message(self, format: str, *args: object) -> None:
@@ -78,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         body = self._read_body()
         path = self.server.state.canonical(parts.path)
+        self.fault = None
         if (log := self._log(path)) is not None:
             self._raw(200, {"Content-Type": "text/plain"}, log)
             return
@@ -96,8 +113,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             if fault is not None and fault.kind == "slow":
                 self.server.stopping.wait(fault.delay_s)
+            self.fault = fault
             process = self._git if is_git else self._rest
-            process(path, parts.query, body, drop=fault is not None and fault.kind == "drop_after")
+            process(path, parts.query, body)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815 - names that http.server looks for
 
@@ -113,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
             return data
         return self.rfile.read(min(int(self.headers.get("Content-Length") or 0), MAX_REQUEST))
 
-    def _rest(self, path: str, query: str, body: bytes, *, drop: bool) -> None:
+    def _rest(self, path: str, query: str, body: bytes) -> None:
         state = self.server.state
         scheme, _, credential = self.headers.get("Authorization", "").partition(" ")
         bearer = credential if scheme.lower() in {"bearer", "token"} else None
@@ -126,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
             token = state.tokens.get(bearer or "")
             call = Call(state, self.command, path, dict(parse_qsl(query)), parsed, token, bearer)
             status, result = answer(call)
-            state.requests.append(recorded(call, 0 if drop else status))
+            state.requests.append(recorded(call, 0 if self._drops else status))
             if path != "/graphql":
                 state.complaints += state.rules.answer(self.command, path, status, result)
         headers: dict[str, str] = {}
@@ -134,10 +152,7 @@ class Handler(BaseHTTPRequestHandler):
             result, headers = None, {"Location": str(result)}
         if isinstance(result, list):
             result, headers = self._page(path, call.query, result)
-        if drop:
-            self._drop()
-        else:
-            self._reply(status, result, headers)
+        self._reply(status, result, headers)
 
     def _check(self, path: str, query: str, body: bytes) -> None:
         """Hold against the client what GitHub's description does not have."""
@@ -181,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.server.state.tokens.get(secret)
         return None
 
-    def _git(self, path: str, query: str, body: bytes, *, drop: bool) -> None:
+    def _git(self, path: str, query: str, body: bytes) -> None:
         match = re.fullmatch(r"/([^/]+/[^/]+)\.git(/.*)", path)
         repo = self.server.state.repos.get(match[1]) if match is not None else None
         token = self._git_token()
@@ -219,10 +234,11 @@ class Handler(BaseHTTPRequestHandler):
         head, _, payload = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line)
         code = int(headers.pop("Status", "200").split()[0])
-        if drop:
-            self._drop()
-        else:
-            self._raw(code, headers, payload)
+        self._raw(code, headers, payload)
+
+    @property
+    def _drops(self) -> bool:
+        return self.fault is not None and self.fault.kind == "drop_after"
 
     def _drop(self) -> None:
         self.close_connection = True
@@ -244,9 +260,21 @@ class Handler(BaseHTTPRequestHandler):
         self._raw(status, extra | limits | etag | (headers or {}), body)
 
     def _raw(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        fault, length = self.fault, len(body)
+        if self._drops:
+            self._drop()
+            return
+        if fault is not None and fault.kind == "status_after":
+            status, headers, body = fault.status, fault.headers, b"<html>Unicorn!</html>"
+            length = len(body)
+        elif fault is not None and fault.kind in {"cut", "garbled"}:
+            body = body[: length // 2]
+            length = length if fault.kind == "cut" else len(body)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(body)
+        if len(body) < length:
+            self._drop()

@@ -277,6 +277,8 @@ def create_pull(call: Call) -> Answer:
     draft = call.body.get("draft") is True
     pull = Pull(number, next(call.state.ids), call.user().user, title, body, head, base, draft)
     repo.pulls[number] = pull
+    # Every pull request is an issue too: its side that takes comments, labels and reactions.
+    repo.issues[number] = Issue(number, next(call.state.ids), pull.user, title, body, call.state.now, call.state.now)
     return 201, pull_json(call.state, repo, pull)
 
 

@@ -332,6 +332,9 @@ def issue_json(state: State, repo: Repo, issue: Issue) -> Json:
         "repository_url": f"{state.url}/repos/{repo.full_name}",
         "html_url": f"{state.url}/{repo.full_name}/issues/{issue.number}",
     }
+    if issue.number in repo.pulls:
+        pull = {"url": f"{state.url}/repos/{repo.full_name}/pulls/{issue.number}"}
+        known["pull_request"] = state.shape("issue.pull_request", pull)
     return state.shape("issue", known)
 
 
