@@ -21,11 +21,12 @@ from coder.types import (
     Verdict,
     VerdictKind,
 )
+from coder.verify.excerpt import excerpt
 from coder.verify.prediction import as_predicted
 from coder.verify.verdict import CHANGED_EXPECTATION
 
 _STEPS_SHOWN = 3
-_RED_CHARS = 1_500
+_RED_CHARS = 2_000
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}(?:/[A-Za-z0-9._~/%=?&+-]{0,500})?")
 
 VERDICT_WORDS: dict[VerdictKind, str] = {
@@ -134,7 +135,7 @@ def _red_run(texts: Texts, evidence: Evidence) -> list[str]:
     red = red or next((cell for cell in evidence.cells if cell.name == "base"), None)
     if red is None or not red.output_tail.strip():
         return []
-    shown = texts.fence(red.output_tail[-_RED_CHARS:], _RED_CHARS)
+    shown = texts.fence(excerpt(red.output_tail, evidence.proving_tests), _RED_CHARS)
     return [f"<details>\n<summary>How it failed before ({red.name})</summary>\n\n{shown}\n\n</details>"]
 
 

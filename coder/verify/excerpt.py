@@ -27,7 +27,7 @@ _TITLES: Final = (
     re.compile(r"^(?:\[ERROR\] +)?([\w.$]+(?:\([\w.$]+\))?)\s+(?:Time elapsed|--).*<<< (?:FAILURE|ERROR)!"),  # surefire
 )
 _END: Final = re.compile(
-    r"^(?:=== |={5,}|\[INFO\]|failures:$|test result:|Ran \d+|FAILED \(|Finished in |Failed examples:)"
+    r"^(?:=== |={5,}|-+ generated xml file|\[INFO\]|failures:$|test result:|Ran \d+|FAILED \(|Finished in |Failed examples:)"
 )
 _TELLING: Final = re.compile(
     r"^E\s|^>\s|\b\w*(?:Error|Exception|Panic)\b|\bpanicked at\b|\bassert|\b[Ee]xpected\b|\b[Gg]ot\b|\bactual\b|[\w./-]+\.\w{1,5}:\d+"

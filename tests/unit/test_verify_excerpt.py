@@ -6,7 +6,7 @@ from coder.verify.excerpt import MAX_CHARS, excerpt
 
 PYTEST = (
     "collecting\n=== FAILURES ===\n___ TestA.test_x ___\nE   first\n___ test_y ___\nE   second\n"
-    "=== short test summary info ===\nFAILED t.py::test_y"
+    "- generated xml file: report.xml -\n=== short test summary info ===\nFAILED t.py::test_y"
 )
 
 
