@@ -169,6 +169,8 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
     if command.issue:
         return _github_task(command, settings, app, checkout)
     text = command.prompt if command.issue_file is None else _issue_text(command.issue_file)
+    if not text.strip():
+        raise InputError("the prompt is empty: say in words what to do")
     title, _, body = text.strip().partition("\n")
     task = Task(
         run_id=_run_id(),

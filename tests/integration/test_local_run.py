@@ -202,6 +202,7 @@ def test_an_issue_of_github_is_worked_on_in_the_checkout(
     [
         ({"issue_file": None}, "say what to do"),
         ({"prompt": "and this"}, "say what to do"),
+        ({"issue_file": None, "prompt": " \n"}, "the prompt is empty"),
         ({"issue_file": Path("/nope")}, "cannot read"),
         ({"issue_file": None, "issue": "nonsense"}, "does not name an issue"),
         ({"issue_file": None, "issue": "o/r#1"}, "token"),
