@@ -12,7 +12,7 @@ import github
 
 from coder.errors import ConfigError, ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import API_VERSION, MEDIA_TYPE, UNPROCESSABLE, SignedAuth, once, retry, translated
+from coder.forge.github_client import API_VERSION, MEDIA_TYPE, UNPROCESSABLE, SignedAuth, repeated, retry, translated
 from coder.types import JsonObject, RepoRef
 
 logger = logging.getLogger(__name__)
@@ -45,14 +45,20 @@ class Tokens(Protocol):
 class PersonalToken:
     """One token for all repositories."""
 
-    def __init__(self, settings: GitHubSettings, connect: Callable[[str], github.Github]) -> None:
+    def __init__(
+        self,
+        settings: GitHubSettings,
+        connect: Callable[[str], github.Github],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         if settings.token is None:
             raise ConfigError(
                 "GitHub needs a token or an App: set github.token, or github.app_id and github.private_key"
             )
         self._token = settings.token.get_secret_value()
         self._settings = settings
-        self._connect = connect
+        self._connect, self._sleep = connect, sleep
         self._identity: Identity | None = None
 
     def token(self, repo: RepoRef) -> str:  # noqa: ARG002 - one token fits all
@@ -66,9 +72,12 @@ class PersonalToken:
                 self._identity = Identity(self._settings.bot_login, self._settings.bot_id)
             else:
                 with translated("find out whose token it is"):
-                    user = self._connect(self._token).get_user()
-                    self._identity = Identity(user.login, user.id)
+                    self._identity = repeated(self._asked, pause=self._sleep, settings=self._settings)
         return self._identity
+
+    def _asked(self) -> Identity:
+        user = self._connect(self._token).get_user()
+        return Identity(user.login, user.id)
 
 
 class AppTokens:
@@ -132,10 +141,7 @@ class AppTokens:
                 self._identity = Identity(self._settings.bot_login, self._settings.bot_id)
             else:
                 with translated("find out which App it is"):
-                    slug = str(self._get("/app")["slug"])
-                login = f"{slug}[bot]"
-                with translated(f"find the account {login}"):
-                    self._identity = Identity(login, int(self._get_public(f"/users/{slug}%5Bbot%5D")["id"]))
+                    self._identity = repeated(self._bot, pause=self._sleep, settings=self._settings)
         return self._identity
 
     def close(self) -> None:
@@ -144,19 +150,21 @@ class AppTokens:
 
     def _mint(self, repo: RepoRef) -> tuple[str, datetime]:
         with translated(f"get an installation token for {repo.full_name}"):
-            installation = int(self._get(f"/repos/{repo.full_name}/installation")["id"])
             # A token need not exist once only: after a lost answer another one is asked for, and the first one expires.
-            path = f"/app/installations/{installation}/access_tokens"
-            data = once(
-                look=lambda: None, write=lambda: self._narrowed(path, repo), pause=self._sleep, settings=self._settings
-            )
+            data = repeated(lambda: self._narrowed(repo), pause=self._sleep, settings=self._settings)
             token, expires = str(data["token"]), datetime.fromisoformat(str(data["expires_at"]))
         if not token:
             raise ForgeError(f"GitHub gave an empty installation token for {repo.full_name}")
         return token, expires
 
-    def _narrowed(self, path: str, repo: RepoRef) -> JsonObject:
+    def _bot(self) -> Identity:
+        slug = str(self._get("/app")["slug"])
+        return Identity(f"{slug}[bot]", int(self._get_public(f"/users/{slug}%5Bbot%5D")["id"]))
+
+    def _narrowed(self, repo: RepoRef) -> JsonObject:
         """A token for one repository; what the installation does not grant is done without."""
+        installation = int(self._get(f"/repos/{repo.full_name}/installation")["id"])
+        path = f"/app/installations/{installation}/access_tokens"
         least, more = self._settings.permissions, list(self._settings.more_permissions.items())
         while True:
             try:

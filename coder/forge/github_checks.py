@@ -11,7 +11,7 @@ import requests
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import FORBIDDEN, NOT_FOUND, once, status_of
+from coder.forge.github_client import FORBIDDEN, NOT_FOUND, status_of
 from coder.forge.protocol import CheckReport, ChecksState, FailedJob
 from coder.types import JsonObject, RepoRef
 
@@ -37,10 +37,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class CommitChecks:
     """The checks of one repository's commits. PyGithub's failures pass through."""
 
-    def __init__(
-        self, client: github.Github, ref: RepoRef, settings: GitHubSettings, *, pause: Callable[[float], None]
-    ) -> None:
-        self._client, self._settings, self._pause = client, settings, pause
+    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings) -> None:
+        self._client, self._settings = client, settings
         self._root = f"/repos/{ref.full_name}"
 
     def report(self, commit_sha: str, check: CheckReport) -> None:
@@ -71,33 +69,15 @@ class CommitChecks:
             ):
                 self._ask("PATCH", f"{self._root}/check-runs/{int(found['id'])}", done)
             return
-        once(
-            look=lambda: self._ours(commit_sha),
-            write=lambda: self._ask(
-                "POST", f"{self._root}/check-runs", {"name": CONTEXT, "head_sha": commit_sha, **done}
-            ),
-            pause=self._pause,
-            settings=self._settings,
-        )
+        self._ask("POST", f"{self._root}/check-runs", {"name": CONTEXT, "head_sha": commit_sha, **done})
 
     def _status(self, commit_sha: str, check: CheckReport) -> None:
         body = {"state": _STATES[check.conclusion], "context": CONTEXT, "description": check.title[:MAX_DESCRIPTION]}
 
-        def look() -> JsonObject | None:
-            listed: Any = self._ask("GET", f"{self._root}/commits/{commit_sha}/statuses")
-            newest = next((one for one in listed if one["context"] == CONTEXT), None)
-            return (
-                newest
-                if newest and (newest["state"], newest["description"]) == (body["state"], body["description"])
-                else None
-            )
-
-        once(
-            look=look,
-            write=lambda: self._ask("POST", f"{self._root}/statuses/{commit_sha}", body),
-            pause=self._pause,
-            settings=self._settings,
-        )
+        listed: Any = self._ask("GET", f"{self._root}/commits/{commit_sha}/statuses")
+        newest = next((one for one in listed if one["context"] == CONTEXT), None)
+        if newest is None or (newest["state"], newest["description"]) != (body["state"], body["description"]):
+            self._ask("POST", f"{self._root}/statuses/{commit_sha}", body)
 
     def _ours(self, commit_sha: str) -> JsonObject | None:
         path = f"{self._root}/commits/{commit_sha}/check-runs"

@@ -38,8 +38,18 @@ MEDIA_TYPE = "application/vnd.github+json"
 MOVED = frozenset({301, 302, 303, 307, 308})
 T = TypeVar("T")
 
-# PyGithub and requests raise these, and nothing else, for what GitHub or the network does.
+# PyGithub and requests raise these, and nothing else, for what GitHub or the network does …
 FAILURES = (github.GithubException, requests.RequestException)
+# … and PyGithub these for an answer that is not what it should be: it checks with assert and attribute access.
+GARBLED = (
+    AssertionError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    ValueError,
+    AttributeError,
+    github.BadAttributeException,
+)
 
 
 class TokenAuth(Token):
@@ -119,7 +129,8 @@ class CarefulRetry(GithubRetry):
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         wait_s = super().get_retry_after(response)
         if wait_s is not None and wait_s > self.longest_wait_s:
-            raise github.RateLimitExceededException(response.status, {"message": f"asked to wait {wait_s:.0f} s"}, {})
+            message, asked = {"message": f"asked to wait {wait_s:.0f} s"}, {"retry-after": f"{wait_s:.0f}"}
+            raise github.RateLimitExceededException(response.status, message, asked)
         return wait_s
 
 
@@ -158,16 +169,7 @@ def translated(what: str) -> Iterator[None]:
         yield
     except FAILURES as exc:
         raise ForgeError(f"cannot {what}: {reason(exc)}") from None
-    except (
-        AssertionError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        ValueError,
-        AttributeError,
-        github.BadAttributeException,
-    ) as exc:
-        # PyGithub checks what GitHub answers with assert and attribute access.
+    except GARBLED as exc:
         raise ForgeError(
             f"cannot {what}: GitHub's answer is not what its documentation says ({type(exc).__name__})"
         ) from exc
@@ -198,30 +200,22 @@ def _errors(data: object) -> list[dict[str, Any]]:
     return [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
 
 
-def once(
-    *, look: Callable[[], T | None], write: Callable[[], T], pause: Callable[[float], None], settings: GitHubSettings
-) -> T:
-    """Do `write` unless `look` finds it done, and look again after each failure: the answer may be all that was lost."""
-    for attempt in range(1, ATTEMPTS + 1):
-        found = look()
-        if found is not None:
-            return found
+def repeated(action: Callable[[], T], *, pause: Callable[[float], None], settings: GitHubSettings) -> T:
+    """`action`, and again after what may pass. It must look before it writes: the answer may be all that was lost."""
+    for attempt in range(1, ATTEMPTS):
         try:
-            return write()
-        except FAILURES as exc:
-            wait_s = _wait_before_repeating(exc, attempt, settings)
-            logger.warning("write to GitHub failed", extra={"status": status_of(exc), "attempt": attempt})
-            if wait_s is None or attempt == ATTEMPTS:
-                found = look()
-                if found is not None:
-                    return found
+            return action()
+        except (*FAILURES, *GARBLED) as exc:
+            wait_s = wait_before_repeating(exc, attempt, settings)
+            logger.warning("GitHub failed", extra={"status": status_of(exc), "attempt": attempt, "why": reason(exc)})
+            if wait_s is None:
                 raise
             pause(wait_s)
-    raise AssertionError("unreachable")
+    return action()
 
 
-def _wait_before_repeating(exc: BaseException, attempt: int, settings: GitHubSettings) -> float | None:
-    """Seconds until a failed write may be tried again; None when that is no use, or further off than we wait."""
+def wait_before_repeating(exc: BaseException, attempt: int, settings: GitHubSettings) -> float | None:
+    """Seconds until what failed may be tried again; None when that is no use, or further off than we wait."""
     status = status_of(exc)
     backoff_s = settings.retry_backoff_s * 2 ** (attempt - 1)
     if isinstance(exc, github.RateLimitExceededException) or (

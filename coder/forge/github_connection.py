@@ -11,7 +11,7 @@ import github
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens, PersonalToken, Tokens
-from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, connect, translated
+from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, connect, repeated, translated
 from coder.forge.github_pace import Paces
 from coder.forge.github_repository import RepositoryAccess, checked, renamed
 from coder.types import RepoRef, Task
@@ -39,7 +39,7 @@ class GitHubConnection:
             tokens = (
                 AppTokens(settings, sleep=sleep)
                 if settings.app_id is not None
-                else PersonalToken(settings, self._client)
+                else PersonalToken(settings, self._client, sleep=sleep)
             )
         self._tokens = tokens
 
@@ -66,22 +66,25 @@ class GitHubConnection:
         self.close()
 
     def within(self, task: Task, what: str, action: Callable[[RepositoryAccess], T]) -> T:
-        """`action`, and once more after a token that GitHub has withdrawn or a new name of the repository."""
+        """`action`, which looks before it writes: again after what may pass, a token that is over, a new name."""
         with translated(what), self._paces.turn(task.repo.owner, self._tokens.token(checked(task.repo))):
-            try:
-                return action(self._open(task))
-            except github.GithubException as exc:
-                if exc.status == UNAUTHORIZED and isinstance(self._tokens, AppTokens):
-                    self._tokens.forget(task.repo)
-                elif exc.status in MOVED:
-                    self._follow(task)
-                else:
-                    raise
+            return repeated(lambda: self._try(task, action), pause=self.pause, settings=self._settings)
+
+    def _try(self, task: Task, action: Callable[[RepositoryAccess], T]) -> T:
+        try:
             return action(self._open(task))
+        except github.GithubException as exc:
+            if exc.status == UNAUTHORIZED and isinstance(self._tokens, AppTokens):
+                self._tokens.forget(task.repo)
+            elif exc.status in MOVED:
+                self._follow(task)
+            else:
+                raise
+        return action(self._open(task))
 
     def _open(self, task: Task) -> RepositoryAccess:
         client = self._client(self._tokens.token(checked(task.repo)))
-        return RepositoryAccess(client, self._ref(task), self._settings, pause=self.pause)
+        return RepositoryAccess(client, self._ref(task), self._settings)
 
     def _ref(self, task: Task) -> RepoRef:
         return self._renamed.get(task.repo.full_name, task.repo)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import Tokens
-from coder.forge.github_client import UNPROCESSABLE, translated
+from coder.forge.github_client import UNPROCESSABLE, repeated, translated
 from coder.forge.github_connection import GitHubConnection
 from coder.forge.github_repository import checked
 from coder.types import JsonObject, RepoRef
@@ -90,9 +90,12 @@ class GitHubLookup(GitHubConnection):
         return True
 
     def _get(self, repo: RepoRef, path: str, *, etag: str = "") -> "_Got":
-        with translated(f"read {path.partition('?')[0]}"):
+        def ask() -> tuple[JsonObject, Any]:
             requester = self._client(self._tokens.token(checked(repo))).requester
-            headers, data = requester.requestJsonAndCheck("GET", path, headers={"If-None-Match": etag} if etag else {})
+            return requester.requestJsonAndCheck("GET", path, headers={"If-None-Match": etag} if etag else {})
+
+        with translated(f"read {path.partition('?')[0]}"):
+            headers, data = repeated(ask, pause=self.pause, settings=self._settings)
         # 304 has no body.
         return _Got(data, str(headers.get("etag", "")) if data is not None else etag)
 

@@ -2,8 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import github
@@ -15,7 +14,16 @@ from github.Repository import Repository
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_checks import CommitChecks
-from coder.forge.github_client import FAILURES, MOVED, NOT_FOUND, author, once, reason, status_of
+from coder.forge.github_client import (
+    FAILURES,
+    MOVED,
+    NOT_FOUND,
+    UNPROCESSABLE,
+    author,
+    reason,
+    status_of,
+    wait_before_repeating,
+)
 from coder.forge.github_reviews import People
 from coder.types import Base, Proposal, RepoRef, Task
 
@@ -23,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = 65_536  # GitHub's limit, in characters
 MAX_TITLE = 256
-T = TypeVar("T")
 SHA = re.compile(r"[0-9a-f]{40}\Z")
 MAY_WRITE = frozenset({"admin", "maintain", "write"})
 _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z")
@@ -35,14 +42,11 @@ _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
 class RepositoryAccess:
     """What the forge does in one repository. Failures of PyGithub pass through; the forge translates them."""
 
-    def __init__(
-        self, client: github.Github, ref: RepoRef, settings: GitHubSettings, *, pause: Callable[[float], None]
-    ) -> None:
+    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings) -> None:
         self.ref = checked(ref)
         self._client = client
         self._repo = client.get_repo(ref.full_name)
         self._settings = settings
-        self._pause = pause
 
     def writes(self, login: str) -> bool:
         """Whether `login` may write, asked now; somebody whom GitHub does not know may not."""
@@ -57,7 +61,7 @@ class RepositoryAccess:
 
     def people(self) -> People:
         """What people said to a run, and what is said to them."""
-        return People(self._client, self.ref, self._settings, writes=self.writes, pause=self._pause)
+        return People(self._client, self.ref, self._settings, writes=self.writes)
 
     def co_author(self, login: str) -> str:
         """`NAME <ADDRESS>` as GitHub knows commits of `login` by; empty for an account that is gone."""
@@ -94,56 +98,44 @@ class RepositoryAccess:
             return
         if task.comment_id is not None:
             try:
-                comment = self._issue(task.number).get_comment(task.comment_id)
-                self._again(lambda: comment.create_reaction(content))
+                self._issue(task.number).get_comment(task.comment_id).create_reaction(content)
             except github.UnknownObjectException:
                 logger.info("the comment that asked is gone", extra={"comment_id": task.comment_id})
             else:
                 return
-        issue = self._issue(task.number)
-        self._again(lambda: issue.create_reaction(content))
+        self._issue(task.number).create_reaction(content)
 
     def status(self, number: int, marker: str, text: str, *, own_id: int, known: int | None) -> int:
         """Create or edit the one comment that has `marker` and is ours; its id. `known` is its id if known."""
-        comment = self._known(number, known)
+        comment = self._known(number, known) or self._marked(number, marker, own_id)
         if comment is None:
-            comment = once(
-                look=lambda: self._marked(number, marker, own_id),
-                write=lambda: self._issue(number).create_comment(text),
-                pause=self._pause,
-                settings=self._settings,
-            )
+            return self._issue(number).create_comment(text).id
         if comment.body != text:
             comment.edit(text)
         return comment.id
 
     def pull(self, proposal: Proposal, commit_sha: str) -> PullRequest:
         """The pull request of the proposal's branch: found, else opened; then made to say what the proposal says."""
-        pull = once(
-            look=lambda: self._pull(proposal.branch, commit_sha),
-            write=lambda: self._repo.create_pull(
-                base=proposal.base_ref,
-                head=proposal.branch,
-                title=proposal.title[:MAX_TITLE],
-                body=proposal.body[:MAX_BODY],
-                draft=proposal.draft,
-            ),
-            pause=self._pause,
-            settings=self._settings,
+        pull = self._pull(proposal.branch, commit_sha) or self._repo.create_pull(
+            base=proposal.base_ref,
+            head=proposal.branch,
+            title=proposal.title[:MAX_TITLE],
+            body=proposal.body[:MAX_BODY],
+            draft=proposal.draft,
         )
         if pull.state == "open":
             if (pull.title, pull.body or "") != (proposal.title[:MAX_TITLE], proposal.body[:MAX_BODY]):
                 pull.edit(title=proposal.title[:MAX_TITLE], body=proposal.body[:MAX_BODY])
             # Who made it ready meanwhile need not wait for checks again.
             if pull.draft != proposal.draft and not proposal.awaits_checks:
-                _flip(pull, draft=proposal.draft, pause=self._pause, settings=self._settings)
+                _flip(pull, draft=proposal.draft)
         return pull
 
     def release(self, number: int, commit_sha: str) -> None:
         """Make a draft ready, unless it is closed or somebody pushed to it."""
         pull = self._repo.get_pull(number).complete()
         if pull.state == "open" and pull.draft and pull.head.sha == commit_sha:
-            _flip(pull, draft=False, pause=self._pause, settings=self._settings)
+            _flip(pull, draft=False)
 
     def mark(self, number: int, label: str, *, instead_of: frozenset[str]) -> None:
         """Put `label` on, and take off those of `instead_of` that are there; GitHub's labels ignore case."""
@@ -155,23 +147,24 @@ class RepositoryAccess:
                     issue.remove_from_labels(name)
                 except FAILURES as exc:
                     if status_of(exc) != NOT_FOUND:
-                        logger.warning("cannot remove label", extra={"label": name, "reason": reason(exc)})
+                        self._do_without("remove", name, exc)
         if label.lower() not in {name.lower() for name in present}:
             # PyGithub sends a bare list, which GitHub does not describe.
             path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
-            ask = self._client.requester.requestJsonAndCheck
             try:
-                self._again(lambda: ask("POST", path, input={"labels": [label]}))
-            except FAILURES as exc:  # a label is not worth a failed run
-                logger.warning("cannot add label", extra={"label": label, "reason": reason(exc)})
+                self._client.requester.requestJsonAndCheck("POST", path, input={"labels": [label]})
+            except FAILURES as exc:
+                self._do_without("add", label, exc)
 
     def checks(self) -> CommitChecks:
         """The checks of its commits."""
-        return CommitChecks(self._client, self.ref, self._settings, pause=self._pause)
+        return CommitChecks(self._client, self.ref, self._settings)
 
-    def _again(self, write: Callable[[], T]) -> T:
-        """`write`, repeated after a lost answer: for what GitHub keeps once however often it is said."""
-        return once(look=lambda: None, write=write, pause=self._pause, settings=self._settings)
+    def _do_without(self, what: str, label: str, exc: Exception) -> None:
+        """A label that we may not touch is not worth a failed run; what may pass is tried again."""
+        if status_of(exc) != UNPROCESSABLE and wait_before_repeating(exc, 1, self._settings) is not None:
+            raise exc
+        logger.warning("cannot change a label", extra={"what": what, "label": label, "reason": reason(exc)})
 
     def _issue(self, number: int) -> Issue:
         return self._repo.get_issue(number)
@@ -213,18 +206,12 @@ def _pulls_base(repo: Repository, number: int, side: str) -> Base:
     return Base(ref=pull.base.ref, sha=pull.head.sha, foreign=True)
 
 
-def _flip(pull: PullRequest, *, draft: bool, pause: Callable[[float], None], settings: GitHubSettings) -> None:
+def _flip(pull: PullRequest, *, draft: bool) -> None:
     """Make a draft of it, or no draft any more."""
-
-    def look() -> bool | None:
-        pull.update()
-        return True if pull.draft is draft else None
-
-    def write() -> bool:
-        _ = pull.convert_to_draft() if draft else pull.mark_ready_for_review()
-        return True
-
-    once(look=look, write=write, pause=pause, settings=settings)
+    if draft:
+        pull.convert_to_draft()
+    else:
+        pull.mark_ready_for_review()
 
 
 def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id: int | None) -> RepoRef:

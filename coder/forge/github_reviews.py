@@ -3,14 +3,13 @@
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import github
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import UNPROCESSABLE, once, reason
+from coder.forge.github_client import UNPROCESSABLE, reason
 from coder.forge.github_problem import GHOST
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Followup, JsonObject, Note, RepoRef, ReviewThread
@@ -47,11 +46,10 @@ class People:
         settings: GitHubSettings,
         *,
         writes: Callable[[str], bool],
-        pause: Callable[[float], None],
     ) -> None:
         self._client, self._ref, self._settings = client, ref, settings
         self._repo = client.get_repo(ref.full_name)
-        self._writes, self._pause = writes, pause
+        self._writes = writes
         self._known: dict[str, bool] = {}
 
     def heard(self, followup: Followup, pull: int | None) -> Followup:
@@ -64,39 +62,21 @@ class People:
 
     def request_reviews(self, pull: int, logins: tuple[str, ...]) -> None:
         """Ask people for a review, one by one: GitHub refuses a whole list for one name that may not review."""
-
-        def ask(login: str) -> bool:
+        for login in logins:  # GitHub keeps a request once, however often it is said
             try:
                 self._repo.get_pull(pull).create_review_request(reviewers=[login])
             except github.GithubException as exc:
                 if exc.status != UNPROCESSABLE:
                     raise
                 logger.info("cannot ask for a review", extra={"login": login, "reason": reason(exc)})
-            return True
-
-        for login in logins:  # GitHub keeps a request once, however often it is said
-            write = partial(ask, login)
-            once(look=lambda: None, write=write, pause=self._pause, settings=self._settings)
 
     def reply(self, pull: int, replies: Mapping[int, str], marker: str, *, own_id: int) -> None:
         """Answer comments on lines; what carries the marker and is ours was answered already."""
-
-        def answered() -> set[int]:
-            mine = (one for one in self._comments(pull) if (one.get("user") or {}).get("id") == own_id)
-            return {int(one.get("in_reply_to_id") or 0) for one in mine if marker in (one.get("body") or "")}
-
-        done = answered()
+        mine = (one for one in self._comments(pull) if (one.get("user") or {}).get("id") == own_id)
+        done = {int(one.get("in_reply_to_id") or 0) for one in mine if marker in (one.get("body") or "")}
         for comment_id, text in replies.items():
-            if comment_id in done:
-                continue
-            once(
-                look=lambda target=comment_id: True if target in answered() else None,  # type: ignore[misc]  # bound early on purpose
-                write=lambda target=comment_id, said=text: bool(  # type: ignore[misc]  # bound early on purpose
-                    self._repo.get_pull(pull).create_review_comment_reply(target, f"{said}\n\n{marker}")
-                ),
-                pause=self._pause,
-                settings=self._settings,
-            )
+            if comment_id not in done:
+                self._repo.get_pull(pull).create_review_comment_reply(comment_id, f"{text}\n\n{marker}")
 
     def open_pulls(self, number: int, *, own_id: int) -> list[int]:
         """Open pull requests of others who may write here that would close the issue: strangers keep nobody from working."""
