@@ -50,16 +50,17 @@ class Deeds:
 
     def may(self, chore: Chore) -> bool:
         """Whether who asked may write, asked now; a refusal counts for some minutes."""
-        if chore.work.followup is not None and chore.work.followup.kind == "check_failure":
-            return False  # a program: nobody waits for an answer
-        key = (chore.work.task.repo.full_name, chore.work.sender)
+        task, followup = chore.work.task, chore.work.followup
+        # A failed check is told by a program, which waits for nothing: who asked for the run does.
+        asker = task.requested_by if followup is not None and followup.kind == "check_failure" else chore.work.sender
+        key = (task.repo.full_name, asker)
         now = self._clock()
         denied_at = self._denied.get(key)
         if denied_at is not None and now - denied_at < DENIED_FOR:
             return False
-        if self._outside.forge.may_write(chore.work.task.model_copy(update={"requested_by": chore.work.sender})):
+        if self._outside.forge.may_write(task.model_copy(update={"requested_by": asker})):
             return True
-        logger.info("asked without write permission", extra={"chore": chore.id, "login": chore.work.sender})
+        logger.info("asked without write permission", extra={"chore": chore.id, "login": asker})
         known = self._denied.items()
         self._denied = {one: at for one, at in known if now - at < DENIED_FOR} | {key: now}
         return False
@@ -143,6 +144,8 @@ class Deeds:
             offer(work, self._engine, self._store)
 
     def _finalise(self, chore: Chore) -> None:
+        if self._ledger.is_overtaken(chore.work.job_id):
+            return  # it goes on, and tells so itself
         task = chore.work.task
         verdict = Verdict(kind="unverified", reasons=("the run was broken off",))
         outcome = Outcome(kind="failed", reason=chore.text)

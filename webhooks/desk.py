@@ -76,23 +76,25 @@ class Desk:
             self._state.changed.notify_all()
 
     def watch(self) -> int:
-        """Write down which jobs ended, and see to it that runs that died are told of; how many died."""
-        died = 0
+        """Write down which jobs ended, and see to it that people are told of those that failed; how many failed.
+
+        A run tells of its failure itself, unless it died or GitHub was what failed: here it is told until it is heard.
+        """
+        failed = 0
         for job in self._ledger.close_ended():
             work = self._store.work(job.id)
             result = job.result or {}
-            # A run that failed on an error of ours has said so by itself; one whose worker died could not.
-            if work is None or not (job.state == "cancelled" or (job.state == "failed" and "code" not in result)):
+            if work is None or job.state not in {"cancelled", "failed"}:
                 continue
             if any(said.kind == "stop" for said in self._inbox.of(work.task.run_id)):
                 continue
-            died += 1
+            failed += 1
             reason = str(result.get("error") or "its worker is gone")
             self._outbox.add(
                 Chore(id=f"finalise:{job.id}", kind="finalise", work=work, text=reason), created_at=self._now()
             )
         self._look_at_checks()
-        return died
+        return failed
 
     def _look_at_checks(self) -> None:
         """Drafts whose checks it is time to look at: what GitHub tells of them may be lost."""

@@ -83,6 +83,12 @@ class Ledger:
         """Jobs of a run that are not over."""
         return tuple(job_id for job_id, ended in self._jobs(run_id) if ended is None and not self._ended(job_id))
 
+    def is_overtaken(self, job_id: str) -> bool:
+        """Whether a later job of the same run is at work, or was heard."""
+        jobs = self._jobs(run_of(job_id))
+        later = jobs[[known for known, _ in jobs].index(job_id) + 1 :]
+        return any((ended or self._ended(known)) not in _UNHEARD for known, ended in later)
+
     def state(self, run_id: str) -> RunState:
         """How a run stands. What the engine does not know any more is over; while it cannot be asked, too."""
         jobs = self._jobs(run_id)

@@ -5,15 +5,17 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
-from coder.errors import ConfigError
+from coder.errors import ConfigError, EngineUnavailableError, ForgeError, SandboxError, WorkspaceError
 from coder.types import Followup, JsonObject, Task
 from webhooks.app import WebParts, create_app
 from webhooks.clockwork import Clockwork, Lookup
@@ -36,6 +38,9 @@ TaskRunner = Callable[[Task, Followup | None, Callable[[str], tuple[Followup, ..
 The third argument gives what permitted people say to the run (by its id) while it works.
 """
 
+PAUSES_S: Final = (5.0, 30.0, 120.0)
+"""Before a run that failed because GitHub, git or Docker did goes on from its journal, again."""
+_PASSING: Final = frozenset(one.exit_code for one in (EngineUnavailableError, ForgeError, SandboxError, WorkspaceError))
 MAX_CONNECTIONS = 1000
 """More than GitHub opens for a storm of events: what is turned away here, it does not send again by itself."""
 _KEEP_ALIVE_S = 5
@@ -145,15 +150,27 @@ def open_engine(
         if stop_run is not None:
             stop_run(run_of(job_id))
 
-    return DbosEngine(options, None if runner is None else _on_payload(runner, store), stop_job=stop_job)
+    return DbosEngine(options, None if runner is None else on_payload(runner, store), stop_job=stop_job)
 
 
-def _on_payload(runner: TaskRunner, store: Store) -> Callable[[JsonObject], JsonObject]:
+def on_payload(
+    runner: TaskRunner, store: Store, *, pause: Callable[[float], None] = time.sleep
+) -> Callable[[JsonObject], JsonObject]:
+    """`runner` for the engine's jobs. What fails by something that may pass is tried again, unless a person stops it."""
     inbox = Inbox(store.database)
 
     def run(payload: JsonObject) -> JsonObject:
         work = Work.model_validate(payload)
-        return runner(work.task, work.followup, inbox.of)
+        result = runner(work.task, work.followup, inbox.of)
+        for pause_s in PAUSES_S:
+            if result.get("code") not in _PASSING:
+                break
+            logger.warning("a job is tried again", extra={"job": work.job_id, "pause_s": pause_s})
+            pause(pause_s)
+            if any(said.kind == "stop" for said in inbox.of(work.task.run_id)):
+                break
+            result = runner(work.task, work.followup, inbox.of)
+        return result
 
     return run
 

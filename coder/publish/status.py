@@ -47,7 +47,7 @@ def status_body(
     ]
     return render(
         "status",
-        headline=_headline(result),
+        headline=_headline(result, station),
         facts=" · ".join(facts),
         station="" if result is not None else texts.line(station, 500),
         question=_question(texts, result),
@@ -58,9 +58,9 @@ def status_body(
     )
 
 
-def _headline(result: RunResult | None) -> str:
-    if result is None:
-        return "Working on it"
+def _headline(result: RunResult | None, station: str) -> str:
+    if result is None:  # a run that broke off says at its station by what
+        return "Stopped" if station.startswith("stopped") else "Working on it"
     if result.outcome.kind == "asked":
         return "Waiting for a person's word"
     if result.outcome.kind == "stopped":

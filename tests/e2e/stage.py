@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
 from coder.forge.github_lookup import GitHubLookup
-from coder.types import JsonObject
+from coder.types import Followup, JsonObject, Task
 from tests.servers.github import GitHubServer, signed_webhook
 from tests.servers.github_state import Comment, Issue, repo_json, user_json
 from tests.unit.webhooks_payloads import SHA, config
@@ -30,6 +30,7 @@ from webhooks.desk import Desk
 from webhooks.engine.memory import MemoryEngine
 from webhooks.intake import Intake
 from webhooks.outbox import Inbox
+from webhooks.service import TaskRunner, on_payload
 from webhooks.store import Store
 from webhooks.work import Work
 
@@ -56,12 +57,12 @@ class Stage:
         self,
         folder: Path,
         *,
-        runner: Callable[[Work], JsonObject] | None = None,
+        runner: TaskRunner | None = None,
         files: Mapping[str, str | bytes] | None = None,
         app: bool = False,
         **settings: Any,
     ) -> None:
-        self.folder, self._runner = folder, runner or self._played
+        self.folder = folder
         (folder / "github").mkdir()
         self.github = GitHubServer(folder / "github")
         self.repo = self.github.add_repository("octo/bills", files or {"a.py": "x = 1\n"}, installation=77)
@@ -99,6 +100,7 @@ class Stage:
         self.free.set()
         self.engine = MemoryEngine(self._run)
         self.store = Store(folder / "deliveries.db")
+        self._worker = on_payload(runner or self._played, self.store, pause=lambda _: None)
         self.inbox = Inbox(self.store.database)
         outside = Outside(self.forge, lambda task, what: f"{what} of the run on #{task.number}", self._stop)
         # An hour of pauses at the desk is over at once.
@@ -206,11 +208,10 @@ class Stage:
         return not busy and not self.store.to_enqueue() and not self.desk.waiting()
 
     def _run(self, payload: JsonObject) -> JsonObject:
-        work = Work.model_validate(payload)
-        self.given.append(work)
-        return self._runner(work)
+        self.given.append(Work.model_validate(payload))
+        return self._worker(payload)
 
-    def _played(self, _work: Work) -> JsonObject:
+    def _played(self, _task: Task, _followup: Followup | None, _heard: object) -> JsonObject:
         self.free.wait(DEADLINE_S)
         if self.dies:
             raise RuntimeError("the worker is gone")

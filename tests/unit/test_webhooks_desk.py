@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.memory import InMemoryForge, MemoryIssue
-from coder.types import Task
-from tests.unit.webhooks_payloads import check, commented, labeled, review_commented, reviewed
+from coder.types import JsonObject, Task
+from tests.unit.webhooks_payloads import SHA, check, commented, labeled, review_commented, reviewed
 from tests.unit.webhooks_place import Place, until
 from webhooks.deeds import Outside
 from webhooks.desk import MAX_ATTEMPTS, Desk
@@ -232,9 +232,10 @@ def test_status_is_said_where_it_was_asked(place: Place) -> None:
     assert sorted(place.forge.statuses.values()) == [f"{run} explain", f"{run} status"]
 
 
-def test_a_run_whose_worker_died_is_told_of_once(place: Place) -> None:
+@pytest.mark.parametrize("more", [{"kind": "poison"}, {"code": 72}], ids=["its worker died", "GitHub was away"])
+def test_of_a_run_that_failed_people_are_told_once(place: Place, more: JsonObject) -> None:
     run = place.started()
-    place.engine.end(run, state="failed", ok=False, error="given up", kind="poison")
+    place.engine.end(run, state="failed", ok=False, error="given up", **more)
 
     assert place.desk.watch() == 1
     assert place.desk.watch() == 0
@@ -244,11 +245,26 @@ def test_a_run_whose_worker_died_is_told_of_once(place: Place) -> None:
     assert place.forge.issues[12].labels >= {"coder:failed"}
 
 
-def test_a_run_that_told_of_its_failure_is_not_told_of_again(place: Place) -> None:
-    run = place.started()
-    place.engine.end(run, state="failed", ok=False, error="GitHub is away", code=70)
+def test_of_a_failed_check_that_could_not_be_looked_at_people_are_told(place: Place) -> None:
+    run = place.published()
+    place.deliver("check_suite", check())
+    place.engine.end(f"{run}.checks-{SHA[:16]}", state="failed", ok=False, error="the engine is away", code=67)
 
-    assert place.desk.watch() == 0
+    place.desk.watch()
+    place.work()
+
+    assert place.forge.statuses == {run: f"{run} the engine is away"}
+
+
+def test_a_failure_that_is_overtaken_is_not_told(place: Place) -> None:
+    run = place.started()
+    place.engine.end(run, state="failed", ok=False, error="GitHub is away", code=72)
+    place.desk.watch()
+    place.say("/coder continue")
+
+    place.work()
+
+    assert place.forge.statuses == {}
 
 
 def test_after_a_failure_retry_begins_anew(place: Place) -> None:

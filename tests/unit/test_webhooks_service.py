@@ -7,11 +7,15 @@ import pytest
 from pydantic import SecretStr
 
 from coder.errors import ConfigError
-from coder.types import JsonObject
+from coder.types import Followup, JsonObject, Note
 from tests.unit.webhooks_payloads import config
+from tests.unit.webhooks_situations import TASK
 from webhooks.config import ServiceConfig
 from webhooks.errors import EngineError, StoreError
-from webhooks.service import build, serve_until_stopped
+from webhooks.outbox import Inbox
+from webhooks.service import PAUSES_S, build, on_payload, serve_until_stopped
+from webhooks.store import Store
+from webhooks.work import Work
 
 VALUES: JsonObject = {"webhook_secret": "correct horse", "state_dir": "state", "model": "m"}
 
@@ -91,3 +95,44 @@ def test_a_database_address_that_is_none_is_said(tmp_path: Path) -> None:
         with pytest.raises(EngineError) as caught:
             build(config(tmp_path, database_url=url), None)
         assert "hunter2" not in str(caught.value)
+
+
+GITHUB_IS_AWAY: JsonObject = {"ok": False, "code": 72}
+
+
+@pytest.mark.parametrize(
+    ("results", "paused"),
+    [
+        ([{"ok": True}], []),
+        ([{"ok": False, "code": 66}], []),
+        ([{"ok": False}], []),
+        ([GITHUB_IS_AWAY, {"ok": True}], [*PAUSES_S[:1]]),
+        ([GITHUB_IS_AWAY] * 4, [*PAUSES_S]),
+    ],
+    ids=["well", "no key", "a mistake of ours", "away for a moment", "away"],
+)
+def test_what_may_pass_is_tried_again(tmp_path: Path, results: list[JsonObject], paused: list[float]) -> None:
+    left, pauses = list(results), list[float]()
+    store = Store(tmp_path / "deliveries.db")
+    run = on_payload(lambda *_: left.pop(0), store, pause=pauses.append)
+
+    result = run(Work(task=TASK).model_dump(mode="json"))
+
+    assert (result, left, pauses) == (results[-1], [], paused)
+    store.close()
+
+
+def test_what_a_person_stopped_is_not_tried_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "deliveries.db")
+    stop = Followup(id="comment-1", kind="stop", note=Note(author="mona", body="/coder stop"))
+    calls: list[str] = []
+
+    def work(*_: object) -> JsonObject:
+        calls.append("work")
+        return GITHUB_IS_AWAY
+
+    run = on_payload(work, store, pause=lambda _: Inbox(store.database).put(TASK.run_id, stop, created_at="2026"))
+
+    assert run(Work(task=TASK).model_dump(mode="json")) == GITHUB_IS_AWAY
+    assert calls == ["work"]
+    store.close()
