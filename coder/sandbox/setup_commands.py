@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from coder.sandbox.setup_folder import Folder, Step
-from coder.sandbox.setup_node import has_workspaces, node_steps
+from coder.sandbox.setup_node import has_tests, has_workspaces, node_steps
 from coder.sandbox.setup_others import go_steps, java_steps, php_steps, ruby_steps, rust_steps
 from coder.sandbox.setup_python import python_steps
 
@@ -115,7 +115,7 @@ def _of_language(language: _Language, places: list[Folder]) -> list[tuple[Folder
     for folder in places:
         known = not folder.names.isdisjoint(_names(folder, language))
         inside = any(folder.path.startswith(f"{root}/") or not root for root in covered)
-        if not known or inside or len(found) >= MAX_ROOTS:
+        if not known or inside or len(found) >= MAX_ROOTS or (found and _untested(language, folder, found[0][0])):
             continue
         steps = language.steps(folder)
         if steps:
@@ -128,6 +128,11 @@ def _of_language(language: _Language, places: list[Folder]) -> list[tuple[Folder
 def _covers(language: _Language, folder: Folder) -> bool:
     """Whether a project speaks for the folders below; a bare package.json at the top often is for one tool only."""
     return language.steps is not node_steps or bool(folder.path) or has_workspaces(folder)
+
+
+def _untested(language: _Language, folder: Folder, first: Folder) -> bool:
+    """Whether a package below one with tests has none: a website, say, whose dependencies no test needs."""
+    return language.steps is node_steps and not first.path and has_tests(first) and not has_tests(folder)
 
 
 def _names(folder: Folder, language: _Language) -> set[str]:

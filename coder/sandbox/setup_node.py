@@ -48,6 +48,12 @@ def has_workspaces(folder: Folder) -> bool:
     return bool(strings(workspaces) or table(workspaces) or folder.has("pnpm-workspace.yaml"))
 
 
+def has_tests(folder: Folder) -> bool:
+    """Whether the package says how its tests are run; npm's own stand-in says nothing."""
+    script = str(table(folder.json("package.json"), "scripts").get("test") or "")
+    return bool(script.strip()) and "no test specified" not in script
+
+
 def _manager(folder: Folder, package: dict[str, object]) -> tuple[str, str]:
     """Name and version of the package manager. The version is of digits, dots and letters: it goes into a command."""
     named = re.match(r"(npm|pnpm|yarn)@([0-9A-Za-z.-]{1,40})", str(package.get("packageManager") or ""))

@@ -224,6 +224,16 @@ def test_workspaces_are_installed_once_and_tools_at_the_top_do_not_hide_the_rest
     assert installs({"package.json": tool, "web/package.json": web}) == [NPM, f"(cd web) {NPM}"]
 
 
+def test_a_website_below_a_tested_package_is_not_set_up() -> None:
+    tested = b'{"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "10"}}'
+    site = (
+        b'{"scripts": {"build": "docusaurus build", "test": "echo \'no test specified\'"}, "dependencies": {"d": "1"}}'
+    )
+
+    assert installs({"package.json": tested, "website/package.json": site}) == [NPM]
+    assert installs({"package.json": tested, "web/package.json": tested}) == [NPM, f"(cd web) {NPM}"]
+
+
 def test_the_number_of_projects_is_bounded() -> None:
     files = {f"p{number:03}/requirements.txt": b"x\n" for number in range(500)}
 
