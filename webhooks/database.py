@@ -88,6 +88,7 @@ class Database:
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.executescript(_SCHEMA)
             self._grow("switches", "login", "TEXT NOT NULL DEFAULT ''")
+            self._grow("pulls", "branch", "TEXT NOT NULL DEFAULT ''")
         except sqlite3.Error as exc:
             raise StoreError(f"cannot open {path}: {exc}") from exc
 

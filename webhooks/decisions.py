@@ -236,6 +236,8 @@ def _steered(request: Request, situation: Situation) -> Decision:
 def _checked(request: Request, situation: Situation, rules: Rules) -> Decision:
     if situation.own_pull:
         return _own_checks(request, situation, rules)
+    if not request.number and not (rules.fix_default_branch and _is_on_default(request)):
+        return Decision(reason="a failed check that belongs to no pull request of ours")
     if request.number and not situation.autofix:
         return Decision(reason="failed checks of a pull request that is not ours, and nobody asked for fixes")
     if situation.state == "live":
@@ -243,6 +245,10 @@ def _checked(request: Request, situation: Situation, rules: Rules) -> Decision:
     # A program sends it; who asked for fixes there is whose permission counts.
     asked = replace(request, sender=situation.autofix_by) if request.number and situation.autofix_by else request
     return _new_run(asked, situation, rules)
+
+
+def _is_on_default(request: Request) -> bool:
+    return request.head is not None and request.head.branch == request.repository.default_branch != ""
 
 
 def _own_checks(request: Request, situation: Situation, rules: Rules) -> Decision:

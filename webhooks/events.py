@@ -130,7 +130,8 @@ class ChecksFailed:
     """Slug of the App that made the check; empty for a workflow."""
     pulls: tuple[int, ...] = ()
     """Pull requests of this repository that have the commit as their head."""
-    same_repo: bool = True
+    same_repo: bool | None = None
+    """The commit is on a branch of the repository itself; None where the payload does not say."""
     url: str = ""
     summary: str = ""
     """What the check says of itself; anybody's text."""

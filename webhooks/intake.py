@@ -163,6 +163,7 @@ class Intake:
     def _decide(self, request: Request | Refusal) -> Decision:
         if isinstance(request, Refusal):
             return refused(request)
+        request = self._ledger.placed(request)
         decision = decide(request, self._ledger.situation(request, now=self._now()), self._rules)
         work = decision.work
         if work is None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from coder.types import Followup, JsonObject
 from webhooks.decisions import RunState, Situation
@@ -32,6 +33,18 @@ class Ledger:
         self._rows = store.database.rows
         self._switches = Switches(store.database)
         self._waits = Waits(store.database)
+
+    def placed(self, request: Request) -> Request:
+        """`request`; a failed check that names a branch alone, as one of the pull request that we opened from it."""
+        if request.what != "checks" or request.number or request.head is None or not request.head.same_repo:
+            return request  # a fork has a branch of the same name as easily
+        pulls, repository = "SELECT thread FROM pulls WHERE branch = ? AND thread LIKE ?", f"gh{request.repository.id}"
+        asked = (request.head.branch, f"{repository}-%")
+        if not (rows := self._rows(pulls, asked)):
+            self._close_some(repository)
+            rows = self._rows(pulls, asked)
+        number = int(rows[0]["thread"].rpartition("-")[2]) if rows else 0
+        return replace(request, number=number, is_pull_request=bool(number))
 
     def situation(self, request: Request, *, now: str) -> Situation:
         """How things stand for `request`."""
@@ -70,13 +83,7 @@ class Ledger:
         """The run that opened a pull request, also when it has ended a moment ago."""
         if (known := self._pull(thread)) is not None:
             return known
-        repository = thread.rpartition("-")[0]
-        try:
-            # The oldest ones: a repository's jobs run one after the other, and who asked waits for this.
-            mine = [job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")]
-            self.close_ended(mine[:_MAX_LOOKED_AT])
-        except EngineError:
-            logger.exception("cannot ask the engine which run opened a pull request")
+        self._close_some(thread.rpartition("-")[0])
         return self._pull(thread)
 
     def live_jobs(self, run_id: str) -> tuple[str, ...]:
@@ -122,6 +129,14 @@ class Ledger:
                 ended.append(job)
         return tuple(ended)
 
+    def _close_some(self, repository: str) -> None:
+        """`close_ended` for the oldest jobs of one repository: they run one after the other, and who asked waits for this."""
+        try:
+            mine = [job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")]
+            self.close_ended(mine[:_MAX_LOOKED_AT])
+        except EngineError:
+            logger.exception("cannot ask the engine which jobs ended")
+
     def withdraw(self, job_id: str) -> None:
         """Never offer the engine a job that it has not got yet."""
         self._rows("UPDATE jobs SET enqueued = 1, ended = 'cancelled' WHERE job_id = ? AND enqueued = 0", (job_id,))
@@ -134,7 +149,8 @@ class Ledger:
             if isinstance(number, int):
                 repository = thread_of(run_id).rpartition("-")[0]
                 thread, awaits = f"{repository}-{number}", result.get("awaits")
-                self._rows("INSERT OR REPLACE INTO pulls (thread, run_id) VALUES (?, ?)", (thread, run_id))
+                values = (thread, run_id, str(result.get("branch") or ""))
+                self._rows("INSERT OR REPLACE INTO pulls (thread, run_id, branch) VALUES (?, ?, ?)", values)
                 if isinstance(awaits, str):
                     self._waits.begin(thread, run_id, awaits)
                 else:

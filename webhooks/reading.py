@@ -217,7 +217,7 @@ def _completed(name: str, payload: JsonObject) -> Event:
     suite = check.get("check_suite")
     branch = optional(check, "head_branch", 255) or (optional(suite, "head_branch", 255) if suite else "")
     output, app = check.get("output"), check.get("app")
-    source = check.get("head_repository")
+    source, pulls = check.get("head_repository"), _pulls_of(check, repository)
     return ChecksFailed(
         repository=repository,
         sender=_actor(payload, "sender"),
@@ -226,8 +226,8 @@ def _completed(name: str, payload: JsonObject) -> Event:
         head_sha=sha(check, "head_sha"),
         head_branch=branch,
         app=optional(app, "slug", 100),
-        pulls=_pulls_of(check, repository),
-        same_repo=not isinstance(source, dict) or source.get("id") == repository.id,
+        pulls=pulls,
+        same_repo=source.get("id") == repository.id if isinstance(source, dict) else True if pulls else None,
         url=optional(check, "html_url", 500),
         summary="\n\n".join(filter(None, (optional(output, part, 10_000) for part in ("title", "summary", "text")))),
         completed_at=optional(check, "completed_at", 40) or optional(check, "updated_at", 40),
@@ -237,10 +237,27 @@ def _completed(name: str, payload: JsonObject) -> Event:
 def _status(payload: JsonObject) -> Event:
     """A commit status, as CI outside of GitHub sends it."""
     _only(payload, "status")
-    state = text(payload, "state", 40)
-    if state != "success":
+    state, head_sha = text(payload, "state", 40), sha(payload, "sha")
+    name = optional(payload, "context", 200) or "status"
+    if state == "success":
+        return _passed(payload, payload, name, head_sha)
+    if state not in {"failure", "error"}:
         return Unsupported(f"status with {state}")
-    return _passed(payload, payload, optional(payload, "context", 200) or "status", sha(payload, "sha"))
+    tips = [one for one in items(payload, "branches", 10) if optional(one.get("commit"), "sha", 64) == head_sha]
+    return ChecksFailed(
+        repository=_repository(payload),
+        sender=_actor(payload, "sender"),
+        name=name,
+        conclusion=state,
+        head_sha=head_sha,
+        head_branch=optional(tips[0], "name", 255) if tips else "",
+        app="",
+        pulls=(),
+        same_repo=True,
+        url=optional(payload, "target_url", 500),
+        summary=optional(payload, "description", 1_000),
+        completed_at=optional(payload, "updated_at", 40),
+    )
 
 
 def _passed(payload: JsonObject, check: JsonObject, name: str, head_sha: str) -> ChecksPassed:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from coder.forge.protocol import CHECK_NAME
 from webhooks import commands
 from webhooks.events import (
     Actor,
@@ -170,19 +171,19 @@ def _reviewed(event: Reviewed, rules: Rules) -> Request | Refusal:
 
 def _checked(event: ChecksFailed | ChecksPassed, rules: Rules) -> Request | Refusal:
     # Our own check says what our own tests say; acting on it would be talking to ourselves.
-    if rules.own_login is not None and handle(event.app) == handle(rules.own_login):
+    ours = rules.own_login is not None and handle(event.app) == handle(rules.own_login)
+    if ours or event.name == CHECK_NAME:
         return Refusal("our own check")
     if not is_allowed(event.repository.full_name, rules.allowed_repos):
         return Refusal(f"repository {event.repository.full_name} is not allowed")
-    return _failed(event, rules) if isinstance(event, ChecksFailed) else _passed(event)
+    return _failed(event) if isinstance(event, ChecksFailed) else _passed(event)
 
 
-def _failed(event: ChecksFailed, rules: Rules) -> Request | Refusal:
-    if not event.same_repo:
+def _failed(event: ChecksFailed) -> Request | Refusal:
+    if event.same_repo is False:
         return Refusal("a check of a fork")
-    on_default = not event.pulls and event.head_branch == event.repository.default_branch != ""
-    if not event.pulls and not (on_default and rules.fix_default_branch):
-        return Refusal("a failed check that belongs to no pull request of ours")
+    if not event.pulls and not event.head_branch:
+        return Refusal("a failed check of no branch here")
     what = f"`{event.name}` ended with {event.conclusion} on {event.head_sha[:12]}"
     return Request(
         what="checks",
@@ -194,7 +195,7 @@ def _failed(event: ChecksFailed, rules: Rules) -> Request | Refusal:
         followup=f"checks-{event.head_sha[:16]}",
         requested_at=event.completed_at,
         is_pull_request=bool(event.pulls),
-        head=Head(event.head_branch, event.head_sha, same_repo=True),
+        head=Head(event.head_branch, event.head_sha, same_repo=event.same_repo is True),
         words="\n\n".join(filter(None, (f"{what}. {event.url}", event.summary))),
         title=f"{_name(event.name)} fails on {event.head_branch}",
     )

@@ -12,7 +12,7 @@ import requests
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_client import FORBIDDEN, NOT_FOUND, status_of
-from coder.forge.protocol import CheckReport, ChecksState, FailedJob
+from coder.forge.protocol import CHECK_NAME, CheckReport, ChecksState, FailedJob
 from coder.types import JsonObject, RepoRef
 
 MAX_SUMMARY = 65_535
@@ -24,8 +24,8 @@ MAX_JOBS = 5
 LOOKS = 4
 BETWEEN_LOOKS_S = 5.0
 """GitHub starts checks within seconds of a push, or never."""
-CONTEXT = "coder / verification"
 _BAD = frozenset({"failure", "timed_out", "action_required", "startup_failure"})
+_BAD_STATES = frozenset({"failure", "error"})
 _GOOD = frozenset({"success", "neutral", "skipped"})
 _GIVEN_UP = frozenset({"cancelled", "stale"})
 ACTIONS = "github-actions"
@@ -69,19 +69,19 @@ class CommitChecks:
             ):
                 self._ask("PATCH", f"{self._root}/check-runs/{int(found['id'])}", done)
             return
-        self._ask("POST", f"{self._root}/check-runs", {"name": CONTEXT, "head_sha": commit_sha, **done})
+        self._ask("POST", f"{self._root}/check-runs", {"name": CHECK_NAME, "head_sha": commit_sha, **done})
 
     def _status(self, commit_sha: str, check: CheckReport) -> None:
-        body = {"state": _STATES[check.conclusion], "context": CONTEXT, "description": check.title[:MAX_DESCRIPTION]}
+        body = {"state": _STATES[check.conclusion], "context": CHECK_NAME, "description": check.title[:MAX_DESCRIPTION]}
 
         listed: Any = self._ask("GET", f"{self._root}/commits/{commit_sha}/statuses")
-        newest = next((one for one in listed if one["context"] == CONTEXT), None)
+        newest = next((one for one in listed if one["context"] == CHECK_NAME), None)
         if newest is None or (newest["state"], newest["description"]) != (body["state"], body["description"]):
             self._ask("POST", f"{self._root}/statuses/{commit_sha}", body)
 
     def _ours(self, commit_sha: str) -> JsonObject | None:
         path = f"{self._root}/commits/{commit_sha}/check-runs"
-        found = self._ask("GET", path, query={"check_name": CONTEXT, "filter": "latest"})["check_runs"]
+        found = self._ask("GET", path, query={"check_name": CHECK_NAME, "filter": "latest"})["check_runs"]
         mine = [one for one in found if (one.get("app") or {}).get("id") == self._settings.app_id]
         return dict(mine[0]) if mine else None
 
@@ -95,29 +95,34 @@ class CommitChecks:
         path = f"{self._root}/commits/{commit_sha}"
         suites = self._ask("GET", f"{path}/check-suites", query={"per_page": "100"})["check_suites"]
         theirs = [one for one in suites if (one.get("app") or {}).get("id") != self._settings.app_id]
-        newest: dict[str, str] = {}
-        for one in self._statuses(path):  # the newest first
-            newest.setdefault(str(one["context"]), str(one["state"]))
-        newest.pop(CONTEXT, None)
-        return together([*map(_suite, theirs), *newest.values()])
+        return together([*map(_suite, theirs), *(str(one["state"]) for one in self._statuses(path))])
 
     def _statuses(self, path: str) -> list[JsonObject]:
-        """Those of a commit, the newest first; none where we may not read them."""
+        """The newest status of each context but ours; none where we may not read them."""
+        newest: dict[str, JsonObject] = {}
         try:
-            return list(self._ask("GET", f"{path}/statuses", query={"per_page": "100"}))
+            for one in self._ask("GET", f"{path}/statuses", query={"per_page": "100"}):  # the newest first
+                newest.setdefault(str(one["context"]), one)
         except github.GithubException as exc:
             if exc.status == FORBIDDEN and not isinstance(exc, github.RateLimitExceededException):
                 return []
             raise
+        newest.pop(CHECK_NAME, None)
+        return list(newest.values())
 
     def failures(self, commit_sha: str) -> tuple[FailedJob, ...]:
         """The failed checks of a commit, ours left out, with the ends of their logs."""
-        path = f"{self._root}/commits/{commit_sha}/check-runs"
-        found = self._ask("GET", path, query={"status": "completed", "filter": "latest", "per_page": "100"})[
-            "check_runs"
-        ]
-        bad = [one for one in found if one["conclusion"] in _BAD and one["name"] != CONTEXT]
-        return tuple(self._failed(one) for one in bad[:MAX_JOBS])
+        path = f"{self._root}/commits/{commit_sha}"
+        asked = {"status": "completed", "filter": "latest", "per_page": "100"}
+        found = self._ask("GET", f"{path}/check-runs", query=asked)["check_runs"]
+        bad = [one for one in found if one["conclusion"] in _BAD and one["name"] != CHECK_NAME]
+        # CI outside of GitHub keeps its logs to itself.
+        red = [one for one in self._statuses(path) if one["state"] in _BAD_STATES]
+        told = (
+            FailedJob(str(one["context"]), str(one.get("description") or ""), str(one.get("target_url") or ""))
+            for one in red
+        )
+        return (*(self._failed(one) for one in bad[:MAX_JOBS]), *told)[:MAX_JOBS]
 
     def _failed(self, run: JsonObject) -> FailedJob:
         output = run.get("output") or {}
@@ -170,7 +175,7 @@ def together(said: Sequence[str]) -> ChecksState:
     told = counted - _GIVEN_UP
     if not counted:
         return "none"
-    if told & (_BAD | {"error"}):
+    if told & (_BAD | _BAD_STATES):
         return "red"
     return "green" if told and told <= _GOOD else "pending"
 

@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, RunResult, Task
 from coder.types import Remote as Remote
 
+CHECK_NAME = "coder / verification"
+"""What our own check of a commit is called."""
 ChecksState = Literal["none", "pending", "green", "red"]
 """What the checks of a commit say together; `none` when nothing checks it."""
 StateLabel = Literal["queued", "running", "needs-info", "needs-human", "pr-open", "failed"]

@@ -198,10 +198,8 @@ def test_checks_that_start_nothing(payload: JsonObject, situation: Situation, re
 
 def test_checks_of_a_fork_are_nobodys() -> None:
     payload = check("workflow_run", head_repository={"id": 77})
-    foreign = changed(check(), "check_suite.pull_requests", [])
 
     assert outcome("workflow_run", payload, OWN).reason == "a check of a fork"
-    assert summary(outcome("check_suite", foreign, OWN)) == "nothing"
 
 
 @pytest.mark.parametrize("body", ["/coder fix", "@coder mend the parser", "Hm.\n\n@coder plan"])

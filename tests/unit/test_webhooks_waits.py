@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from coder.forge.protocol import CHECK_NAME
 from coder.types import JsonObject
-from tests.unit.webhooks_payloads import SHA, check, repository, user
+from tests.unit.webhooks_payloads import SHA, check, status
 from tests.unit.webhooks_place import Place
 from webhooks.waits import BEGIN_S, WAIT_S
 
@@ -29,19 +30,6 @@ def waiting(place: Place, sha: str = SHA) -> str:
     place.desk.watch()
     place.work()
     return run
-
-
-def status(sha: str = SHA, state: str = "success") -> JsonObject:
-    return {
-        "id": 5,
-        "sha": sha,
-        "state": state,
-        "context": "ci/circle",
-        "updated_at": "2026-03-01T00:00:00Z",
-        "branches": [],
-        "repository": repository(),
-        "sender": user(),
-    }
 
 
 @pytest.mark.parametrize(
@@ -100,11 +88,11 @@ def test_a_check_of_another_commit_or_one_that_fails_releases_nothing(place: Pla
 
     other = place.deliver("check_suite", check("check_suite", conclusion="success", head_sha=OTHER))
     single = place.deliver("check_run", check("check_run", conclusion="success"))
-    failed = place.deliver("status", status(state="failure"))
+    failed = place.deliver("status", status(state="failure", branches=[]))
 
     assert other == {"refused": "no draft of ours waits for the checks of this commit"}
     assert single == {"refused": "nothing reacts to check_run.completed with success"}
-    assert failed == {"refused": "nothing reacts to status with failure"}
+    assert failed == {"refused": "a failed check of no branch here"}
     assert place.work() == 0
 
 
@@ -119,6 +107,37 @@ def test_no_check_at_all_is_told_once(place: Place) -> None:
     (told,) = place.forge.statuses.values()
     assert f"No check began on {SHA}" in told
     assert place.forge.checks.released == []
+
+
+@pytest.mark.parametrize("state", ["failure", "error"])
+def test_a_red_status_of_the_branch_of_our_pull_request_is_a_failed_check_of_it(place: Place, state: str) -> None:
+    run = place.started()
+    place.engine.end(run, ok=True, outcome="submitted", number=30, branch="coder/issue-12-it-breaks")
+
+    answers = [
+        place.deliver("status", status(state, branch="coder/issue-13-other")),
+        place.deliver("status", status("pending")),
+        place.deliver("status", status(state, context=CHECK_NAME)),
+        place.deliver(
+            "status", status(state, branches=[{"name": "coder/issue-12-it-breaks", "commit": {"sha": OTHER}}])
+        ),
+        place.deliver("status", status(state, branch="main")),
+        place.deliver("status", status(state)),
+        place.deliver("status", status(state, context="ci/other")),
+        place.deliver("check_suite", check(pulls=())),
+    ]
+
+    assert [answer.get("refused") or answer["run"] for answer in answers] == [
+        "a failed check that belongs to no pull request of ours",
+        "nothing reacts to status with pending",
+        "our own check",
+        "a failed check of no branch here",
+        "a failed check that belongs to no pull request of ours",
+        run,
+        "the run is at work: its next commit is checked anew",
+        "a failed check that belongs to no pull request of ours",
+    ]
+    assert place.jobs() == [run, f"{run}.checks-{SHA[:16]}"]
 
 
 def test_it_is_not_waited_for_ever(place: Place) -> None:

@@ -195,6 +195,23 @@ def check(
     }
 
 
+def status(state: str = "success", *, branch: str = "coder/issue-12-it-breaks", **changes: Any) -> JsonObject:
+    """A commit status, as CI outside of GitHub sends it."""
+    facts = {
+        "id": 5,
+        "sha": SHA,
+        "state": state,
+        "context": "ci/circle",
+        "description": "2 tests failed",
+        "target_url": "https://ci.example/1",
+        "updated_at": "2026-03-01T00:00:00Z",
+        "branches": [{"name": branch, "commit": {"sha": SHA}}],
+        "repository": repository() | {"default_branch": "main"},
+        "sender": user(),
+    }
+    return facts | changes
+
+
 def dispatched(payload: object = None, *, action: str = "coder") -> JsonObject:
     return {
         "action": action,
