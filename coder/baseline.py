@@ -12,6 +12,7 @@ from coder.services import Ground, Services
 from coder.trace.events import Baseline
 from coder.types import Cell
 from coder.verify.cells import run_cell
+from coder.verify.shelf import Shelf, key_of
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +22,11 @@ _END_CHARS = 300
 """How much is told of a suite that names no tests, and of what it printed last."""
 
 
-def baseline(services: Services, ground: Ground, base_sha: str, sandbox: Sandbox) -> Baseline | None:
+def baseline(services: Services, ground: Ground, base_sha: str, sandbox: Sandbox, shelf: Shelf) -> Baseline | None:
     """One run of the whole suite in `sandbox`, which holds the base commit and holds just it afterwards, too.
 
-    Kept for later runs on the same commit and image, unless time ran out. None when no way to run tests is known, or policy wants none.
+    What is said of it is kept for later runs on the same commit and image, unless time ran out, and the run itself on the
+    `shelf` for the verdict: it is one of base in a sandbox where nothing else was done. None when no way to run tests is known, or policy wants none.
     """
     timeout_s = services.policy.baseline_s
     if ground.tests is None or not timeout_s:
@@ -32,10 +34,15 @@ def baseline(services: Services, ground: Ground, base_sha: str, sandbox: Sandbox
     what = f"{ground.image.digest} {base_sha} {ground.tests.shown} {timeout_s}"
     key = hashlib.sha256(what.encode("utf-8", "surrogateescape")).hexdigest()
     if (found := kept(services.memory, key)) is None:
-        services.progress("running the tests as they are")
-        cell = run_cell(sandbox, name="base", tree_sha="", command=ground.tests, timeout_s=timeout_s)
+        tree_sha = ground.repository.tree_sha(base_sha)
+        shelved = key_of("base", tree_sha, ground.tests, ground.image)
+        if (cell := shelf.taken(shelved)) is None:
+            services.progress("running the tests as they are")
+            cell = run_cell(sandbox, name="base", tree_sha=tree_sha, command=ground.tests, timeout_s=timeout_s)
+            sandbox.restore("")
+            if cell.exit_code is not None:
+                shelf.put(shelved, cell)
         found = told(cell, timeout_s)
-        sandbox.restore("")
         if cell.exit_code is not None:  # what was too slow now may be fast enough when the machine is less busy
             keep(services.memory, key, found)
     return found

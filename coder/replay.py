@@ -26,6 +26,7 @@ from coder.trace.events import (
 )
 from coder.trace.journal import Journal, JournalStore
 from coder.types import Base, Completion, Message, Problem, Remote, Task, TreePack, Usage, Value, VerdictKind
+from coder.verify.shelf import Shelf
 from coder.workspace.git import Git
 from coder.workspace.unpack import unpacked
 from coder.workspace.workspace import Workspace
@@ -42,7 +43,7 @@ class Replay(Value):
     digest: str
     """Hash of the last line of the journal that was played."""
     tested: bool = True
-    """The tests were run again; otherwise `verdict` is the recorded one."""
+    """The tests were run again, as far as the journal has no run of the same tree, image and command; otherwise `verdict` is the recorded one."""
     segments_left_out: int = 0
     """How often people added to the run after its first end; that is not played."""
 
@@ -140,6 +141,8 @@ def _replayed(app: Application, journal: Journal, base: TreePack | None, how: _H
                 journals=journals,
                 workspace=workspace,
                 dry_run=folder / "pull-request",
+                # Where image and command are the same, what the tests said of a tree need not be asked again.
+                shelf=lambda _: Shelf(journal),
                 judged=() if how.tested else tuple(e for e in events if isinstance(e, Verified)),
                 policy=services.policy.model_copy(update=rules),
             )

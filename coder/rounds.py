@@ -38,6 +38,7 @@ class Rounds:
         self._task, self._services, self._policy = task, services, services.policy
         self._journal, self._ground, self._show = journal, ground, show
         self._recall = Recall(journal)
+        self._shelf = services.shelf(journal)
         self._verifier = CellVerifier(
             ground.repository,
             services.sandboxes,
@@ -46,6 +47,7 @@ class Rounds:
             labels={"coder.run": task.run_id},
             rules=services.policy.proof,
             progress=services.progress,
+            shelf=self._shelf,
         )
 
     @property
@@ -87,7 +89,9 @@ class Rounds:
         """Let the agent work; take its change out of the sandbox and check it. False when it waits or was stopped."""
         model = self._services.model(self._task.model)
         before = self._state.opened
-        red = before.baseline if before else baseline(self._services, self._ground, self._base.sha, sandbox)
+        red = (
+            before.baseline if before else baseline(self._services, self._ground, self._base.sha, sandbox, self._shelf)
+        )
         toolbox = self._toolbox(sandbox, model.profile, red)
         if before is None:
             self._show("working")

@@ -14,9 +14,10 @@ from coder.repo_config import RepoConfig
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.tools.base import Tool
 from coder.trace.events import Entry, Verified
-from coder.trace.journal import JournalStore
+from coder.trace.journal import Journal, JournalStore
 from coder.types import Followup, TreePack
 from coder.verify.commands import TestCommand
+from coder.verify.shelf import JournalShelf, Shelf
 from coder.workspace.repository import Repository
 from coder.workspace.workspace import Workspace
 
@@ -50,6 +51,8 @@ class Services:
     """Somebody can be asked: the model gets the tool for it."""
     judged: tuple[Verified, ...] = ()
     """What the tests said in a run that is played again without them; empty runs the tests."""
+    shelf: Callable[[Journal], Shelf] = JournalShelf
+    """The runs of the tests that a run need not make again."""
     dry_run: Path | None = None
     """Write the pull request into this folder instead of publishing it."""
 

@@ -239,6 +239,16 @@ class TestReport(Value):
     problem: str | None = None
     """Why no report could be read, when none could."""
 
+    @property
+    def red(self) -> tuple[str, ...]:
+        """Tests that failed or erred."""
+        return (*self.failed, *self.errored)
+
+    @property
+    def not_passed(self) -> tuple[str, ...]:
+        """Tests that it tells of and that did not run to success."""
+        return (*self.red, *self.skipped)
+
 
 class Cell(Value):
     """One run of the tests in one fresh container."""
@@ -251,6 +261,8 @@ class Cell(Value):
     report: TestReport
     output_tail: str
     """The last part of the output, for objections and for people."""
+    kept_as: str = ""
+    """Digest of the record that it was taken from; empty for a run that was made for this very verdict."""
 
 
 class FlakyTest(Value):

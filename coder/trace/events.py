@@ -210,6 +210,18 @@ class PatchTaken(Value):
     diff_blob: str
 
 
+class CellRun(Value):
+    """One run of the tests in a clean container ended: it is not made again, whatever becomes of this process."""
+
+    type: Literal["cell_run"] = "cell_run"
+    key: str
+    """What it is known by: digest of tree, image, command and environment."""
+    cell: str
+    """Its name, for those who read the journal."""
+    cell_blob: str
+    """The `Cell` as JSON."""
+
+
 class Verified(Value):
     """The tests were run by us."""
 
@@ -262,6 +274,7 @@ Event = Annotated[
     | Contacted
     | Solved
     | PatchTaken
+    | CellRun
     | Verified
     | Reviewed
     | Published

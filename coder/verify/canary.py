@@ -84,10 +84,9 @@ def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[
 
 def _heard(report: TestReport, own: Sequence[str]) -> Literal["failed", "missed", "green"]:
     """What a report says of the tests that must fail: every one of them counts."""
-    if any(name in {*report.passed, *report.skipped} for name in own):
+    if {*own} & {*report.passed, *report.skipped}:
         return "green"
-    red = {*report.failed, *report.errored}
-    return "failed" if own and all(name in red for name in own) else "missed"
+    return "failed" if own and {*own} <= {*report.red} else "missed"
 
 
 Writer = Callable[[Sandbox, TestCommand, Sequence[str], str], list[str]]

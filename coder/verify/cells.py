@@ -47,13 +47,14 @@ _SCATTERED: Final[Mapping[Kind, str]] = {
 }
 """Where a runner leaves a report per class; as `find` is told."""
 
-_ENVIRONMENT = {
+ENVIRONMENT: Final = {
     "CI": "1",
     "NO_COLOR": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
     "PYTEST_ADDOPTS": "",
 }
+"""Set for every run of tests."""
 
 
 def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestCommand, timeout_s: float) -> Cell:
@@ -69,7 +70,7 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
     root = _cleared(sandbox, path, command)
     output = ""
     try:
-        result = sandbox.exec(command.line(path), timeout_s=timeout_s, env=_ENVIRONMENT)
+        result = sandbox.exec(command.line(path), timeout_s=timeout_s, env=ENVIRONMENT)
         reading = (
             Reading(unreadable(f"killed after {timeout_s:g} s"))
             if result.exit_code is None

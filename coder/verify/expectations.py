@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from coder.verify.verdict import Finding
+from coder.verify.basis import Finding
 
 Read = Callable[[str], bytes | None]
 

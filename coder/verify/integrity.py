@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from coder.verify.basis import Finding
 from coder.verify.integrity_settings import conftest_findings, definitions, settings_findings
 from coder.verify.ruses import equal_to_anything, reads_source, turned_outcomes
 from coder.verify.shape import Shape, compared
@@ -13,7 +14,6 @@ from coder.verify.shape_lines import known, line_shapes
 from coder.verify.shape_python import elsewhere, shapes, skips
 from coder.verify.stand_ins import changed_functions, stand_ins
 from coder.verify.tests_of import is_test, shadows_runner, tests_of
-from coder.verify.verdict import Finding
 
 Read = Callable[[str], bytes | None]
 """A file's bytes on one side of the patch; None where it does not exist."""

@@ -9,8 +9,8 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from coder.verify.basis import Finding
 from coder.verify.tests_of import TestPaths
-from coder.verify.verdict import Finding
 
 Tables = Mapping[str, object]
 _FLOORS: Final = re.compile(r"(?:fail.?under|branches|functions|lines|statements|threshold)", re.IGNORECASE)

@@ -1,6 +1,7 @@
 """Outcomes of tests by id, gathered from a report whose writer may lie: bounded in number and size, the worst one counts."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -55,7 +56,7 @@ class Outcomes:
     def tell(self, text: str) -> None:
         """Keep a text on a failure, as long as there is room."""
         if self._kept < MAX_OUTPUT_CHARS:
-            self.output.append(text[: MAX_OUTPUT_CHARS - self._kept])
+            self.output.append(plain(text[: MAX_OUTPUT_CHARS - self._kept]))
             self._kept += len(text)
 
     def reading(self, problem: str | None = None) -> Reading:
@@ -80,12 +81,22 @@ def unreadable(problem: str) -> TestReport:
 
 
 def bounded(name: str) -> str:
-    """`name` on one line; of a long one its beginning and a digest of all of it."""
-    name = " ".join(name.split("\n"))
+    """`name` on one line and in valid Unicode; of a long one its beginning and a digest of all of it."""
+    name = plain(" ".join(name.split("\n")))
     if len(name) <= _MAX_ID_CHARS:
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return f"{name[:_MAX_ID_CHARS]}…{digest}"
+
+
+def plain(text: str) -> str:
+    """`text` without halves of surrogate pairs, which JSON can carry and no file or wire of ours can."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def function_of(name: str) -> str:
+    """A test's id without what tells one row of its table from another: `t.py::test[1-a]`, `pkg::Test/one`."""
+    return re.sub(r"(::[^/\[]*)[/\[].*", r"\1", name, count=1)
 
 
 def relative(path: str, root: str) -> str:

@@ -60,7 +60,7 @@ def as_predicted(expected: str, evidence: Evidence) -> bool | None:
         return None
     # What fails on base anyway is not what was predicted.
     told = excerpt(cell.output_tail, evidence.proving_tests) if evidence.proving_tests else cell.output_tail
-    names = evidence.proving_tests or (*cell.report.failed, *cell.report.errored)
+    names = evidence.proving_tests or cell.report.red
     printed = " ".join([told, *names]).lower()
     kinds = {kind.lower() for kind in _KINDS.findall(expected[:2_000])} - {"error"}
     if kinds and not any(kind in printed for kind in kinds):

@@ -1,13 +1,16 @@
 """Repetition: several runs of the same code tell a flake from a failure, and a proof from luck."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from coder.types import Cell, FlakyTest, TestReport
+from coder.verify.basis import Cells, Finding
 from coder.verify.cells import CellName
+from coder.verify.outcomes import function_of
 from coder.verify.runs import Runs
-from coder.verify.verdict import Cells, Finding, newly_failing, proving_tests
+from coder.verify.verdict import newly_failing, proving_tests
 
 MAX_DOUBTED: Final = 20
 """Flakes come in ones and twos; what breaks more tests than this is run once more, and no further."""
@@ -87,26 +90,53 @@ def _settled(cells: Cells, runs: Runs) -> tuple[Cells, tuple[FlakyTest, ...]]:
     """The cells without tests that base itself does not name twice, and these tests.
 
     Parameters such as the time, an address in memory or a random word make ids that no two runs share. That such a test is
-    gone on head says nothing. Only base is asked, which the patch cannot touch.
+    gone on head says nothing, nor that one which was red on base is red there under another name. Only base is asked, which
+    the patch cannot touch.
     """
     base = cells.base.report
     others = [cell.report for cell in (cells.head, cells.head_old) if cell is not None and cell.report.by_id]
-    gone = [name for name in base.passed if any(name not in _listed(report) for report in others)]
+    gone = [name for name in (*base.passed, *base.red) if any(name not in _listed(report) for report in others)]
     if not base.by_id or not gone:
         return cells, ()
     seconds = runs.rules.repeat_s
     again = runs.again(cells.base.name, cells.base.tree_sha, runs.only(gone), times=1, seconds=seconds)
-    if not again or not again[0].report.passed or newly_failing(base, again[0].report):
+    second = again[0].report if again else TestReport(by_id=False)
+    wandering = frozenset(gone) - _listed(second)
+    if not second.by_id or {*newly_failing(base, second)} - _red_before(base, second, wandering):
         return cells, ()
-    wandering = [name for name in gone if name not in _listed(again[0].report)]
-    kept = base.model_copy(update={"passed": tuple(name for name in base.passed if name not in {*wandering})})
-    flaky = tuple(FlakyTest(name=name, cell="base", passed=1, runs=2) for name in wandering)
-    return replace(cells, base=cells.base.model_copy(update={"report": kept})), flaky
+    flaky = (FlakyTest(name=name, cell="base", passed=int(name in base.passed), runs=2) for name in gone)
+    return (
+        replace(
+            cells,
+            base=_without(cells.base, wandering & {*base.passed}),
+            head=_without(cells.head, _red_before(base, cells.head.report, wandering)),
+            head_old=cells.head_old and _without(cells.head_old, _red_before(base, cells.head_old.report, wandering)),
+        ),
+        tuple(test for test in flaky if test.name in wandering),
+    )
+
+
+def _red_before(base: TestReport, after: TestReport, wandering: Collection[str]) -> frozenset[str]:
+    """Of what newly fails, rows of tests that were red on base under names which wander: no more of them than there."""
+    unsteady = {function_of(name) for name in base.red if name in wandering}
+    were, are = (Counter(map(function_of, report.red)) for report in (base, after))
+    newly = ((name, function_of(name)) for name in newly_failing(base, after))
+    return frozenset(name for name, of in newly if of in unsteady and are[of] <= were[of])
+
+
+def _without(cell: Cell, names: Collection[str]) -> Cell:
+    """The cell as if it told nothing of these tests."""
+    report = cell.report
+    kept = {
+        end: tuple(name for name in getattr(report, end) if name not in names)
+        for end in ("passed", "failed", "errored")
+    }
+    return cell.model_copy(update={"report": report.model_copy(update=kept)}) if names else cell
 
 
 def _listed(report: TestReport) -> frozenset[str]:
     """The tests that a run tells of, however they ended."""
-    return frozenset((*report.passed, *report.failed, *report.errored, *report.skipped))
+    return frozenset((*report.passed, *report.not_passed))
 
 
 def _head(cells: Cells, failing: Sequence[str], runs: Runs) -> Look:
@@ -166,7 +196,7 @@ def _recorded(
 
 def _outcomes(name: str, cells: Iterable[Cell]) -> tuple[bool, ...]:
     """Whether the test passed, for each run that tells of it."""
-    ends = [(name in cell.report.passed, name in {*cell.report.failed, *cell.report.errored}) for cell in cells]
+    ends = [(name in cell.report.passed, name in cell.report.red) for cell in cells]
     return tuple(green for green, red in ends if green or red)
 
 

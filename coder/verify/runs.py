@@ -1,6 +1,7 @@
-"""Runs of the tests of one verdict: each in a sandbox of its own, the base's outcome kept from round to round."""
+"""Runs of the tests of one verdict: each in a sandbox of its own, or taken from before."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,6 +13,7 @@ from coder.verify.canary import MAX_FILES
 from coder.verify.cells import CellName, run_cell
 from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
+from coder.verify.shelf import Shelf, key_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,30 +80,47 @@ class Runs:
     progress: Callable[[str], None]
     number: int
     """The round, for those who watch."""
-    known: dict[tuple[str, str, str], Cell] = field(default_factory=dict)
-    """Runs of base that are there already; shared by the rounds."""
+    shelf: Shelf = field(default_factory=Shelf)
+    """Runs that are there already; shared by the rounds."""
     files: tuple[str, ...] = ()
     """The test files that a run takes, as far as a tree has them; all where none are named."""
     besides: tuple[str, ...] = ()
     """Test files of the patch: run also where the command names a folder that they are not in."""
     spent_s: float = 0.0
-    """Seconds of test runs so far."""
+    """Seconds of test runs so far, with those that were taken from before: what follows is decided alike."""
+    _asked: Counter[str] = field(default_factory=Counter)
+    """How often a run was asked for, by its key."""
+    _base: dict[str, Cell] = field(default_factory=dict)
 
     def cell(self, name: CellName, tree_sha: str, tests: TestCommand | None = None) -> Cell:
-        """One run. The base's outcome is kept; no other is, even for an equal tree: runs are what is to be compared."""
+        """One run, or the one that was made before. Of base one stands for all; else a second call is a second run."""
         tests = tests or self.suite(tree_sha)
-        key = (tree_sha, self.image.digest, tests.line(""))
-        if name == "base" and key in self.known:
-            return self.known[key]
-        self.progress(f"round {self.number}: testing {name}")
-        try:
-            cell = self._fresh(name, tree_sha, tests)
-        except SandboxError as exc:
-            # Lost before the tests began: the engine's doing. An hour of work does not end for one container.
-            logger.warning("sandbox lost, taking another", extra={"cell": name, "why": str(exc)})
-            cell = self._fresh(name, tree_sha, tests)
+        key = key_of(name, tree_sha, tests, self.image)
+        if name == "base" and key in self._base:
+            return self._base[key]
+        cell = self._taken(key)
+        if cell is None:
+            self.progress(f"round {self.number}: testing {name}")
+            try:
+                cell = self._fresh(name, tree_sha, tests)
+            except SandboxError as exc:
+                # Lost before the tests began: the engine's doing. An hour of work does not end for one container.
+                logger.warning("sandbox lost, taking another", extra={"cell": name, "why": str(exc)})
+                cell = self._fresh(name, tree_sha, tests)
+            self.shelf.put(key, cell)
         if name == "base":
-            self.known[key] = cell
+            self._base[key] = cell
+        return cell
+
+    def _taken(self, key: str) -> Cell | None:
+        """The run that was made when this one was asked for before, as often as it is asked for now."""
+        cell = self.shelf.taken(key, self._asked[key])
+        self._asked[key] += 1
+        return None if cell is None else self._counted(cell)
+
+    def _counted(self, cell: Cell) -> Cell:
+        # A killed run has no report of its own, but took its time.
+        self.spent_s += self.timeout_s if cell.exit_code is None else cell.duration_s
         return cell
 
     def _fresh(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
@@ -110,10 +129,7 @@ class Runs:
 
     def run(self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         """One run in a sandbox that is open."""
-        cell = run_cell(sandbox, name, tree_sha, tests, self.timeout_s)
-        # A killed run has no report of its own, but took its time.
-        self.spent_s += self.timeout_s if cell.exit_code is None else cell.duration_s
-        return cell
+        return self._counted(run_cell(sandbox, name, tree_sha, tests, self.timeout_s))
 
     def again(
         self, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float
@@ -121,9 +137,18 @@ class Runs:
         """Up to `times` runs in one fresh sandbox, its files put back in between; no new one begins after `seconds`."""
         if times < 1 or seconds <= 0:
             return ()
+        key, begun, cells = key_of(name, tree_sha, tests, self.image, again=True), self.spent_s, list[Cell]()
+        while len(cells) < times and (known := self._taken(key)) is not None:
+            cells.append(known)
+        times, seconds = times - len(cells), seconds - (self.spent_s - begun)
+        if times < 1 or seconds <= 0:
+            return tuple(cells)
         self.progress(f"round {self.number}: testing {name}, up to {times} times")
         with self.open(tree_sha) as sandbox:
-            return self.repeat(sandbox, name, tree_sha, tests, times=times, seconds=seconds)
+            made = self.repeat(sandbox, name, tree_sha, tests, times=times, seconds=seconds)
+        for cell in made:
+            self.shelf.put(key, cell)
+        return (*cells, *made)
 
     def repeat(
         self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float

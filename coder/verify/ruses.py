@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from coder.verify.verdict import Finding
+from coder.verify.basis import Finding
 
 _READERS: Final = frozenset({"open", "read_text", "read_bytes", "getsource", "getsourcelines", "get_data"})
 _COMPARISONS: Final = frozenset(

@@ -6,10 +6,10 @@ from typing import Final
 
 from coder.errors import WorkspaceError
 from coder.types import Cell
+from coder.verify.basis import Cells
 from coder.verify.related import related_tests
 from coder.verify.repeat import Look, second_look
 from coder.verify.runs import Runs
-from coder.verify.verdict import Cells
 
 _RUNS: Final = 5
 """How often a verdict runs the suite: four cells, and one more where a test is in doubt."""

@@ -6,7 +6,7 @@ A test that is gone is accounted for when another holds what it held: it was ren
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from coder.verify.verdict import Finding
+from coder.verify.basis import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from coder.verify.verdict import Finding
+from coder.verify.basis import Finding
 
 _PATCHERS: Final = frozenset({"patch", "object", "setattr", "patch_object", "when", "spy", "stub"})
 _MIN_NAME = 3

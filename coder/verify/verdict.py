@@ -1,56 +1,18 @@
 """The judgement: what four runs of the tests, compared by test id, say about a patch. Pure."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from typing_extensions import override
-
-from coder.types import Cell, FlakyTest, TestReport, Verdict, VerdictKind
+from coder.types import Cell, TestReport, Verdict, VerdictKind
+from coder.verify.basis import Cells, Finding
 from coder.verify.excerpt import excerpt
+from coder.verify.outcomes import function_of
 from coder.verify.wording import bulleted, count, listed
 
 _MAX_FINDINGS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about a patch's tests that a person must look at: where (line 0: no line of its own), and what."""
-
-    path: str
-    line: int
-    what: str
-    fatal: bool = False
-    """The runs prove nothing when this is true: the runner itself may have been tampered with."""
-    of_the_runs: bool = False
-    """Seen in the runs, not in the patch: there is nothing to undo."""
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.what}" if self.line else f"{self.path}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """The runs. `base_new` and `head_old` are None for a patch that touches no test."""
-
-    base: Cell
-    head: Cell
-    base_new: Cell | None = None
-    head_old: Cell | None = None
-    exit_codes_only: bool = False
-    """The command cannot tell test ids: everything rests on exit codes."""
-    changed: frozenset[str] = frozenset()
-    """Test files and what they use, as far as the patch adds or changes it."""
-    accounted: frozenset[tuple[str, str]] = frozenset()
-    """Tests of the patch's files, by path and name, that are gone while others check what they checked."""
-    unsteady: tuple[FlakyTest, ...] = ()
-    """Tests that are steady on base and red now and then on head; counted as passed there."""
-    by_order: tuple[str, ...] = ()
-    """Of what newly fails, what passes when its file runs alone."""
-    rewritten: tuple[Finding, ...] = ()
-    """Lines of existing tests that the patch replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +58,13 @@ def proving_tests(cells: Cells) -> tuple[str, ...]:
     base, head = cells.base.report, cells.head.report
     if not base.by_id or not head.by_id:
         return ()
-    red_already = {*base.failed, *base.errored}
+    red_already = {*base.red}
     if cells.base_new is None:
         return tuple(name for name in head.passed if name in red_already)
     before = cells.base_new.report
     if not before.by_id:
         return ()
-    red = {*before.failed, *before.errored}
+    red = {*before.red}
     cured = red & red_already & ({*cells.head_old.report.passed} if cells.head_old else {*head.passed})
     known = {*red_already, *base.passed}
     # Of a file that cannot even be collected on base no test is listed there, only the file: it uses what is new.
@@ -146,8 +108,7 @@ def _regressed(cells: Cells, newly: tuple[str, ...]) -> _Judgement:
 
 def newly_failing(before: TestReport, after: TestReport) -> tuple[str, ...]:
     """Tests that fail after and did not fail before; new tests are among them."""
-    known = {*before.failed, *before.errored}
-    return tuple(sorted(name for name in (*after.failed, *after.errored) if name not in known))
+    return tuple(sorted({*after.red} - {*before.red}))
 
 
 def _doubt(cells: Cells) -> _Judgement | None:
@@ -173,12 +134,19 @@ def _doubt(cells: Cells) -> _Judgement | None:
 
 
 def _moved(cells: Cells) -> frozenset[str]:
-    """Tests that are gone under their name, pass on head as they were, and whose checks others make now."""
-    if cells.head_old is None or not cells.accounted:
+    """Tests that are gone under their name, pass on head as they were, and whose checks others make now.
+
+    Another parameter gives all rows of a table new ids: the rows are what is counted then.
+    """
+    if cells.head_old is None:
         return frozenset()
-    listed = {*cells.head.report.failed, *cells.head.report.errored, *cells.head.report.skipped}
+    base, head = cells.base.report, cells.head.report
+    spoilt = Counter(map(function_of, head.not_passed)) - Counter(map(function_of, base.not_passed))
+    fewer = Counter(map(function_of, base.passed)) - Counter(map(function_of, head.passed))
     return frozenset(
-        name for name in cells.head_old.report.passed if name not in listed and _is_accounted(name, cells.accounted)
+        name
+        for name in {*cells.head_old.report.passed} - {*head.not_passed}
+        if _is_accounted(name, cells.accounted) or not (spoilt + fewer)[function_of(name)]
     )
 
 
@@ -219,8 +187,11 @@ def _changed_expectations(cells: Cells) -> frozenset[str]:
     """Tests that passed on base, fail there as the patch has them, and pass on head: they expect something else."""
     if cells.base_new is None or not cells.base_new.report.by_id or cells.head.report.problem is not None:
         return frozenset()
-    red = {*cells.base_new.report.failed, *cells.base_new.report.errored}
-    return frozenset(name for name in red & {*cells.head.report.passed} if not _is_elsewhere(name, cells.changed))
+    return frozenset(
+        name
+        for name in {*cells.base_new.report.red} & {*cells.head.report.passed}
+        if not _is_elsewhere(name, cells.changed)
+    )
 
 
 def _contradicted(cells: Cells, head_old: Cell, lost: Collection[str]) -> _Judgement:
@@ -254,8 +225,7 @@ def _green(cells: Cells) -> _Judgement:
     before = cells.base_new or cells.base
     contradiction = cells.head.report.problem or before.report.problem
     if proving and contradiction is None:
-        red = {*before.report.failed, *before.report.errored}
-        unseen = [name for name in proving if name not in red]
+        unseen = [name for name in proving if name not in before.report.red]
         how = (
             (f"of these, not even collected on base, so the failure is a missing name: {listed(unseen)}",)
             if unseen
@@ -276,7 +246,7 @@ def _green(cells: Cells) -> _Judgement:
 def _no_test_passed(cells: Cells, known: tuple[str, ...]) -> _Judgement:
     """Head ran no test to success. Where base did not either, the environment is to blame, and no other patch would help."""
     base = cells.base.report
-    if base.passed or not (base.failed or base.errored):
+    if base.passed or not base.red:
         return _Judgement("unverified", ("no test passed on head", *known), ("Add a test that shows the fix.",))
     told = [
         line.strip() for line in cells.base.output_tail.splitlines() if line.startswith(("E ", "ERROR", "ImportError"))
@@ -289,7 +259,7 @@ _WANTED: Final = "Add a test that fails without the change, for the reason the i
 
 
 def _known_failures(base: TestReport, proving: Collection[str]) -> tuple[str, ...]:
-    red = sorted({*base.failed, *base.errored} - {*proving})
+    red = sorted({*base.red} - {*proving})
     return (f"{count(red, 'test')} failing on base already, not counted: {listed(red)}",) if red else ()
 
 
@@ -307,7 +277,7 @@ def _head_unreadable(cells: Cells) -> _Judgement:
 def _base_unreadable(cells: Cells) -> _Judgement:
     """Head reported test by test, base did not: its tests do not even start, and there is nothing to compare with."""
     head, why = cells.head, _problem(cells.base)
-    red = (*head.report.failed, *head.report.errored)
+    red = head.report.red
     if red:
         reason = f"{count(red, 'test')} failing on head, and whether they failed on base cannot be told: {listed(red)}"
         return _Judgement("unverified", (reason, why), (_broken(head, red),))

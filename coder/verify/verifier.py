@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from coder.errors import WorkspaceError
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
+from coder.verify.basis import Cells, Finding
 from coder.verify.canary import can_sing, sing
 from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
@@ -16,8 +17,9 @@ from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
 from coder.verify.runs import Runs, Trees
 from coder.verify.scope import scope_of, whole_look
+from coder.verify.shelf import Shelf, taken_line
 from coder.verify.tests_of import TestPaths, tests_of
-from coder.verify.verdict import Cells, Finding, no_change, proving_tests, verdict
+from coder.verify.verdict import no_change, proving_tests, verdict
 
 _DEPENDENCIES = frozenset(
     {"requirements.txt", "pyproject.toml", "setup.py", "setup.cfg", "Pipfile.lock", "poetry.lock", "uv.lock"}
@@ -46,7 +48,7 @@ class Verification:
 
 
 class CellVerifier:
-    """Runs cells, each in a sandbox of its own that is closed before the next opens. The base is run once per image.
+    """Runs cells, each in a sandbox of its own that is closed before the next opens; those on the `shelf` are taken from it.
 
     `tests` None: no way to run tests is known. `timeout_s` is the cap of each cell in seconds.
     """
@@ -61,6 +63,7 @@ class CellVerifier:
         labels: Mapping[str, str],
         rules: ProofRules | None = None,
         progress: Callable[[str], None] = lambda _: None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._trees = trees
         self._sandboxes = sandboxes
@@ -69,7 +72,7 @@ class CellVerifier:
         self._labels = dict(labels)
         self._rules = rules or ProofRules()
         self._progress = progress
-        self._known: dict[tuple[str, str, str], Cell] = {}
+        self._shelf = shelf or Shelf()
 
     def verify(self, patch: Patch, *, image: Image, round: int, offer: bool = True) -> Verification:  # noqa: A002 — a run's own word
         """What the tests say of `patch`; with `offer`, parts of a proven one that no test needs are held out to the model.
@@ -98,19 +101,18 @@ class CellVerifier:
             labels=self._labels,
             progress=self._progress,
             number=round,
-            known=self._known,
+            shelf=self._shelf,
             besides=tuple(path for path in touched.tests if is_test_file(path)),
         )
         found = self._proof(patch, paths, touched, runs)
         cells, judged = found.cells, found.verdict
         if judged.kind == "proven" and offer and found.necessity.offer:
             judged = judged.model_copy(update={"objections": (*judged.objections, found.necessity.offer)})
-        ran = tuple(cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None)
         evidence = self._evidence(
             patch,
             image,
             touched,
-            cells=ran,
+            cells=cells.ran,
             proving=proving_tests(cells) if judged.kind == "proven" else (),
             not_verified=(*_not_verified(cells, image, paths, runs), *found.lines),
         )
@@ -302,6 +304,7 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) 
     tests = runs.tests
     often = f", and {runs.rules.repeat} times where a test is in doubt or proves the change"
     lines = [f"each cell was run once{often}: a test that fails only now and then may have been missed"]
+    lines += filter(None, map(taken_line, cells.ran))
     if not image.setup_ok:
         lines.append("the setup of the environment failed; the tests ran without it")
     changed = [path for path in paths if path.rsplit("/", 1)[-1] in _DEPENDENCIES]
@@ -314,8 +317,7 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) 
         lines.append(f"whether a failure is always reported: no failing test is tried with {tests.kind}")
     if unseen := _unseen(cells.head, paths, runs):
         lines.append(f"tests of the patch that the command did not run: {', '.join(unseen[:5])}")
-    ran = [cell for cell in (cells.base, cells.base_new, cells.head, cells.head_old) if cell is not None]
-    return (*lines, *(f"{cell.name}: {cell.report.problem}" for cell in ran if cell.report.problem))
+    return (*lines, *(f"{cell.name}: {cell.report.problem}" for cell in cells.ran if cell.report.problem))
 
 
 _BY_FILE = frozenset({"pytest", "node", "jest", "vitest", "mocha", "rspec", "phpunit"})
@@ -327,6 +329,6 @@ def _unseen(head: Cell, paths: Sequence[str], runs: Runs) -> list[str]:
     report = head.report
     if runs.tests.kind not in _BY_FILE or not report.by_id:
         return []
-    told = {name.split("::", 1)[0] for name in (*report.passed, *report.failed, *report.errored, *report.skipped)}
+    told = {name.split("::", 1)[0] for name in (*report.passed, *report.not_passed)}
     there = runs.trees.files(head.tree_sha)
     return [path for path in paths if path in there and is_test_file(path) and path not in told]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from coder.types import Cell
+from coder.verify.basis import Cells, Finding
 from coder.verify.expectations import changed_lines
-from coder.verify.verdict import CHANGED_EXPECTATION, Cells, Finding, verdict
+from coder.verify.verdict import CHANGED_EXPECTATION, verdict
 from tests.unit.verify_values import OLD, RED, cell, four, unread
 
 

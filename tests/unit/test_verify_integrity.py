@@ -2,8 +2,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from coder.verify.basis import Finding
 from coder.verify.integrity import findings, inspected
-from coder.verify.verdict import Finding
 
 BASE = """import pytest
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from coder.verify.basis import Finding
 from coder.verify.integrity import findings
 from coder.verify.tests_of import tests_of as kinds_of
-from coder.verify.verdict import Finding
 
 
 def found(path: str, new: str, old: str = "", beside: str = "") -> list[Finding]:

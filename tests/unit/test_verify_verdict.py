@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from coder.types import Cell
-from coder.verify.verdict import Cells, Finding, no_change, proving_tests, verdict
+from coder.verify.basis import Cells, Finding
+from coder.verify.verdict import no_change, proving_tests, verdict
 from tests.unit.verify_values import NEW, OLD, RED, cell, four, unread
 
 
@@ -342,3 +343,40 @@ def test_ids_of_runners_that_do_not_tell_the_file_go_by_the_name(name: str, *, i
     )
 
     assert (verdict(cells).kind == "passing") is is_known
+
+
+ROWS, WIDER = ("t.py::row[1]", "t.py::row[2]"), ("t.py::row[1-a]", "t.py::row[2-a]")
+
+
+def reparametrized(**changes: Cell) -> Cells:
+    """Another parameter was put into the table of a test: every row has a new id."""
+    return four(
+        **{
+            "base": cell("base", ROWS),
+            "base_new": cell("base+new tests", WIDER, [NEW]),
+            "head": cell("head", [*WIDER, NEW]),
+            "head_old": cell("head+old tests", ROWS),
+            **changes,
+        }
+    )
+
+
+def test_another_parameter_of_a_table_loses_no_test() -> None:
+    more_rows = cell("head", [*WIDER, "t.py::row[3-a]", NEW])
+
+    assert verdict(reparametrized()).kind == "proven"
+    assert verdict(reparametrized(head=more_rows)).kind == "proven"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"head": cell("head", [WIDER[0], NEW])},
+        {"head": cell("head", [*WIDER, NEW], skipped=["t.py::row[3-a]"])},
+        {"head": cell("head", [NEW], skipped=["t.py::row[NOTSET]"])},
+        {"head": cell("head", ["t.py::other[1]", "t.py::other[2]", NEW])},
+        {"head_old": cell("head+old tests", ROWS[:1], ROWS[1:])},
+    ],
+)
+def test_a_table_with_fewer_rows_or_that_old_rows_contradict_is_a_loss(changes: dict[str, Cell]) -> None:
+    assert verdict(reparametrized(**changes)).kind == "unverified"

@@ -157,6 +157,23 @@ def test_a_test_that_base_does_not_name_twice_is_not_missed_on_head() -> None:
     assert "t.py::test_at[7:01]" in kept.verdict.reasons[0]
 
 
+def test_a_red_test_that_base_does_not_name_twice_is_no_new_failure() -> None:
+    def at(*times: str, new: str = "", old: str = "pass") -> Run:
+        red = {f"test_at[{time}]": "failure" for time in times}
+        return Run({OLD: old, **red, **({NEW: new} if new else {})})
+
+    cells = (at("7:01"), at("7:02", new="pass"), at("7:03", new="failure"), at("7:04"))
+    made, sandboxes = verified(*cells, at("7:05"), RED_NEW, BOTH)
+    more, _ = verified(at("7:01"), at("7:02", "7:03"), at("7:04"), at("7:05"), at("7:06"), *[at("7:07", "7:08")] * 5)
+    steady, _ = verified(at("7:01"), at("7:02"), at("7:01"), at("7:01"), at("7:01"), *[at("7:02")] * 5)
+    worse, _ = verified(at("7:01"), at("7:02"), at("7:03"), at("7:04"), at("7:05", old="failure"), *[at("7:06")] * 5)
+
+    assert made.verdict.kind == "proven", made.verdict
+    assert "flaky, not counted: t.py::test_at[7:01] passed in 0 of 2 runs of base" in made.evidence.not_verified
+    assert sandboxes.left == []
+    assert more.verdict.kind == steady.verdict.kind == worse.verdict.kind == "regressed"
+
+
 def test_of_two_failures_the_one_that_comes_back_is_a_regression_and_the_other_is_flaky() -> None:
     base = Run({OLD: "pass", NEW: "pass"})
     both, one = Run({OLD: "failure", NEW: "failure"}), Run({OLD: "pass", NEW: "failure"})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coder.types import Cell, TestReport
-from coder.verify.verdict import Cells
+from coder.verify.basis import Cells
 
 OLD, NEW, RED = "t.py::old", "t.py::new", "t.py::red"
 
