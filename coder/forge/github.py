@@ -15,7 +15,16 @@ from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
 from coder.forge.github_problem import prompted, read_problem, with_words
 from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
-from coder.forge.protocol import CheckReport, Checks, ChecksState, FailedJob, Forge, StateLabel, state_after
+from coder.forge.protocol import (
+    CheckReport,
+    Checks,
+    ChecksState,
+    FailedJob,
+    Forge,
+    StateLabel,
+    reaction_after,
+    state_after,
+)
 from coder.types import Base, Followup, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -95,19 +104,18 @@ class GitHubForge(GitHubConnection, Forge):
     def finish(self, task: Task, result: RunResult) -> None:
         if task.number is None:
             return
-        good = result.pull_request is not None and result.verdict.kind in {"proven", "passing"}
         self.mark(task, state_after(result))
         what = f"finish {task.repo.full_name}#{task.number}"
-        self.within(task, what, lambda access: access.react(task, "hooray" if good else "confused"))
+        self.within(task, what, lambda access: access.react(task, reaction_after(result)))
 
     @override
-    def mark(self, task: Task, state: StateLabel) -> None:
+    def mark(self, task: Task, state: StateLabel | None) -> None:
         if task.number is None:
             return
         number, settings = task.number, self._settings
         states = {settings.state_label.format(state=one) for one in get_args(StateLabel)}
         off = frozenset(label.lower() for label in (*states, *settings.trigger_labels))
-        label = settings.state_label.format(state=state)
+        label = settings.state_label.format(state=state) if state else ""
         what = f"put the label {label!r} on {task.repo.full_name}#{number}"
         self.within(task, what, lambda access: access.mark(number, label, instead_of=off))
 

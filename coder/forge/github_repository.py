@@ -138,7 +138,7 @@ class RepositoryAccess:
             _flip(pull, draft=False)
 
     def mark(self, number: int, label: str, *, instead_of: frozenset[str]) -> None:
-        """Put `label` on, and take off those of `instead_of` that are there; GitHub's labels ignore case."""
+        """Put `label` on, if it is one, and take off those of `instead_of` that are there; GitHub's labels ignore case."""
         issue = self._issue(number)
         present = [one.name for one in issue.get_labels()]
         for name in present:
@@ -148,7 +148,7 @@ class RepositoryAccess:
                 except FAILURES as exc:
                     if status_of(exc) != NOT_FOUND:
                         self._do_without("remove", name, exc)
-        if label.lower() not in {name.lower() for name in present}:
+        if label and label.lower() not in {name.lower() for name in present}:
             # PyGithub sends a bare list, which GitHub does not describe.
             path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
             try:

@@ -105,7 +105,7 @@ class LocalForge(Forge):
         return None
 
     @override
-    def mark(self, task: Task, state: StateLabel) -> None:
+    def mark(self, task: Task, state: StateLabel | None) -> None:
         """There are no labels."""
 
     @override

@@ -7,7 +7,16 @@ from typing_extensions import override
 
 from coder.errors import ForgeError
 from coder.forge.hidden import strip_hidden, strip_line
-from coder.forge.protocol import CheckReport, Checks, ChecksState, FailedJob, Forge, StateLabel, state_after
+from coder.forge.protocol import (
+    CheckReport,
+    Checks,
+    ChecksState,
+    FailedJob,
+    Forge,
+    StateLabel,
+    reaction_after,
+    state_after,
+)
 from coder.types import Base, Followup, Note, Problem, Proposal, PullRequest, Remote, RunResult, Task
 
 
@@ -100,12 +109,12 @@ class MemoryPeople(Forge):
         return self.in_the_way
 
     @override
-    def mark(self, task: Task, state: StateLabel) -> None:
+    def mark(self, task: Task, state: StateLabel | None) -> None:
         self._fail()
         if task.number is not None:
             labels = self._issue(task).labels
             labels -= {label for label in labels if label == "coder" or label.startswith("coder:")}
-            labels.add(f"coder:{state}")
+            labels |= {f"coder:{state}"} if state else set()
 
     @override
     def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
@@ -257,8 +266,7 @@ class InMemoryForge(MemoryPeople):
         self.results[task.run_id] = result
         if task.number is not None:
             issue = self._issue(task)
-            good = result.pull_request is not None and result.verdict.kind in {"proven", "passing"}
-            issue.reactions.add("hooray" if good else "confused")
+            issue.reactions.add(reaction_after(result))
             self.mark(task, state_after(result))
 
     def _next_number(self) -> int:

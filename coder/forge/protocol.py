@@ -125,8 +125,8 @@ class Forge(Protocol):
         """Why nobody should begin work on it now, as a clause: somebody's open pull request does; None when nothing is in the way."""
         ...
 
-    def mark(self, task: Task, state: StateLabel) -> None:
-        """Show by a label where the run stands; the others of its kind, and those that start runs, come off."""
+    def mark(self, task: Task, state: StateLabel | None) -> None:
+        """Show by a label where the run stands, or by none; the others of its kind, and those that start runs, come off."""
         ...
 
     def reply(self, task: Task, pull: int, replies: Mapping[int, str]) -> None:
@@ -143,10 +143,21 @@ class Forge(Protocol):
         ...
 
 
-def state_after(result: RunResult) -> StateLabel:
-    """The label that says how a run ended, or what it waits for."""
-    if result.outcome.kind == "asked":
+def reaction_after(result: RunResult) -> Literal["hooray", "+1", "confused"]:
+    """How the request is reacted to in the end."""
+    if result.pull_request is not None and result.verdict.kind in {"proven", "passing"}:
+        return "hooray"
+    return "+1" if state_after(result) is None else "confused"
+
+
+def state_after(result: RunResult) -> StateLabel | None:
+    """The label that says how a run ended, or what it waits for; None when it did what there was to do, and changed nothing."""
+    outcome = result.outcome.kind
+    if outcome == "asked":
         return "needs-info"
+    if result.pull_request is None and result.verdict.kind == "no_change":
+        answered = outcome in {"submitted", "stopped"} or result.spent.steps == 0
+        return None if answered else "failed"
     if result.pull_request is None and result.verdict.kind in {"proven", "passing"}:
         return "needs-human"  # what may not be pushed was offered
     return "pr-open" if result.pull_request is not None else "failed"

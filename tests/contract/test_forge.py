@@ -11,7 +11,7 @@ from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
 from coder.forge.memory import InMemoryForge, MemoryComment, MemoryIssue
-from coder.forge.protocol import Forge
+from coder.forge.protocol import Forge, state_after
 from coder.types import Limits, Outcome, Proposal, PullRequest, RepoRef, RunResult, Spent, Task, Verdict
 from tests.servers.github import GitHubServer
 
@@ -233,6 +233,31 @@ def test_the_asker_sees_that_it_was_seen_and_how_it_ended(world: World) -> None:
 
     assert world.reactions() == {"eyes", "hooray"}
     assert world.labels() == {"coder:pr-open"}
+
+
+def test_a_run_that_did_what_there_was_to_do_without_a_change_shows_no_state(world: World) -> None:
+    world.forge.mark(task(), "running")
+    world.forge.finish(task(), result(None, "no_change"))
+
+    assert world.reactions() == {"+1"}
+    assert world.labels() == set()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "steps", "state"),
+    [
+        ("submitted", 9, None),
+        ("stopped", 9, None),
+        ("failed", 0, None),
+        ("limit", 9, "failed"),
+        ("asked", 9, "needs-info"),
+    ],
+)
+def test_without_a_change_the_label_says_whether_that_is_a_failure(outcome: str, steps: int, state: str | None) -> None:
+    ended = Outcome.model_validate({"kind": outcome})
+    kept = result(None, "no_change").model_copy(update={"outcome": ended, "spent": Spent(steps=steps)})
+
+    assert state_after(kept) == state
 
 
 def test_a_failed_run_shows_that_it_failed(world: World) -> None:
