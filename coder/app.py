@@ -11,8 +11,18 @@ from pydantic import SecretStr
 
 from coder import logs
 from coder.codemap.map import CodeMap
-from coder.errors import CoderError, EngineUnavailableError, InputError, PermissionDeniedError, SandboxError
+from coder.errors import (
+    CoderError,
+    ConfigError,
+    EngineUnavailableError,
+    ForgeError,
+    InputError,
+    PermissionDeniedError,
+    SandboxError,
+)
+from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
+from coder.forge.github_app import Identity
 from coder.forge.github_lookup import GitHubLookup
 from coder.forge.protocol import Forge
 from coder.memory.store import MemoryStore
@@ -133,7 +143,7 @@ class Application:
         labels = tuple(dict.fromkeys([*self.settings.github.trigger_labels, *trigger_labels]))
         bots = (*self.settings.github.allowed_bots, *allowed_bots)
         given = {"trigger_labels": labels, "allowed_bots": bots}
-        forge = GitHubForge(self.settings.github.model_copy(update=given))
+        forge = GitHubForge(self.settings.github.model_copy(update=given), pace_folder=self.settings.state_dir / "pace")
         self._closers.append(forge.close)
         return forge
 
@@ -242,15 +252,26 @@ def service_parts(config: Path | None) -> ServiceParts:
     def describe(task: Task, what: str) -> str:
         return _described(services, task, what)
 
+    us = who_we_are(settings.github)
     values: JsonObject = {
         **service.model_dump(),
-        "bot_login": settings.github.bot_login,
-        "bot_id": settings.github.bot_id,
+        "bot_login": us.login if us else None,
+        "bot_id": us.id if us else None,
         "state_dir": settings.state_dir,
         "model": settings.model.chosen,
         "limits": settings.limits.model_dump(),
     }
     return ServiceParts(values, forge, app.lookup(), run, stop, describe)
+
+
+def who_we_are(github: GitHubSettings) -> Identity | None:
+    """Our account, whose events trigger nothing; asked of GitHub where the settings do not say it, but not for long."""
+    try:
+        with GitHubLookup(github.model_copy(update={"timeout_s": 5, "max_retries": 0})) as lookup:
+            return lookup.identity()
+    except (ConfigError, ForgeError) as exc:
+        logger.warning("GitHub does not say who we are: set github.bot_login and bot_id", extra={"why": str(exc)})
+        return None
 
 
 def carried_out(task: Task, followup: Followup | None, services: Services) -> JsonObject:

@@ -148,7 +148,7 @@ def said(events: Sequence[Event], text: str, *, by: str) -> Followup | None:
 
 def _speaker(task: Task, forge: Forge) -> str:
     """Who sits in front of this: at GitHub the account of the token, whose permission is asked there."""
-    return forge.login() if isinstance(forge, GitHubForge) else task.requested_by
+    return forge.identity().login if isinstance(forge, GitHubForge) else task.requested_by
 
 
 def _task(command: RunCommand, settings: Settings, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
@@ -199,7 +199,7 @@ def _github_task(command: RunCommand, settings: Settings, app: Application, chec
         repo=RepoRef(owner=match[1], name=match[2]),
         kind="issue",
         number=int(match[3]),
-        requested_by=github.login(),
+        requested_by=github.identity().login,
         requested_at=utc_now(),
         base_ref=None if command.pull_request else checkout.head,
         mode="plan" if command.plan else "fix",

@@ -4,6 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import get_args
 
 from typing_extensions import override
@@ -32,9 +33,14 @@ class GitHubForge(GitHubConnection, Forge):
     """GitHub as one of its users or as a GitHub App. Safe for threads; `close` when done."""
 
     def __init__(
-        self, settings: GitHubSettings, *, tokens: Tokens | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: GitHubSettings,
+        *,
+        tokens: Tokens | None = None,
+        pace_folder: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        super().__init__(settings, tokens=tokens, sleep=sleep)
+        super().__init__(settings, tokens=tokens, pace_folder=pace_folder, sleep=sleep)
         self._comments: dict[str, int] = {}
         """Run id to the id of its status comment, as far as this process has seen it."""
 

@@ -57,7 +57,7 @@ class GitHubAccess(GitHubConnection):
         with translated(f"read {repo.full_name}"):
             about = self._read(repo, f"/repos/{checked(repo).full_name}")
             closed = next((f"it is {state}" for state in ("archived", "disabled") if about.get(state)), None)
-            given = (self.login(), str(about["default_branch"]), closed)
+            given = (self.identity().login, str(about["default_branch"]), closed)
             if isinstance(self._tokens, AppTokens):
                 return self._of_app(self._tokens, repo, *given)
             return self._of_person(repo, *given)

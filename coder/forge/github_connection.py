@@ -4,13 +4,14 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import github
 
 from coder.forge.config import GitHubSettings
-from coder.forge.github_app import AppTokens, PersonalToken, Tokens
+from coder.forge.github_app import AppTokens, Identity, PersonalToken, Tokens
 from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, connect, repeated, translated
 from coder.forge.github_pace import Paces
 from coder.forge.github_repository import RepositoryAccess, checked, renamed
@@ -22,17 +23,23 @@ T = TypeVar("T")
 class GitHubConnection:
     """GitHub as one of its users or as a GitHub App. Safe for threads; `close` when done.
 
-    `sleep` waits between attempts of a failed write; `tokens` replaces what the settings say.
+    `sleep` waits between attempts of a failed write; `tokens` replaces what the settings say. Processes that share
+    `pace_folder` keep GitHub's pace together.
     """
 
     def __init__(
-        self, settings: GitHubSettings, *, tokens: Tokens | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: GitHubSettings,
+        *,
+        tokens: Tokens | None = None,
+        pace_folder: Path | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
         self.pause = sleep
         self._lock = threading.Lock()
         self._clients: dict[str, github.Github] = {}
-        self._paces = Paces(settings.seconds_between_writes, sleep=sleep)
+        self._paces = Paces(settings.seconds_between_writes, folder=pace_folder, sleep=sleep)
         self._renamed: dict[str, RepoRef] = {}
         """Names as they stand in tasks to what the repositories are called now."""
         if tokens is None:
@@ -43,10 +50,14 @@ class GitHubConnection:
             )
         self._tokens = tokens
 
-    def login(self) -> str:
-        """Who we are at GitHub."""
+    def identity(self) -> Identity:
+        """Our own account at GitHub.
+
+        Raises:
+            ForgeError: GitHub does not say.
+        """
         with translated("ask GitHub who we are"):
-            return self._tokens.identity().login
+            return self._tokens.identity()
 
     def close(self) -> None:
         """Close all connections."""

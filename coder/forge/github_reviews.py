@@ -9,7 +9,7 @@ import github
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import UNPROCESSABLE, reason
+from coder.forge.github_client import NOT_FOUND, UNPROCESSABLE, reason
 from coder.forge.github_problem import GHOST
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Followup, JsonObject, Note, RepoRef, ReviewThread
@@ -75,8 +75,15 @@ class People:
         mine = (one for one in self._comments(pull) if (one.get("user") or {}).get("id") == own_id)
         done = {int(one.get("in_reply_to_id") or 0) for one in mine if marker in (one.get("body") or "")}
         for comment_id, text in replies.items():
-            if comment_id not in done:
+            if comment_id in done:
+                continue
+            try:
                 self._repo.get_pull(pull).create_review_comment_reply(comment_id, f"{text}\n\n{marker}")
+            except github.GithubException as exc:
+                if exc.status not in {NOT_FOUND, UNPROCESSABLE}:
+                    raise
+                # It was removed meanwhile; the others wait for their answers.
+                logger.info("cannot answer a comment", extra={"comment": comment_id, "reason": reason(exc)})
 
     def open_pulls(self, number: int, *, own_id: int) -> list[int]:
         """Open pull requests of others who may write here that would close the issue: strangers keep nobody from working."""
