@@ -14,6 +14,7 @@ from coder.sandbox.setup_python_tests import (
     groups,
     hatch_lines,
     nox_arguments,
+    poetry_lines,
     tox_arguments,
 )
 
@@ -56,7 +57,7 @@ def python_steps(folder: Folder) -> tuple[Step, ...]:
 def _locked(folder: Folder, project: dict[str, Any]) -> Step | None:
     """One step that installs what the lock file says; without lock tool or network to it, what the project says."""
     loose = [step.command for step in (*_requirement_steps(folder), *_package_steps(folder, project))]
-    loose += [step.command for step in _test_steps(folder, project, ())]
+    loose += [" || ".join((step.command, *step.fallbacks)) for step in _test_steps(folder, project, ())]
     plain = " && ".join(f"{{ {command}; }}" for command in loose)
     fallbacks = [plain] if plain else []
     if folder.has("uv.lock"):
@@ -186,10 +187,13 @@ def _editable(project: dict[str, Any], target: str, *options: str) -> str:
 
 
 def _test_steps(folder: Folder, project: dict[str, Any], before: Iterable[Step]) -> list[Step]:
-    """PEP 735 groups (the distribution's pip does not know them) and hatch's environments, else what tox or nox would install."""
+    """PEP 735 groups (the distribution's pip does not know them), hatch's environments and Poetry's groups, else tox or nox."""
     lines = [*group_lines(project, groups(folder, project)), *hatch_lines(folder, project)]
+    lines = list(dict.fromkeys([*lines, *poetry_lines(project)]))
     if lines:
-        return [folder.step(f"{PIP} {shlex.join(dict.fromkeys(lines))}", on_failure="flag")]
+        names = [re.split(r"[\s=<>!~;@]", line)[0] for line in lines]
+        loose = [] if names == lines else [f"{PIP} {shlex.join(dict.fromkeys(names))}"]
+        return [folder.step(f"{PIP} {shlex.join(lines)}", *loose, on_failure="flag")]
     known = any("test" in step.command or "dev" in step.command for step in before)
     wanted = [] if known or extras(folder, project) else tox_arguments(folder) or nox_arguments(folder)
     return [folder.step(f"{PIP} {' '.join(wanted)}", on_failure="note")] if wanted else []

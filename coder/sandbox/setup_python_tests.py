@@ -20,6 +20,8 @@ _ELSEWHERE = re.compile(
     r"doc|lint|format|style|mypy|typ(?:e|ing)|release|publish|build|bench|profil|cuda|gpu|example|pre-?commit|tox|nox|gha"
 )
 """Names of what is not for tests."""
+_TOOLS = frozenset({"sphinx", "furo", "black", "flake8", "isort", "ruff", "pylint", "commitizen", "codespell", "twine"})
+"""Programs for something else that stand in the same group; an old one can spoil the whole step."""
 
 
 def extras(folder: Folder, project: dict[str, Any]) -> list[str]:
@@ -55,6 +57,46 @@ def hatch_lines(folder: Folder, project: dict[str, Any]) -> list[str]:
         lines = strings(environment.get("dependencies")) + strings(environment.get("extra-dependencies"))
         found |= dict.fromkeys(line for line in lines if REQUIREMENT.fullmatch(line) and "{" not in line)
     return list(found)
+
+
+def poetry_lines(project: dict[str, Any]) -> list[str]:
+    """Requirements of Poetry's groups for tests, for pip: what has no lock, or one that cannot be had.
+
+    https://python-poetry.org/docs/dependency-specification/
+    """
+    poetry = table(project, "tool", "poetry")
+    tables = [table(poetry, "dev-dependencies")]
+    tables += [table(poetry, "group", name, "dependencies") for name in TEST_GROUPS]
+    found = {line for entries in tables for name, wish in entries.items() if (line := _of_poetry(name, wish))}
+    return sorted(found)
+
+
+def _of_poetry(name: str, wish: object) -> str:
+    """One dependency; nothing for paths, URLs and what is for documents, style and types."""
+    entry = wish if isinstance(wish, dict) else {"version": wish}
+    version = entry.get("version", "*")
+    if not REQUIREMENT.fullmatch(name) or _ELSEWHERE.search(name.lower()) or not isinstance(version, str):
+        return ""
+    if any(key in entry for key in ("path", "git", "url", "file")) or name.lower() in _TOOLS:
+        return ""
+    extras = f"[{','.join(strings(entry.get('extras')))}]" if strings(entry.get("extras")) else ""
+    marker = f"; {entry['markers']}" if isinstance(entry.get("markers"), str) else ""
+    limits = [_limits(part.strip()) for part in version.split(",")]
+    return f"{name}{extras}{','.join(filter(None, limits))}{marker}"
+
+
+def _limits(wish: str) -> str:
+    """A caret or tilde as PEP 440 says it; a bare version is that one, and what pip reads stays."""
+    match = re.fullmatch(r"([\^~]?)\s*v?(\d+(?:\.\d+)*)(\.\*)?", wish)
+    if match is None:
+        return wish if re.fullmatch(r"(?:[<>=!~]=?|===)\s*[\w.*+!-]+", wish) else ""
+    sign, least, star = match.groups()
+    numbers = [int(number) for number in least.split(".")]
+    if not sign:
+        return f"=={least}{star or ''}"
+    significant = next((at for at, number in enumerate(numbers) if number), len(numbers) - 1)
+    at = significant if sign == "^" else min(1, len(numbers) - 1)
+    return f">={least},<{'.'.join(map(str, [*numbers[:at], numbers[at] + 1]))}"
 
 
 def tox_arguments(folder: Folder) -> list[str]:

@@ -151,6 +151,38 @@ def test_a_lock_is_installed_by_its_own_tool_and_without_it_by_what_the_project_
     assert step.fallbacks[0].endswith(f"{{ {PIP} b; }}")
 
 
+POETRY = b"""
+[tool.poetry]
+name = "x"
+[tool.poetry.dev-dependencies]
+pytest = "^7.2.0"
+PyYAML = "*"
+mypy = "^0.990"
+here = {path = "../here"}
+odd = "$(id)"
+[tool.poetry.group.test.dependencies]
+hypothesis = {version = "~6.1", extras = ["cli"], markers = "python_version > '3.8'"}
+zero = "^0.0.3"
+both = ">=1.2,!=1.5"
+exact = "2.0.*"
+[tool.poetry.group.docs.dependencies]
+sphinx = "^4"
+"""
+
+
+def test_poetrys_groups_for_tests_are_installed_without_a_lock_too() -> None:
+    wanted = (
+        "PyYAML 'both>=1.2,!=1.5' 'exact==2.0.*' 'hypothesis[cli]>=6.1,<6.2; python_version > '\"'\"'3.8'\"'\"'' "
+        "odd 'pytest>=7.2.0,<8' 'zero>=0.0.3,<0.0.4'"
+    )
+    step = detected({"pyproject.toml": POETRY}).steps[-1]
+    (locked,) = detected({"pyproject.toml": POETRY, "poetry.lock": b""}).steps
+
+    assert (step.command, step.on_failure) == (f"{PIP} {wanted}", "flag")
+    assert step.fallbacks == (f"{PIP} PyYAML both exact 'hypothesis[cli]' odd pytest zero",)
+    assert locked.fallbacks[0].endswith(f"{{ {step.command} || {step.fallbacks[0]}; }}")
+
+
 def test_extras_that_cannot_be_had_leave_the_package() -> None:
     project = b'[project]\nname="x"\n[project.optional-dependencies]\ntest=["a"]\n'
 
