@@ -11,10 +11,11 @@ from coder.services import Ground, Services
 from coder.trace.events import Prepared, ProblemRead
 from coder.trace.journal import Journal
 from coder.trace.state import RunState, state_of
-from coder.types import Base, Task, Verdict
+from coder.types import Base, Remote, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.contents import Contents
 from coder.workspace.repository import Repository
+from coder.workspace.submodules import fetch_submodules
 
 _VERBS: Final = {"review": "revise", "check_failure": "autofix"}
 
@@ -98,6 +99,7 @@ class Preparation:
         config = repo_config(files)
         self._narrow(config)
         services, policy = self.services, self.services.policy
+        modules = fetch_submodules(services.workspace, repository, self._shared(base), base.sha)
         pack = repository.pack(base.sha, depth=policy.history)
         setup_pack = pack if trusted == base else repository.pack(trusted.sha, depth=policy.history)
         image = services.sandboxes.image_for(
@@ -112,11 +114,18 @@ class Preparation:
             test_command=tests.shown if tests else None,
             services=image.services,
             egress=image.egress,
+            submodules=modules.present,
+            submodules_missing=modules.missing,
         )
         if self._state.prepared is None or (image.setup_ok and not self._state.prepared.setup_ok):
             self._journal.append(prepared)
         self._check_setup(image)
         return Ground(repository, pack, image, tests, config)
+
+    def _shared(self, base: Base) -> Remote:
+        """The remote, without our credential where a stranger may have written what else is fetched with it."""
+        remote = self.services.forge.remote(self.task)
+        return replace(remote, authorization=None) if base.foreign else remote
 
     def _trusted(self, base: Base) -> Base:
         """Whose configuration counts, and whose setup runs with network and is kept: never that of a fork."""

@@ -155,6 +155,8 @@ class TreePack:
     """Commits at which the history is cut (git's `shallow` file)."""
     tags: tuple[tuple[str, str], ...] = ()
     """Names of tags, each with its commit of the history: many projects make their version of them."""
+    inner: tuple[tuple[str, "TreePack"], ...] = ()
+    """Submodules by path: files to build and test with, of which nothing leaves the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)

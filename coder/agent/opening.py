@@ -55,6 +55,8 @@ def opening(
         red=_fenced("\n".join(baseline.red), nonce) if baseline else "",
         services=prepared.services,
         egress=prepared.egress,
+        submodules=[_fenced(path, nonce) for path in prepared.submodules],
+        submodules_missing=[_fenced(line, nonce) for line in prepared.submodules_missing],
         setup_ok=prepared.setup_ok,
         setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
         remembered=[_fenced(fact, nonce) for fact in remembered],

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from coder.prompts import exists
 from coder.publish.account import Account
 from coder.publish.texts import Texts, fitting
-from coder.trace.events import Contacted, Continued, Event, Opened, Reviewed, ToolFinished
+from coder.trace.events import Contacted, Continued, Event, Opened, Prepared, Reviewed, ToolFinished
 from coder.types import (
     Cell,
     Evidence,
@@ -240,6 +240,7 @@ def inputs(texts: Texts, account: Account) -> str:
             *hidden,
             *_remembered(texts, account.events),
             *_added(texts, account.events),
+            *_submodules(texts, account.events),
             _network(texts, account),
             *_contacts(texts, account.events),
             *_outside(texts, account.events),
@@ -259,6 +260,13 @@ def _added(texts: Texts, events: Sequence[Event]) -> list[str]:
     added = [event.followup for event in events if isinstance(event, Continued)]
     lines = [_note_line(texts, f"later, {one.kind.replace('_', ' ')}", one.note) for one in added]
     return fitting(lines, 1_500, more="- … and {} more")
+
+
+def _submodules(texts: Texts, events: Sequence[Event]) -> list[str]:
+    """Submodules whose folders were empty while the model worked and the tests ran."""
+    missing = next((event.submodules_missing for event in events if isinstance(event, Prepared)), ())
+    lines = [f"- submodule not fetched: {texts.line(line, 300)}" for line in missing]
+    return fitting(lines, 1_500, more="- … and {} more submodules that were not fetched")
 
 
 def _network(texts: Texts, account: Account) -> str:

@@ -54,6 +54,14 @@ class RunnerSandbox(Sandbox):
         fields = {"commit": pack.commit_sha, "shallow": list(pack.shallow), "tags": [list(tag) for tag in pack.tags]}
         header, _ = self.request("load", fields, pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
         self.tree_sha = _text(header, "tree")
+        self._load_inner(pack, "")
+
+    def _load_inner(self, pack: TreePack, prefix: str) -> None:
+        """Fill in the submodules of `pack`, which lies in the folder `prefix`."""
+        for path, inner in pack.inner:
+            at = f"{prefix}{path}"
+            self.request("load", {"commit": inner.commit_sha, "at": at}, inner.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
+            self._load_inner(inner, f"{at}/")
 
     @override
     def exec(

@@ -103,6 +103,10 @@ class Prepared(Value):
     """Servers beside each sandbox."""
     egress: tuple[str, ...] = ()
     """Hosts that sandboxes may reach."""
+    submodules: tuple[str, ...] = ()
+    """Folders of other repositories, there to build and test with."""
+    submodules_missing: tuple[str, ...] = ()
+    """Those that could not be had: folder, colon, why."""
 
 
 class Baseline(Value):

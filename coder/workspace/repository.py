@@ -27,6 +27,8 @@ class Repository:
         self._workshop = PatchWorkshop(git_dir, git, self._objects)
         self.history = History(git_dir, git)
         """What lies between its commits."""
+        self.modules: dict[str, TreePack] = {}
+        """Submodules that were fetched, by their commit: they are packed with every tree that has them."""
 
     def pack(self, commit_sha: str, *, depth: int = 50) -> TreePack:
         """The commit, its tree and up to `depth` commits of its history as one packfile.
@@ -61,7 +63,12 @@ class Repository:
             pack_args, git_dir=self._git_dir, stdin=stdin.encode("ascii"), timeout_s=4 * PLUMBING_TIMEOUT_S
         )
         tags = self._tags(commit_sha, [line[0] for line in lines], cut=bool(shallow))
-        return TreePack(commit_sha=commit_sha, pack=pack, shallow=shallow, tags=tags)
+        inner = tuple(
+            (path, self.modules[entry.blob_sha])
+            for path, entry in (self.files(commit_sha) if self.modules else {}).items()
+            if entry.mode == "160000" and entry.blob_sha in self.modules
+        )
+        return TreePack(commit_sha=commit_sha, pack=pack, shallow=shallow, tags=tags, inner=inner)
 
     def _tags(self, commit_sha: str, commits: Sequence[str], *, cut: bool) -> tuple[tuple[str, str], ...]:
         """The tags of `commits`. Where a cut leaves none, the one before them, at the oldest of the first parents.

@@ -54,7 +54,7 @@ class Workspace:
         self._trust_owner = self._root / "local-remotes.gitconfig"
         self._git = Git(http_hosts=http_hosts, ca_bundle=ca_bundle, proxies=proxies, trust_owner=self._trust_owner)
 
-    def fetch(self, remote: Remote, repo: RepoRef, sha: str) -> Repository:
+    def fetch(self, remote: Remote, repo: RepoRef, sha: str, *, timeout_s: float = NETWORK_TIMEOUT_S) -> Repository:
         """The mirror of `remote`, with the commit `sha` and its history in it.
 
         A commit that is already there costs no network.
@@ -72,7 +72,7 @@ class Workspace:
             if not folder.is_dir():
                 self._create(folder, sha)
             if not _kept(self._git, folder, sha):
-                self._download(folder, remote, repo, sha)
+                self._download(folder, remote, repo, sha, timeout_s)
             os.utime(folder)
         return repository
 
@@ -115,7 +115,7 @@ class Workspace:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
-    def _download(self, folder: Path, remote: Remote, repo: RepoRef, sha: str) -> None:
+    def _download(self, folder: Path, remote: Remote, repo: RepoRef, sha: str, timeout_s: float) -> None:
         args = [
             "fetch",
             "--quiet",
@@ -128,7 +128,7 @@ class Workspace:
             # A checkout of continuous integration often has a cut history; then so has its mirror.
             args += [UPLOAD_PACK, "--update-shallow"]
         args += ["--end-of-options", remote.url, f"+{sha}:refs/coder/kept/{sha}"]
-        finished = self._git.talk(args, remote, git_dir=folder)
+        finished = self._git.talk(args, remote, git_dir=folder, timeout_s=timeout_s)
         if finished.exit_code != 0 or not _kept(self._git, folder, sha):
             raise WorkspaceError(f"cannot fetch commit {sha[:12]} of {repo.full_name}: {finished.reason}")
 

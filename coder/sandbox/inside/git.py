@@ -43,6 +43,12 @@ class Git:
         """The path of `name` in the private folder."""
         return os.path.join(self._private, name)
 
+    def incoming_pack(self, commit: str) -> str:
+        """Where the pack of `commit` is to be put before it is loaded."""
+        folder = self.inside("objects/pack")
+        os.makedirs(folder, exist_ok=True)
+        return os.path.join(folder, f"pack-{commit}.pack")
+
     def forget(self, name: str) -> None:
         """Remove a file of the private folder, if it is there."""
         with suppress(FileNotFoundError):

@@ -39,23 +39,37 @@ ARTEFACTS = "artefacts.tar"
 EXCLUDES = "artefacts.exclude"
 
 
-class Repository:
-    """The loaded commit of `root`, its objects and indexes in the folder `private`."""
+class Modules:
+    """Submodules: files of other repositories' commits. Whatever changes there is in no checkpoint and no diff."""
 
-    def __init__(self, root: str, private: str) -> None:
-        self._root = root
-        self._git = Git(root, private)
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._filled: list[tuple[Git, str]] = []
+
+    def load(self, path: str, commit: str) -> None:
+        """Check the incoming pack's `commit` out at `path`."""
+        self._git("index-pack", self._git.incoming_pack(commit))
+        self._filled.append((Git(os.path.join(self._git.root, path), self._git.inside("")), commit))
+        self.refill(len(self._filled) - 1)
+
+    def refill(self, start: int = 0) -> None:
+        """Bring their files, from the one with number `start` on, back to what the commits hold."""
+        for number, (git, commit) in enumerate(self._filled[start:], start):
+            os.makedirs(git.root, exist_ok=True)
+            git("read-tree", "--reset", "-u", commit, index=f"index.module-{number}")
+
+
+class Repository:
+    """The loaded commit in the work tree of `git`."""
+
+    def __init__(self, git: Git) -> None:
+        self._root = git.root
+        self._git = git
         self._staging = Staging(self._git)
         self._base = ""
         self._tags: list[list[str]] = []
-        os.makedirs(private, mode=0o700, exist_ok=True)
-
-    @property
-    def incoming_pack(self) -> str:
-        """Where a pack is to be put before `load`."""
-        folder = self._git.inside("objects/pack")
-        os.makedirs(folder, exist_ok=True)
-        return os.path.join(folder, "pack-incoming.pack")
+        self.modules = Modules(self._git)
+        os.makedirs(git.inside(""), mode=0o700, exist_ok=True)
 
     def load(self, commit: str, shallow: list[str], tags: list[list[str]]) -> str:
         """Check the incoming pack's `commit` out; its tree id. `tags` are names and commits, for the model's `.git`."""
@@ -66,7 +80,7 @@ class Repository:
         _put(self._git.inside("info/attributes"), ATTRIBUTES)
         if shallow:
             _put(self._git.inside("shallow"), "".join(f"{sha}\n" for sha in shallow))
-        self._git("index-pack", self.incoming_pack)
+        self._git("index-pack", self._git.incoming_pack(commit))
         tree = self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
         self._git("read-tree", "--reset", "-u", commit)
         self._base = commit
@@ -166,6 +180,7 @@ class Repository:
             empty(self._root)
             self._git.forget("index")
             self._git("read-tree", "--reset", "-u", tree)
+        self.modules.refill()
         if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
             clear(os.path.join(self._root, ".git"))
             self._make_own(self._shallow())

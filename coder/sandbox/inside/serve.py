@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from coder.sandbox.inside.files import Tree
 from coder.sandbox.inside.frames import FrameError, encoded, received
-from coder.sandbox.inside.git import RepositoryError
+from coder.sandbox.inside.git import Git, RepositoryError
 from coder.sandbox.inside.process import CANNOT_RUN, PR_SET_DUMPABLE, Commands
 from coder.sandbox.inside.repository import Repository
 
@@ -88,7 +88,8 @@ class Runner:
         self._env: dict[str, str] = config["env"]
         self._artefacts: str = config["artefacts"]
         self._tree = Tree(config["root"])
-        self._repository = Repository(config["root"], config["private"])
+        self._git = Git(config["root"], config["private"])
+        self._repository = Repository(self._git)
         self.commands = Commands(channel.incoming, self.leave, whole_namespace=os.getpid() == 1)
         self._operations: dict[str, Callable[[dict[str, Any], bytes], Answer]] = {
             "exec": self._exec,
@@ -183,8 +184,12 @@ class Runner:
         return {}, b""
 
     def _load(self, request: dict[str, Any], length: int) -> Answer:
-        self._channel.spool(length, self._repository.incoming_pack)
-        tree = self._repository.load(request["commit"], request["shallow"], request["tags"])
+        commit, at = request["commit"], request.get("at")
+        self._channel.spool(length, self._git.incoming_pack(commit))
+        if at is not None:
+            self._repository.modules.load(at, commit)
+            return {}, b""
+        tree = self._repository.load(commit, request["shallow"], request["tags"])
         self._repository.unpack_artefacts(self._artefacts)
         return {"tree": tree}, b""
 
