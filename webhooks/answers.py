@@ -1,11 +1,12 @@
 """What the service says by itself: short, plain, and without a stranger's live text in it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from webhooks.options import NAMES
 from webhooks.rules import Rules
 
-_VERBS = (
+VERBS_TOLD: Final = (
     ("fix", "work on it; `--force` also when it is closed or assigned to somebody"),
     ("plan", "look, write a plan, and wait for your word"),
     ("approve", "carry the plan out"),
@@ -20,13 +21,14 @@ _VERBS = (
     ("config", "what is set here"),
     ("help", "this"),
 )
+"""Each verb, and what it does."""
 
 
 def help_text(rules: Rules, problem: str = "") -> str:
     """The verbs; behind what was not understood, if anything."""
     name = rules.mention
     lines = [*([problem, ""] if problem else []), f"Say `/{name} VERB` or `@{name} VERB`:", ""]
-    lines += [f"- `{verb}`: {what}" for verb, what in _VERBS]
+    lines += [f"- `{verb}`: {what}" for verb, what in VERBS_TOLD]
     options = ", ".join(f"`{option}=…`" for option in NAMES)
     lines += ["", f"`fix`, `plan` and `retry` take {options}, up to what the operator allows."]
     lines.append(f"A comment that begins with `@{name}` and has no verb is passed on to the run.")

@@ -372,3 +372,10 @@ _READERS: Final[Mapping[tuple[str, str], Callable[[JsonObject], Happening]]] = M
         ("pull_request_review_comment", "created"): _review_commented,
     }
 )
+HEARD: Final = (
+    *_READERS,
+    *((name, "completed") for name in sorted(_CHECKS)),
+    ("status", ""),
+    ("repository_dispatch", ""),
+)
+"""Every event that may lead to something, with its action."""
