@@ -10,7 +10,7 @@ from coder.errors import SandboxError
 from coder.sandbox.protocol import Sandbox
 from coder.types import Cell, ExecResult, TestReport
 from coder.verify.junit import read_reports, read_trx
-from coder.verify.lines import read_cargo, read_minitest, read_nextest, read_unittest
+from coder.verify.lines import read_cargo, read_minitest, read_nextest, read_tap, read_unittest
 from coder.verify.outcomes import MAX_REPORT_BYTES, Reading, unreadable
 from coder.verify.reports import Reader, read_go, read_jest, read_mocha, read_node, read_rspec
 from coder.verify.runners import Kind, TestCommand
@@ -37,6 +37,7 @@ _READERS: Final[Mapping[Kind, Reader]] = {
     "minitest": read_minitest,
     "unittest": read_unittest,
     "nextest": read_nextest,
+    "tap": read_tap,
 }
 """Every other kind that tells test ids writes JUnit."""
 

@@ -77,10 +77,10 @@ def _configured_pytest(known: frozenset[str], read: Read) -> TestCommand | None:
     return TestCommand(runners.PYTEST, "pytest") if configured else None
 
 
-def _python_tests(known: frozenset[str], _read: Read) -> TestCommand | None:
+def _python_tests(known: frozenset[str], read: Read) -> TestCommand | None:
     tests = any(re.search(r"(?:^|/)(?:test[^/]*|[^/]*_test|conftest)\.py$", path) for path in known)
     python = any(marker in known for marker in _PYTHON_PACKAGE)
-    other = bool(known & {"package.json", "go.mod", "Cargo.toml", "pom.xml"})
+    other = bool(known & {"package.json", "go.mod", "Cargo.toml", "pom.xml"}) or _make(known, read) is not None
     return _pytest(known) if tests and (python or not other) else None
 
 
@@ -98,15 +98,15 @@ def _cargo(known: frozenset[str], _read: Read) -> TestCommand | None:
 
 
 def _npm(known: frozenset[str], read: Read) -> TestCommand | None:
-    return script_command(_table(_json(known, read, "package.json"), "scripts"))
+    package = _json(known, read, "package.json")
+    return script_command(_table(package, "scripts"), _table(package, "devDependencies"))
 
 
 def _dotnet(known: frozenset[str], _read: Read) -> TestCommand | None:
-    return (
-        runners.dotnet("dotnet test --no-restore")
-        if any(path.endswith((".sln", ".csproj")) for path in known)
-        else None
-    )
+    projects = [path for path in known if path.endswith((".sln", ".slnx", ".csproj", ".fsproj"))]
+    # What another project brings along for Windows lies deeper, and tests nothing.
+    tests = any("/" not in path or "test" in path.lower() for path in projects)
+    return runners.dotnet("dotnet test --no-restore") if tests else None
 
 
 def _maven(known: frozenset[str], _read: Read) -> TestCommand | None:

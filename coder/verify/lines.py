@@ -127,6 +127,43 @@ def _minitest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
     return None if found == told else f"minitest counts {told[0]} tests, and {found[0]} are told"
 
 
+_TAP: Final = re.compile(r"(not )?ok (\d+)(?:\s+(?:- )?(.*?))?(?:\s+# (skip|todo)\b.*)?", re.IGNORECASE)
+_TAP_PLAN: Final = re.compile(r"1\.\.(\d+)(?:\s+#.*)?")
+_TAP_ASIDE: Final = re.compile(r"(?:tests|pass|fail|skip|todo|ok)\b(?:\s+\d+)?|TAP\b.*")
+"""Comments that count, behind the plan."""
+
+
+def read_tap(data: bytes, root: str) -> Reading:
+    """TAP, as tape and AVA print it: ids are the tests' titles. Of one with several checks the worst counts.
+
+    Titles stand in comments above the checks. https://testanything.org/tap-version-13-specification.html
+    """
+    return guarded(_tap, data, root)
+
+
+def _tap(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
+    title, plan, number = "", None, 0
+    for line in _lines(data):
+        if line.startswith("# ") and not _TAP_ASIDE.fullmatch(line[2:]):
+            title = line[2:].strip()
+        elif match := _TAP_PLAN.fullmatch(line):
+            plan = int(match[1])
+        elif match := _TAP.fullmatch(line):
+            number += 1
+            if int(match[2]) != number:
+                raise UnreadableError(f"check {match[2]} of TAP stands where {number} must")
+            outcomes.add(title or match[3] or f"check {number}", _tap_outcome(match))
+            if match[1] and not match[4]:
+                outcomes.tell(f"{line}\n")
+    if plan is None:
+        raise UnreadableError("no plan of TAP: the tests did not run to their end")
+    return None if plan == number else f"TAP plans {plan} checks, and {number} are told"
+
+
+def _tap_outcome(match: re.Match[str]) -> Outcome:
+    return "skipped" if match[4] else "failed" if match[1] else "passed"
+
+
 def _lines(data: bytes) -> list[str]:
     text = re.sub(r"\x1b\[[0-9;]*m", "", data.decode("utf-8", "replace"))
     return [line.rstrip("\r") for line in text.split("\n")]

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from coder.verify import runners
@@ -24,7 +24,7 @@ _NAMES: Final = (
     "mocha",
 )
 """Scripts that people give the tests, the first of these wins."""
-_UNITS: Final = ("test:unit", "test-unit", "unit", "unit-test")
+_UNITS: Final = ("test:unit", "test-unit", "unit", "unit-test", "test:mocha", "test:jest", "test:vitest", "test:cli")
 _MANAGERS: Final = frozenset({"npm", "pnpm", "yarn", "bun"})
 _CHECKERS: Final = frozenset(
     {
@@ -58,8 +58,11 @@ _CHECKERS: Final = frozenset(
 """Programs whose failure says nothing of the tests; `lint` scripts count among them."""
 
 
-def script_command(scripts: Mapping[str, object]) -> TestCommand | None:
-    """How a package's tests are run: by its script for them; None where it has none."""
+def script_command(scripts: Mapping[str, object], dependencies: Collection[str] = ()) -> TestCommand | None:
+    """How a package's tests are run: by its script for them; None where it has none.
+
+    Of a script that tells no runner, the one that the package depends on, if it is one, is called without it.
+    """
     name = next((name for name in _NAMES if _usable(scripts.get(name))), None)
     if name is None:
         return None
@@ -70,8 +73,29 @@ def script_command(scripts: Mapping[str, object]) -> TestCommand | None:
     if made is not None and made.kind != "exit_code":
         return made
     # Of a script that calls several runners, the one for units.
-    calls = (_inner(one, scripts) for one in (name, *_UNITS) if _usable(scripts.get(one)))
-    return next(filter(None, calls), None) or made or TestCommand(f"npm run {name} --silent", "exit_code")
+    calls = [_inner(one, scripts) for one in (name, *_UNITS) if _usable(scripts.get(one))]
+    return (
+        next(filter(None, calls), None)
+        or _depended(str(scripts[name]), dependencies)
+        or TestCommand("npm test --silent" if name == "test" else f"npm run {name} --silent", "exit_code")
+    )
+
+
+def _depended(script: str, dependencies: Collection[str]) -> TestCommand | None:
+    """The one runner among the dependencies, where the script does nothing but call a program that we do not know."""
+    runner = [name for name in runners.PLAIN_CALLS if name in dependencies]
+    words = _first_words(script)
+    if len(runner) != 1 or not words or words[0] in {"node", "tsx", "bash", "sh", "make", "deno", "bun", *_MANAGERS}:
+        return None
+    return runners.in_package(runners.PLAIN_CALLS[runner[0]], ())
+
+
+def _first_words(script: str) -> list[str]:
+    """The words of the first command of a script."""
+    try:
+        return shlex.split(script.split("&&", 1)[0])
+    except ValueError:
+        return []
 
 
 def _usable(script: object) -> bool:
@@ -125,5 +149,5 @@ def _checks_only(part: str) -> bool:
     return (
         program in _CHECKERS
         or "--noEmit" in words
-        or re.match(r"(?:lint|format|prettier|typecheck|types?|check)\b", script) is not None
+        or re.search(r"(?:^|:)(?:(?:es|style)?lint|format|prettier|typecheck|types?|check)\b", script) is not None
     )

@@ -32,6 +32,7 @@ Kind = Literal[
     "jest",
     "vitest",
     "mocha",
+    "tap",
     "cargo",
     "nextest",
     "dotnet",
@@ -175,6 +176,8 @@ def npm(script: str, around: Sequence[str] = ()) -> TestCommand:
     """`npm test` where `script` is what package.json says it runs; `around` are the hooks that npm runs beside it."""
     words = _words(script)
     kind = _JS_RUNNERS.get(words[0].rpartition("/")[2]) if words else None
+    if kind == "tap":
+        return in_package(script, ())
     if kind is not None:
         full = f"npm test --silent -- {_APPENDED[kind]} {SELECT}"
         return TestCommand(full, kind, plain=f"npm test --silent -- {SELECT}")
@@ -198,6 +201,9 @@ def in_package(call: str, before: Sequence[str]) -> TestCommand:
         made = _node(call, ())
         return replace(made, command=f"{_BIN}; {first}{made.command}", plain=f"{first}{made.plain}")
     shown = f"{first}{call} {SELECT}"
+    if kind == "tap":  # tape prints it by itself, AVA when it is told to
+        option = " --tap" if re.search(r"\bava\b", call) else ""
+        return TestCommand(_teed(f"{_BIN}; {first}{call}{option} {SELECT}"), kind, plain=shown)
     options = _APPENDED[kind] if kind else ""
     return TestCommand(f"{_BIN}; {first}{call} {options} {SELECT}", kind or "exit_code", plain=shown)
 
@@ -209,6 +215,8 @@ _JS_RUNNERS: Final[dict[str, Kind]] = {
     "vitest": "vitest",
     "mocha": "mocha",
     "_mocha": "mocha",
+    "tape": "tap",
+    "ava": "tap",
 }
 _JS_WRAPPERS: Final = frozenset({"npx", "cross-env", "c8", "nyc"})
 _APPENDED: Final[dict[Kind, str]] = {
@@ -216,6 +224,8 @@ _APPENDED: Final[dict[Kind, str]] = {
     "vitest": f"--run --reporter=default --reporter=json --outputFile.json={REPORT}",
     "mocha": f"--reporter json --reporter-option output={REPORT}",
 }
+PLAIN_CALLS: Final[Mapping[str, str]] = {"vitest": "vitest run", "jest": "jest", "mocha": "mocha", "ava": "ava"}
+"""How a runner is called that finds its tests by itself."""
 
 
 def _node(script: str, around: Sequence[str]) -> TestCommand:
@@ -242,6 +252,8 @@ def _words(script: str) -> list[str]:
     at = 0
     while at < len(words) and (words[at] in _JS_WRAPPERS or re.match(r"[A-Za-z_]\w*=|-", words[at])):
         at += 1
+    if words[at : at + 1] == ["node"] and "".join(words[at + 2 : at + 3]) in _JS_RUNNERS:
+        at += 2  # a script of the repository's own that starts what it is told
     return words[at:]
 
 
@@ -279,8 +291,7 @@ def _given_go(command: str) -> TestCommand:
 
 def _direct(command: str) -> TestCommand:
     """Jest, Vitest or Mocha, not through npm."""
-    kind = _JS_RUNNERS[_words(command)[0]]
-    return TestCommand(f"{command} {_APPENDED[kind]} {SELECT}", kind, plain=f"{command} {SELECT}")
+    return in_package(command, ())
 
 
 _PYTHON: Final = r"(?:(?:uv run|poetry run)\s+)?(?:python3?\s+-m\s+)?"
@@ -296,7 +307,7 @@ _GIVEN: Final[tuple[tuple[str, Callable[[str], TestCommand]], ...]] = (
     (r"(?:gradle|\./gradlew)\s[^;]*\b(?:test|check)", gradle),
     (r"(?:bundle exec )?(?:bin/)?rspec", rspec),
     (r"(?:php\s+)?(?:\./)?vendor/bin/phpunit|phpunit", phpunit),
-    (r"(?:npx\s+)?(?:jest|vitest|mocha)", _direct),
+    (r"(?:npx\s+)?(?:jest|vitest|mocha|ava|tape)", _direct),
     (r"node(?:\s\S+)*\s--test", npm),
 )
 

@@ -133,6 +133,9 @@ def test_selected_tests_are_quoted_and_never_options() -> None:
         ("jest | tee log", "exit_code"),
         ("node test.js", "exit_code"),
         ("'jest", "exit_code"),
+        ("nyc tape 'test/**/*.js'", "tap"),
+        ("xo && ava && tsd", "tap"),
+        ("node bin/fix.js mocha test/*.js", "mocha"),
     ],
 )
 def test_the_script_decides_the_runner(script: str, kind: str) -> None:
@@ -164,6 +167,16 @@ def test_the_script_decides_the_runner(script: str, kind: str) -> None:
         ({"test": "npm run one -- --bail", "one": "jest"}, "npm test --silent"),
         ({"test": "npm run a", "a": "npm run b && npm run b", "b": "npm run a && npm run a"}, "npm test --silent"),
         ({"build": "jest"}, None),
+        (
+            {
+                "test": "npm run test:eslint && npm run test:mocha && npm run e2e",
+                "test:mocha": "mocha",
+                "e2e": "karma start",
+            },
+            "mocha",
+        ),
+        ({"test": "node Makefile.js test", "test:cli": "mocha"}, "mocha"),
+        ({"test": "xo && ava"}, "ava"),
     ],
 )
 def test_scripts_that_call_others_are_followed_to_the_runner(scripts: dict[str, str], shown: str | None) -> None:
@@ -218,3 +231,50 @@ def test_phpunit_takes_one_path_and_runs_all_of_them_for_several() -> None:
     command = given("vendor/bin/phpunit")
 
     assert command.selecting(["tests/ATest.php::ATest::testOne", "tests/BTest.php::BTest::testTwo"]) == command
+
+
+@pytest.mark.parametrize(
+    ("script", "dependencies", "shown"),
+    [
+        ("ts-scripts test && npm run size", ["vitest", "typescript"], "vitest run"),
+        ("scripts-of-ours test", ["mocha", "jest"], "npm test --silent"),
+        ("scripts-of-ours test", ["tape"], "npm test --silent"),
+        ("node run.js", ["jest"], "npm test --silent"),
+        ("make test", ["jest"], "npm test --silent"),
+        ("'", ["jest"], "npm test --silent"),
+    ],
+)
+def test_a_script_that_tells_no_runner_is_asked_by_its_dependencies(
+    script: str, dependencies: list[str], shown: str
+) -> None:
+    package = {"scripts": {"test": script}, "devDependencies": dict.fromkeys(dependencies, "1")}
+
+    chosen = found({"package.json": json.dumps(package)})
+
+    assert chosen is not None
+    assert chosen.shown == shown
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (("app.sln", "src/app.cs"), "dotnet"),
+        (("src/App/App.csproj", "test/App.Tests/App.Tests.csproj"), "dotnet"),
+        (("deps/lib/msvc/lib.sln", "src/main.c"), None),
+    ],
+)
+def test_projects_for_windows_of_a_dependency_are_no_tests(files: tuple[str, ...], kind: str | None) -> None:
+    chosen = found(dict.fromkeys(files, ""))
+
+    assert (chosen.kind if chosen else None) == kind
+
+
+def test_programs_with_a_make_target_are_not_tested_by_a_script_that_lies_about() -> None:
+    files = {"Makefile": "test:\n\t./runtest\n", "main.c": "", "utils/test_load.py": ""}
+
+    chosen = found(files)
+    package = found({**files, "pyproject.toml": ""})
+
+    assert chosen is not None
+    assert package is not None
+    assert (chosen.kind, package.kind) == ("exit_code", "pytest")

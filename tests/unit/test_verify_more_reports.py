@@ -4,7 +4,7 @@ import pytest
 
 from coder.verify.cells import believed
 from coder.verify.junit import read_report, read_trx
-from coder.verify.lines import read_nextest
+from coder.verify.lines import read_nextest, read_tap
 from coder.verify.runners import REPORT, given
 
 TRX = b"""\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>
@@ -110,3 +110,56 @@ def test_a_green_report_of_a_red_run_is_doubtful() -> None:
     )
 
     assert "exit code is 1" in (report.problem or "")
+
+
+TAPE = b"""TAP version 13
+# parse
+ok 1 keeps the order
+ok 2 should be equal
+# stringify
+ok 3 should be equal
+not ok 4 should be equal
+  ---
+    operator: equal
+  ...
+# later
+ok 5 not yet # SKIP no network
+
+1..5
+# tests 5
+# pass  4
+# fail  1
+"""
+
+
+def test_tap_is_read_by_the_titles_above_its_checks() -> None:
+    reading = read_tap(TAPE, "")
+
+    assert reading.report.passed == ("parse",)
+    assert reading.report.failed == ("stringify",)
+    assert reading.report.skipped == ("later",)
+    assert reading.report.problem is None
+    assert "not ok 4" in reading.output
+
+
+def test_tap_of_ava_names_each_test() -> None:
+    report = read_tap(b"TAP version 13\n# a\nok 1 - a\n# b\nnot ok 2 - b # TODO mend\n1..2\n", "").report
+
+    assert (report.passed, report.skipped) == (("a",), ("b",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TAPE.replace(b"1..5", b""),
+        TAPE.replace(b"ok 3", b"ok 3 forged\nok 3"),
+        b"everything is fine\n",
+        b"",
+    ],
+)
+def test_tap_that_does_not_run_to_its_end_or_does_not_count_is_none(text: bytes) -> None:
+    assert not read_tap(text, "").report.by_id
+
+
+def test_tap_with_another_plan_is_doubted() -> None:
+    assert read_tap(TAPE.replace(b"1..5", b"1..6"), "").report.problem == "TAP plans 6 checks, and 5 are told"
