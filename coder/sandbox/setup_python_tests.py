@@ -32,6 +32,8 @@ def extras(folder: Folder, project: dict[str, Any]) -> list[str]:
     if config.has_section("options.extras_require"):
         declared |= dict.fromkeys(config.options("options.extras_require"))
     said, script = _said(folder, project)[0], folder.text("setup.py")
+    if any("--all-extras" in text for text in _texts(folder)):
+        said |= set(declared)
     if "extras_require" in script:
         candidates = (*TEST_GROUPS, *said)
         written = (name for name in candidates if re.search(rf"""['"]{name}['"]\s*:|\b{name}\s*=\s*\[""", script))
@@ -145,7 +147,7 @@ def _said(folder: Folder, project: dict[str, Any]) -> tuple[set[str], set[str]]:
     """Names of extras and of groups with which tests are run: in CI, by tox, nox and hatch."""
     named: set[str] = set()
     grouped: set[str] = set()
-    for text in (folder.text("tox.ini"), folder.text("noxfile.py"), *folder.workflows()):
+    for text in _texts(folder):
         named |= {name.strip() for match in _EXTRAS.finditer(text) for name in match[1].split(",")}
         for option, name in _OPTIONS.findall(text):
             (named if option == "extra" else grouped).add(name)
@@ -157,6 +159,12 @@ def _said(folder: Folder, project: dict[str, Any]) -> tuple[set[str], set[str]]:
         named |= set(strings(environment.get("features")))
         grouped |= set(strings(environment.get("dependency-groups")))
     return {name for name in named if re.fullmatch(r"[A-Za-z0-9_.-]+", name)}, grouped
+
+
+def _texts(folder: Folder) -> tuple[str, ...]:
+    """What says how tests are run."""
+    files = ("tox.ini", "noxfile.py", "Makefile", "justfile", "Justfile")
+    return (*map(folder.text, files), *folder.workflows())
 
 
 def _hatch(folder: Folder, project: dict[str, Any]) -> Iterator[dict[str, Any]]:

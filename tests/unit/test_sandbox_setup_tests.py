@@ -30,6 +30,7 @@ PROJECT = (
         ({".github/workflows/test.yml": b"run: uv sync --extra socks --group check-it --group lint\n"}, ["socks"], ["tests", "check_it"]),
         ({"tox.ini": b"[testenv]\nextras = test-all\ndependency_groups =\n  check-it\n"}, ["test_all"], ["tests", "check_it"]),
         ({"noxfile.py": b"session.install('-e', '.[socks]')\n"}, ["socks"], ["tests"]),
+        ({"Justfile": b"test:\n    uv run --all-extras --group check_it pytest\n"}, ["HTTP2", "socks", "test_all"], ["tests", "check_it"]),
         ({"hatch.toml": b'[envs.test]\nfeatures = ["socks"]\n[envs.docs]\nfeatures = ["http2"]\n'}, ["socks"], ["tests"]),
         ({"tox.ini": b"[testenv]\nextras = $(evil) ; rm\n"}, [], ["tests"]),
     ],
