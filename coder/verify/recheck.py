@@ -1,20 +1,19 @@
 """Judges a branch that exists already, as its author's run would have: the same cells, and no model."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-
-from typing_extensions import override
+from collections.abc import Callable, Sequence
 
 from coder.errors import InputError
 from coder.sandbox.protocol import NOTHING, SandboxProvider, Wants
 from coder.types import FileChange, Patch
 from coder.verify.commands import test_command
 from coder.verify.rules import ProofRules
-from coder.verify.runs import Trees
 from coder.verify.verifier import CellVerifier, Verification
+from coder.workspace.contents import Contents
+from coder.workspace.repository import Repository
 
 
 def recheck(
-    trees: Trees,
+    repository: Repository,
     sandboxes: SandboxProvider,
     *,
     base: str,
@@ -32,13 +31,13 @@ def recheck(
     Raises:
         InputError: The two have the same files. SandboxError: No sandbox can be had. WorkspaceError: A tree cannot be read.
     """
-    patch = patch_between(trees, base, head)
+    patch = patch_between(repository, base, head)
     if not patch.files:
         raise InputError(f"{head[:12]} has the same files as {base[:12]}: there is nothing to verify")
-    files = _Files(trees, base)
-    image = sandboxes.image_for(files, pack=trees.pack(base, depth=1), setup=setup, progress=progress, wants=wants)
+    files = Contents(repository, base)
+    image = sandboxes.image_for(files, pack=repository.pack(base, depth=1), setup=setup, progress=progress, wants=wants)
     verifier = CellVerifier(
-        trees,
+        repository,
         sandboxes,
         tests=test_command(files, files.__getitem__, override=override),
         timeout_s=timeout_s,
@@ -50,16 +49,16 @@ def recheck(
     return verifier.verify(patch, image=image, round=1)
 
 
-def patch_between(trees: Trees, base: str, head: str) -> Patch:
+def patch_between(repository: Repository, base: str, head: str) -> Patch:
     """What differs between two commits, by path."""
-    old, new = trees.files(base), trees.files(head)
+    old, new = repository.files(base), repository.files(head)
     changes = [FileChange(path=path, status="deleted") for path in sorted(set(old) - set(new))]
     for path in sorted(new):
         if path not in old:
             changes.append(FileChange(path=path, status="added"))
         elif old[path] != new[path]:
             changes.append(FileChange(path=path, status="modified"))
-    return Patch(base_sha=base, tree_sha=trees.tree_sha(head), diff="", files=tuple(changes))
+    return Patch(base_sha=base, tree_sha=repository.tree_sha(head), diff="", files=tuple(changes))
 
 
 def table(verification: Verification) -> Sequence[str]:
@@ -74,25 +73,3 @@ def table(verification: Verification) -> Sequence[str]:
         lines.append(f"{cell.name:<16}{code:>7}{columns}{cell.duration_s:>8.1f} s")
     lines.append(f"verdict: {verification.verdict.kind}")
     return [*lines, *(f"  {reason}" for reason in verification.verdict.reasons)]
-
-
-class _Files(Mapping[str, bytes]):
-    """The files of a commit, read when asked."""
-
-    def __init__(self, trees: Trees, commit: str) -> None:
-        self._trees, self._commit = trees, commit
-        self._paths = dict.fromkeys(trees.files(commit))
-
-    @override
-    def __getitem__(self, path: str) -> bytes:
-        if path not in self._paths:
-            raise KeyError(path)
-        return self._trees.read(self._commit, path)
-
-    @override
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
-
-    @override
-    def __len__(self) -> int:
-        return len(self._paths)

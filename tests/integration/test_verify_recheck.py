@@ -15,7 +15,8 @@ from coder.publish.texts import Texts
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.local import LocalSandboxProvider
 from coder.settings import Settings
-from coder.verify.recheck import _Files, recheck
+from coder.verify.recheck import recheck
+from coder.workspace.contents import Contents
 from coder.workspace.git import Git
 from coder.workspace.repository import Repository
 
@@ -111,7 +112,7 @@ def test_a_pull_request_elsewhere_is_not_looked_for_here(tmp_path: Path) -> None
 
 def test_a_file_that_is_not_there_is_missing_and_no_failure(tmp_path: Path) -> None:
     base, _ = committed(tmp_path / "repo")
-    files = _Files(Repository(tmp_path / "repo" / ".git", git=Git()), base)
+    files = Contents(Repository(tmp_path / "repo" / ".git", git=Git()), base)
 
     assert files.get(".devcontainer/devcontainer.json") is None
     assert len(files) == len(set(files)) > 0
