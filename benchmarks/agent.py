@@ -35,9 +35,10 @@ from coder.settings import data_folder
 from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.recall import RecallTool
 from coder.tools.run import Run
+from coder.tools.submit import Submit
 from coder.trace.events import Opened, Reduced, Resumed, Summarised
 from coder.trace.journal import JournalStore
 from coder.trace.recall import Recall
@@ -111,7 +112,8 @@ def child(options: argparse.Namespace) -> None:
             recall = RecallTool(Recall(journal))
             tools = Toolbox(
                 [
-                    *(tool(sandbox) for tool in (List, Read, Run, Search, Submit)),
+                    *(tool(sandbox) for tool in (List, Read, Run, Search)),
+                    Submit(sandbox, journal),
                     EditTool(sandbox, stack.enter_context(closing(SyntaxChecker()))),
                     Plan(),
                     recall,

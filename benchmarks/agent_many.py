@@ -20,9 +20,10 @@ from coder.sandbox.local import LocalSandboxProvider
 from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.recall import RecallTool
 from coder.tools.run import Run
+from coder.tools.submit import Submit
 from coder.trace.events import Opened
 from coder.trace.journal import JournalStore
 from coder.trace.recall import Recall
@@ -49,7 +50,8 @@ def many(profile: ModelProfile, pack: TreePack, folder: Path, *, steps: int) -> 
             recall = Recall(journal)
             tools = Toolbox(
                 [
-                    *(tool(sandbox) for tool in (List, Read, Run, Search, Submit)),
+                    *(tool(sandbox) for tool in (List, Read, Run, Search)),
+                    Submit(sandbox, journal),
                     EditTool(sandbox, syntax),
                     Plan(),
                     RecallTool(recall),

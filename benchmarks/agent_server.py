@@ -26,7 +26,7 @@ _REASONING = (
 def turn(number: int, steps: int) -> tuple[str, dict[str, Any]]:
     """Name and arguments of the tool that answer `number` (from 0) calls."""
     module = f"module_{number % 120}.py"
-    if number == steps - 1:
+    if number >= steps - 2:  # the last look, and the word
         return "submit", {"title": "Bench", "summary": "All done.", "confirm": True}
     if number == 4:
         return "run", {"command": f"echo '{FACT}'"}

@@ -98,11 +98,20 @@ class TestCounts(Value):
     """What was asked for; empty is the whole suite. Counts of different selections do not compare."""
 
 
+class Look(Value):
+    """The last look at a change before it is handed in: only what was looked at counts as handed in."""
+
+    tree_sha: str
+    submission: Submission
+    """As it would be handed in: the words for the work if it comes to an end before that."""
+
+
 class ToolOutput(Value):
     """What a tool gives back to the model. An error is a result that the model can act on."""
 
     content: str
     is_error: bool = False
+    look: Look | None = None
     submission: Submission | None = None
     question: str | None = None
     """The segment ends: a person is asked this."""

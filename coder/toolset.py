@@ -19,11 +19,12 @@ from coder.tools.base import Tool
 from coder.tools.codemap import CodeMapTool, Maps
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.recall import RecallTool
 from coder.tools.remember import Origin, Remember
 from coder.tools.rollback import Rollback
 from coder.tools.run import Processes, Run, RunTests
+from coder.tools.submit import Submit
 from coder.trace.events import Baseline, Continued, ProblemRead
 from coder.trace.journal import Journal, utc_now
 from coder.trace.recall import Recall
@@ -68,7 +69,7 @@ def tools_of(
         Run(sandbox),
         RunTests(sandbox, suite, selects=partial(_selects, ground.tests), red_on_base=baseline.red if baseline else ()),
         Search(sandbox),
-        Submit(sandbox),
+        Submit(sandbox, journal),
     ]
     tools += services.more_tools()
     if services.memory is not None:

@@ -12,6 +12,7 @@ from pydantic import Field
 from coder.conversation import Completion as Completion
 from coder.conversation import FileRationale as FileRationale
 from coder.conversation import JsonObject as JsonObject
+from coder.conversation import Look as Look
 from coder.conversation import Message as Message
 from coder.conversation import Submission as Submission
 from coder.conversation import TestCounts as TestCounts

@@ -14,6 +14,11 @@ class Checkpoints:
         last = state_of(journal.events).checkpoint
         self._tree = last.tree_sha if last else sandbox.checkpoint()
 
+    @property
+    def tree_sha(self) -> str:
+        """The workspace as it stood at the last checkpoint."""
+        return self._tree
+
     def take(self, step: int) -> Checkpoint | None:
         """The workspace as it stands, if it changed since the last time."""
         snapshot = self._sandbox.snapshot(self._tree)

@@ -4,8 +4,9 @@ from coder.agent.best import Best, Stand
 from coder.agent.checkpoints import Checkpoints
 from coder.agent.context import Context
 from coder.agent.stuck import Watch
+from coder.trace.events import ToolFinished
 from coder.trace.journal import Journal
-from coder.types import Outcome, Submission
+from coder.types import Look, Outcome, Submission
 
 _ADVICE = "Repeating it will not help: say what you expected, why it is not so, and do something else."
 _NEW_PLAN = (
@@ -20,6 +21,7 @@ class Course:
     def __init__(self, journal: Journal, context: Context, checkpoints: Checkpoints) -> None:
         self._journal, self._context, self._checkpoints = journal, context, checkpoints
         self._watch, self._best = Watch(), Best()
+        self._look: Look | None = None
         self._seen = 0
 
     def stop(self) -> Outcome | None:
@@ -53,13 +55,21 @@ class Course:
         back = self._best.safer() if outcome.kind == "limit" else self._best.better()
         if back is not None:
             self._context.tell(step, "worse", _set_back(back).strip(), self._checkpoints.back_to(back.checkpoint))
-        words = self._context.last_words(outcome.reason)
-        return outcome.model_copy(update={"submission": Submission(title="", summary=words)}) if words else outcome
+        return outcome.model_copy(update={"submission": self._words(outcome.reason)})
+
+    def _words(self, reason: str) -> Submission | None:
+        """What people are told of it by the model: what it meant to hand in, or else its last words."""
+        if self._look is not None and self._look.tree_sha == self._checkpoints.tree_sha:
+            return self._look.submission
+        words = self._context.last_words(reason)
+        return Submission(title="", summary=words) if words else None
 
     def _follow(self) -> None:
         for entry in self._journal.since(self._seen):
             self._watch.take(entry.event)
             self._best.take(entry.event)
+            if isinstance(entry.event, ToolFinished):
+                self._look = entry.event.output.look or self._look
             self._seen += 1
 
 

@@ -104,7 +104,8 @@ class Agent:
                 checkpoint=self._checkpoints.take(turn.step) if self._toolbox.mutates(call.name) else None,
             )
             self._context.record(finished)
-            submission = carried.output.submission or submission
+            # What changes after it was handed in was not looked at.
+            submission = carried.output.submission or (None if finished.checkpoint else submission)
             question = carried.output.question or question
         if submission:
             return Outcome(kind="submitted", submission=submission)

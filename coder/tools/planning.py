@@ -3,7 +3,7 @@
 from typing import Any
 
 from coder.tools.base import Arguments, Tool
-from coder.tools.plan import SubmitArguments
+from coder.tools.submit import SubmitArguments
 from coder.types import ToolOutput
 
 _OFF = (

@@ -204,9 +204,9 @@ def last_turn(events: Iterable[Event]) -> Turn:
                 turn = Turn(event.step, event.completion, event.completion.message.tool_calls)
             case ToolFinished():
                 rest = tuple(call for call in turn.open_calls if call.id != event.call_id)
-                submission, question = event.output.submission, event.output.question
-                turn = replace(turn, open_calls=rest, submission=submission or turn.submission)
-                turn = replace(turn, question=question or turn.question)
+                submission = event.output.submission or (None if event.checkpoint else turn.submission)
+                question = event.output.question or turn.question
+                turn = replace(turn, open_calls=rest, submission=submission, question=question)
             case Told() | Solved():
                 turn = Turn(step=turn.step)
             case _:

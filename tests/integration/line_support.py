@@ -161,9 +161,12 @@ def does(name: str, **arguments: object) -> Message:
     return Message(role="assistant", tool_calls=(call,))
 
 
-def submits(title: str = "Add a share", summary: str = "Because.") -> Message:
-    """An answer that hands in."""
-    return does("submit", title=title, summary=summary, confirm=True)
+def submits(title: str = "Add a share", summary: str = "Because.") -> tuple[Message, Message]:
+    """Two answers that hand in: the last look, and the word that it is this."""
+    return (
+        does("submit", title=title, summary=summary),
+        does("submit", title=title, summary=summary, confirm=True),
+    )
 
 
 def writes(text: str, path: str = "shares.txt") -> Message:

@@ -56,7 +56,7 @@ def path_of(step: int) -> str:
 def recorded(step: int) -> Message:
     """The model's answer at `step`, from 1: look, search, edit in two places, run, plan; at the end mend and hand in."""
     path, word = path_of(step), f"f{step % 25}"
-    if step >= STEPS:
+    if step >= STEPS:  # the last look, and then the word
         return calls(step, ("submit", {"title": "Add one", "summary": "f1 of 5.0 added two.", "confirm": True}))
     if step == STEPS - 1:
         return calls(step, ("edit", {"path": BROKEN, "edits": [{"old": _DOC.format(2), "new": _DOC.format(1)}]}))

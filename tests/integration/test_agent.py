@@ -14,9 +14,10 @@ from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import Read
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.recall import RecallTool
 from coder.tools.run import Run
+from coder.tools.submit import Submit
 from coder.trace.events import Answered, Entry, Event, Opened, Reduced, Resumed, Summarised, Told, ToolFinished
 from coder.trace.journal import Journal, JournalStore
 from coder.trace.recall import Recall
@@ -28,7 +29,6 @@ from tests.values import NoSyntax, scripted_profile
 PROFILE = scripted_profile()
 LAST_WORDS = 1
 """The request by which a run that could not hand in asks what the model has to say."""
-HAND_IN = {"title": "t", "summary": "s", "confirm": True}
 
 
 class Died(BaseException):
@@ -45,7 +45,9 @@ class World:
 
     def toolbox(self, sandbox: Sandbox, journal: Journal) -> Toolbox:
         recall = RecallTool(Recall(journal))
-        return Toolbox([EditTool(sandbox, NoSyntax()), Plan(), Read(sandbox), recall, Run(sandbox), Submit(sandbox)])
+        return Toolbox(
+            [EditTool(sandbox, NoSyntax()), Plan(), Read(sandbox), recall, Run(sandbox), Submit(sandbox, journal)]
+        )
 
     def journal(self, *listeners: Callable[[Entry], None]) -> Journal:
         journal = self.store.open("run", listeners=listeners)
@@ -127,11 +129,13 @@ def told(events: Sequence[Event]) -> list[str]:
 
 EDIT = ("edit", {"path": "a.txt", "edits": [{"old": "one", "new": "two"}]})
 CREATE = ("edit", {"path": "b.txt", "content": "new\n"})
-SUBMIT = ("submit", HAND_IN)
+LOOK = ("submit", {"title": "t", "summary": "s"})
+SUBMIT = ("submit", {"title": "t", "summary": "s", "confirm": True})
+HANDS_IN = (does(LOOK), does(SUBMIT))
 
 
 def test_work_is_handed_in_and_written_down(world: World) -> None:
-    outcome = world.solve([does(("read", {"path": "a.txt"})), does(EDIT, CREATE), does(SUBMIT)])
+    outcome = world.solve([does(("read", {"path": "a.txt"})), does(EDIT, CREATE), *HANDS_IN])
 
     assert outcome.kind == "submitted"
     assert outcome.submission is not None
@@ -143,17 +147,17 @@ def test_work_is_handed_in_and_written_down(world: World) -> None:
         "tool",
         "assistant",
         "tool",
-    ]
+    ] + ["assistant", "tool"]
 
 
-@pytest.mark.parametrize("point", range(1, 13))
+@pytest.mark.parametrize("point", range(1, 15))
 def test_killed_at_any_line_of_the_journal_it_ends_the_same_and_asks_nothing_twice(world: World, point: int) -> None:
     turns: list[Turn] = [
         does(("read", {"path": "a.txt"})),
         does(EDIT, CREATE, ("run", {"command": "echo more >> b.txt"})),
         says("I am done."),
         does(("run", {"command": "cat b.txt"})),
-        does(SUBMIT),
+        *HANDS_IN,
     ]
 
     def die(entry: Entry) -> None:
@@ -175,18 +179,18 @@ def test_killed_at_any_line_of_the_journal_it_ends_the_same_and_asks_nothing_twi
     )
     assert outcome.kind == "submitted"
     assert world.requests == len(turns)
-    assert len(calls) == 6
+    assert len(calls) == 7
     assert shown == "new\nmore\n[exit code 0]"
     assert "I am done." not in [m.content for m in conversation(world.events)]
     assert "+two" in world.diff
 
 
 def test_an_answer_without_a_call_leaves_the_wire_and_is_followed_by_a_word_of_ours(world: World) -> None:
-    outcome = world.solve([says("All done!"), does(SUBMIT)])
+    outcome = world.solve([says("All done!"), *HANDS_IN])
 
     assert outcome.kind == "submitted"
     assert told(world.events) == ["no_tool_call"]
-    assert [m.role for m in conversation(world.events)] == ["system", "user", "user", "assistant", "tool"]
+    assert [m.role for m in conversation(world.events)] == ["system", "user", "user"] + ["assistant", "tool"] * 2
 
 
 def test_a_model_that_never_calls_a_tool_is_stopped(world: World) -> None:
@@ -227,14 +231,14 @@ def test_looking_again_after_a_change_is_no_circle(world: World) -> None:
     for n in range(12):
         turns += [does(("run", {"command": f"echo {n} > a.txt"})), does(("read", {"path": "a.txt"}))]
 
-    outcome = world.solve([*turns, does(SUBMIT)])
+    outcome = world.solve([*turns, *HANDS_IN])
 
     assert (outcome.kind, told(world.events)) == ("submitted", [])
 
 
 @pytest.mark.parametrize("finish", ["length", "cut"])
 def test_a_call_that_may_be_cut_off_is_never_run(world: World, finish: str) -> None:
-    outcome = world.solve([cut(does(CREATE, EDIT), finish), cut(says("thinking"), finish), does(SUBMIT)])
+    outcome = world.solve([cut(does(CREATE, EDIT), finish), cut(says("thinking"), finish), *HANDS_IN])
 
     assert outcome.kind == "submitted"
     assert "+new" in world.diff
@@ -277,13 +281,13 @@ def test_a_conversation_near_the_window_is_shortened_once_and_goes_on(world: Wor
     small = PROFILE.model_copy(update={"window_tokens": 60_000, "max_output_tokens": 4_000})
     turns = [does(("run", {"command": f"seq {n}000 {n + 2}000"})) for n in range(1, 30)]
 
-    outcome = world.solve([*turns, does(SUBMIT)], profile=small)
+    outcome = world.solve([*turns, *HANDS_IN], profile=small)
 
     assert outcome.kind == "submitted"
     assert [e for e in world.events if isinstance(e, Reduced)]
     contents = [m.content or "" for m in conversation(world.events) if m.role == "tool"]
     assert "hidden to save space; recall(step=1)" in contents[0]
-    assert "30000" in contents[-2]
+    assert "30000" in contents[-3]
 
 
 def test_a_provider_that_finds_it_too_long_gets_a_shorter_one(world: World) -> None:
@@ -295,7 +299,7 @@ def test_a_provider_that_finds_it_too_long_gets_a_shorter_one(world: World) -> N
 
     turns = [does(("run", {"command": f"seq {n}000 {n + 1}000"})) for n in range(1, 9)]
 
-    outcome = world.solve([*turns, too_long, does(SUBMIT)])
+    outcome = world.solve([*turns, too_long, *HANDS_IN])
 
     assert outcome.kind == "submitted"
     assert failed == [1]
@@ -348,8 +352,8 @@ def test_long_work_is_summarised_when_that_pays_and_nothing_needed_is_lost(world
     assert "[~] keep going" in (messages[2].content or "")
     assert len([m for m in messages if (m.content or "").startswith("All steps up to")]) == 1
     assert_whole(messages)
-    assert not [m for m in messages[:-4] if "7319-heron" in (m.content or "")]
-    assert "7319-heron" in (messages[-3].content or "")
+    assert not [m for m in messages[:-6] if "7319-heron" in (m.content or "")]
+    assert "7319-heron" in (messages[-5].content or "")
     assert spent(world.store.open("run").entries).steps == world.requests
 
 
@@ -372,7 +376,7 @@ def test_without_a_usable_summary_the_work_goes_on_unshortened_and_it_is_not_ask
     assert outcome.kind == "submitted"
     assert 1 <= len(summaries) <= 4
     assert not [e for e in summaries if e.message]
-    assert len([m for m in conversation(world.events) if m.role == "assistant"]) == 61
+    assert len([m for m in conversation(world.events) if m.role == "assistant"]) == 62
 
 
 def test_killed_after_a_summary_the_conversation_is_the_same(world: World) -> None:

@@ -10,8 +10,8 @@ from coder.model.scripted import ScriptedModel, Turn
 from coder.tools.base import Arguments, Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import Read
-from coder.tools.plan import Submit
-from coder.trace.events import Continued, Entry, Event, Opened, Solved, Summarised, Told
+from coder.tools.submit import Submit
+from coder.trace.events import Continued, Entry, Event, Opened, Solved, Summarised, Told, ToolFinished
 from coder.trace.journal import JournalStore
 from coder.trace.state import state_of
 from coder.types import Followup, Limits, Message, Note, Outcome, TestCounts, ToolOutput
@@ -19,6 +19,7 @@ from tests.unit.agent_values import MemorySandbox, calls
 from tests.values import NoSyntax, scripted_profile
 
 FILES = {"a.py": b"one\n"}
+LOOK = ("submit", {"title": "t", "summary": "s"})
 SUBMIT = ("submit", {"title": "t", "summary": "s", "confirm": True})
 
 
@@ -71,7 +72,7 @@ class World:
         journal = self.store.open("run", listeners=[listener] if listener else [])
         sandbox = MemorySandbox(FILES)
         shell = Tests(sandbox)
-        tools = Toolbox([EditTool(sandbox, NoSyntax()), Read(sandbox), shell, Ask(), Submit(sandbox)])
+        tools = Toolbox([EditTool(sandbox, NoSyntax()), Read(sandbox), shell, Ask(), Submit(sandbox, journal)])
         if not journal.entries:
             opening = (Message(role="system", content="<data-0123456789abcdef>"), Message(role="user", content="fix"))
             journal.append(Opened(messages=opening, tools=tools.specs))
@@ -168,7 +169,7 @@ def test_killed_right_after_the_way_back_it_goes_on_from_there(world: World) -> 
 
     with pytest.raises(DiedError):
         world.solve(turns, listener=die)
-    outcome = world.solve([calls(50, SUBMIT)])
+    outcome = world.solve([calls(50, LOOK), calls(51, SUBMIT)])
 
     assert outcome.kind == "submitted"
     assert world.text == best
@@ -176,7 +177,7 @@ def test_killed_right_after_the_way_back_it_goes_on_from_there(world: World) -> 
 
 
 def test_without_any_test_that_was_seen_nothing_is_set_back(world: World) -> None:
-    world.solve([*back_and_forth(3), calls(50, SUBMIT)])
+    world.solve([*back_and_forth(3), calls(50, LOOK), calls(51, SUBMIT)])
 
     stuck = [t for t in world.told if t.reason == "stuck"]
     assert [t.checkpoint for t in stuck] == [None, None]
@@ -200,7 +201,7 @@ def test_progress_is_no_circle_and_red_tests_that_are_added_make_nothing_worse(w
     for n in range(1, 20):
         turns += [write(2 * n, "good\n" * n + "bad\n" * n), test(2 * n + 1)]
 
-    outcome = world.solve([*turns, calls(900, SUBMIT)])
+    outcome = world.solve([*turns, calls(900, LOOK), calls(901, SUBMIT)])
 
     assert outcome.kind == "submitted"
     assert world.told == []
@@ -211,7 +212,7 @@ def test_the_same_error_again_is_named(world: World) -> None:
     for n in range(4):
         turns += [calls(2 * n, ("read", {"path": "gone.py", "start": n + 1})), write(2 * n + 1, f"good\n# {n}\n")]
 
-    world.solve([*turns, calls(900, SUBMIT)])
+    world.solve([*turns, calls(900, LOOK), calls(901, SUBMIT)])
 
     assert ["the same error 4 times" in (t.message.content or "") for t in world.told] == [True]
 
@@ -228,7 +229,7 @@ def test_when_tests_get_worse_it_is_said_once(world: World) -> None:
         test(8),
     ]
 
-    world.solve([*turns, calls(900, SUBMIT)])
+    world.solve([*turns, calls(900, LOOK), calls(901, SUBMIT)])
 
     assert [t.reason for t in world.told] == ["worse"]
     assert "after step 1, where 5 passed" in (world.told[0].message.content or "")
@@ -284,6 +285,49 @@ def test_without_money_for_last_words_there_are_none(world: World) -> None:
     assert (outcome.kind, outcome.submission, world.requests) == ("limit", None, 0)
 
 
+def test_at_a_limit_after_the_last_look_the_words_for_the_work_are_those_of_the_look(world: World) -> None:
+    outcome = world.solve([write(1, "good\n"), calls(2, LOOK)], Limits(max_steps=2))
+
+    assert outcome.kind == "limit"
+    assert outcome.submission is not None
+    assert (outcome.submission.title, outcome.submission.summary) == ("t", "s")
+    assert world.requests == 2
+
+
+def test_at_a_limit_after_more_changes_than_were_looked_at_the_model_has_the_last_word(world: World) -> None:
+    turns: list[Turn] = [write(1, "good\n"), calls(2, LOOK), write(3, "better\n"), says("half done")]
+
+    outcome = world.solve(turns, Limits(max_steps=3))
+
+    assert outcome.submission is not None
+    assert outcome.submission.summary == "half done"
+
+
+def test_who_only_says_that_it_is_done_after_the_last_look_is_reminded_and_its_work_kept(world: World) -> None:
+    reminded = world.solve([write(1, "good\n"), calls(2, LOOK), says("Done!"), calls(3, SUBMIT)])
+
+    assert reminded.kind == "submitted"
+    assert [t.reason for t in world.told] == ["no_tool_call"]
+
+
+def test_who_never_says_more_than_that_it_is_done_ends_with_the_words_of_its_look(world: World) -> None:
+    outcome = world.solve([write(1, "good\n"), calls(2, LOOK), *[says("Done!")] * 3])
+
+    assert (outcome.kind, outcome.submission and outcome.submission.summary) == ("stuck", "s")
+    assert world.text == "good\n"
+
+
+def test_what_is_changed_in_the_answer_that_hands_in_was_not_looked_at(world: World) -> None:
+    both = calls(3, SUBMIT, ("edit", {"path": "a.py", "content": "bad\n"}))
+
+    outcome = world.solve([write(1, "good\n"), calls(2, LOOK), both, calls(4, SUBMIT), calls(5, SUBMIT)])
+
+    shown = [e.output.look for e in world.events if isinstance(e, ToolFinished) and e.output.look]
+    assert outcome.kind == "submitted"
+    assert len(shown) == 2
+    assert world.requests == 5
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
@@ -292,7 +336,7 @@ def test_what_people_say_meanwhile_is_passed_on_once(world: World) -> None:
         world.mail.append(steer("m1"))
         return calls(1, ("read", {"path": "a.py"}))
 
-    outcome = world.solve([meanwhile, calls(2, ("run", {})), calls(3, SUBMIT)])
+    outcome = world.solve([meanwhile, calls(2, ("run", {})), calls(3, LOOK), calls(4, SUBMIT)])
 
     assert outcome.kind == "submitted"
     assert [(t.reason, t.followup, t.step) for t in world.told] == [("followup", "m1", 2)]
@@ -304,7 +348,7 @@ def test_a_stop_ends_the_segment_with_the_work_kept(world: World) -> None:
         world.mail.append(steer("m1", "stop"))
         return write(1, "good\n")
 
-    outcome = world.solve([meanwhile, calls(2, SUBMIT)])
+    outcome = world.solve([meanwhile, calls(2, LOOK), calls(3, SUBMIT)])
 
     assert (outcome.kind, outcome.reason, outcome.submission) == ("stopped", "ann stopped it", None)
     assert world.text == "good\n"
@@ -322,7 +366,7 @@ def test_a_stop_holds_when_the_process_died_before_it_wrote_so_down(world: World
 
     with pytest.raises(DiedError):
         world.solve([meanwhile], listener=die)
-    outcome = world.solve([calls(2, SUBMIT)])
+    outcome = world.solve([calls(2, LOOK), calls(3, SUBMIT)])
 
     assert outcome.kind == "stopped"
     assert len(world.told) == 1
@@ -334,7 +378,7 @@ def test_a_stop_of_an_earlier_segment_does_not_stop_the_next(world: World) -> No
     journal = world.store.open("run")
     journal.append(Continued(followup=steer("m2", "continue")))
 
-    outcome = world.solve([calls(2, SUBMIT)])
+    outcome = world.solve([calls(2, LOOK), calls(3, SUBMIT)])
 
     assert outcome.kind == "submitted"
 

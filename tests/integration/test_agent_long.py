@@ -13,9 +13,10 @@ from coder.model.scripted import ScriptedModel, Turn
 from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import Read
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.recall import RecallTool
 from coder.tools.run import Run
+from coder.tools.submit import Submit
 from coder.trace.events import Answered, Entry, Event, Opened, Reduced, Resumed, Summarised, Told, ToolFinished
 from coder.trace.journal import JournalStore
 from coder.trace.recall import Recall
@@ -37,7 +38,7 @@ class DiedError(BaseException):
 def work(number: int) -> Message:
     """The answer of step `number`, from 1."""
     path = f"module_{number % 20}.py"
-    if number == STEPS:
+    if number >= STEPS - 1:  # the last look, and the word
         return calls(number, ("submit", {"title": "t", "summary": "s", "confirm": True}))
     if number == STEPS - 20:
         return calls(number, ("recall", {"words": "gate opens"}))
@@ -89,7 +90,7 @@ class World:
                 Read(sandbox),
                 RecallTool(recall),
                 Run(sandbox),
-                Submit(sandbox),
+                Submit(sandbox, journal),
             ]
         )
         if journal.entries:

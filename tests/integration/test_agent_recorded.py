@@ -17,9 +17,10 @@ from coder.settings import ModelSettings, Settings
 from coder.tools.base import Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.recall import RecallTool
 from coder.tools.run import Run
+from coder.tools.submit import Submit
 from coder.trace.events import Answered, Event, Opened, Summarised, ToolFinished
 from coder.trace.journal import JournalStore
 from coder.trace.recall import Recall
@@ -46,7 +47,7 @@ def play(model: ModelClient, sandbox: Sandbox, store: JournalStore, name: str) -
                 RecallTool(recall),
                 Run(sandbox),
                 Search(sandbox),
-                Submit(sandbox),
+                Submit(sandbox, journal),
             ]
         )
         opening = (Message(role="system", content="work"), Message(role="user", content="fix it"))

@@ -12,8 +12,8 @@ from coder.trace.events import Continued, Told, Verified
 from coder.types import Limits, Message, Note, ReviewThread
 from tests.integration.line_support import Killed, Line, does, lined_up, said, submits, writes
 
-FIRST = [writes("1 1 2\\n"), submits("Add what is lost", "A cent was lost.")]
-SECOND = [writes("1 1 3\\n"), submits("Again", "Now three.")]
+FIRST = [writes("1 1 2\\n"), *submits("Add what is lost", "A cent was lost.")]
+SECOND = [writes("1 1 3\\n"), *submits("Again", "Now three.")]
 
 
 @pytest.fixture
@@ -119,9 +119,9 @@ def test_a_push_while_the_model_works_is_met_and_never_overwritten(line: Line) -
 
     def meanwhile(_: Sequence[Message]) -> Message:
         pushed.append(line.push({"README.md": "Shares, by Bob\n"}, subject="Say who"))
-        return submits()
+        return submits()[1]
 
-    result = line.run([writes("1 1 3\\n"), meanwhile, submits("Met", "Both.")], said("revise"))
+    result = line.run([writes("1 1 3\\n"), submits()[0], meanwhile, *submits("Met", "Both.")], said("revise"))
 
     assert result.pull_request is not None
     assert line.log()[:2] == [result.pull_request.commit_sha, pushed[0]]
@@ -135,14 +135,24 @@ def test_changes_that_meet_in_one_place_are_for_the_model_to_resolve(line: Line)
 
     def meanwhile(_: Sequence[Message]) -> Message:
         line.push({"shares.txt": "1 1 9\n"})
-        return submits()
+        return submits()[1]
 
     def resolves(_: Sequence[Message]) -> Message:
         return writes("1 1 12\\n")
 
-    line.run([writes("1 1 3\\n"), meanwhile, does("read", path="shares.txt"), resolves, submits()], said("revise"))
+    line.run(
+        [
+            writes("1 1 3\\n"),
+            submits()[0],
+            meanwhile,
+            does("read", path="shares.txt"),
+            resolves,
+            *submits(),
+        ],
+        said("revise"),
+    )
 
-    shown = next(m for m in reversed(line.model.requests[3].messages) if m.role == "tool").content or ""
+    shown = next(m for m in reversed(line.model.requests[4].messages) if m.role == "tool").content or ""
     assert "<<<<<<<" in shown
     assert "shares.txt" in last_told(line)
     assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 12"
@@ -160,7 +170,7 @@ def test_a_branch_that_was_removed_is_made_again_with_its_history(line: Line) ->
 
 def test_an_answer_without_a_change_makes_no_commit(line: Line) -> None:
     first = line.run(FIRST)
-    again = line.run([submits("Same", "It is right as it is.")], said("revise", "why two?"))
+    again = line.run([*submits("Same", "It is right as it is.")], said("revise", "why two?"))
 
     assert first.pull_request is not None
     assert again.pull_request is not None
@@ -169,14 +179,14 @@ def test_an_answer_without_a_change_makes_no_commit(line: Line) -> None:
 
 
 def test_dollars_that_people_add_count_and_steps_begin_anew(line: Line) -> None:
-    line.limits = Limits(max_steps=2, max_cost_usd=0.05)
+    line.limits = Limits(max_steps=3, max_cost_usd=0.05)
     first = line.run(FIRST)
-    line.run([writes("1 1 3\\n"), writes("1 1 4\\n")], said("continue", add_cost_usd=2.0))
+    line.run([writes(f"1 1 {n}\\n") for n in (3, 4, 5)], said("continue", add_cost_usd=2.0))
 
     assert first.outcome.kind == "submitted"
     result = line.run([])
     assert result.outcome.kind == "limit"
-    assert "4 steps" in result.outcome.reason
+    assert "6 steps" in result.outcome.reason
     assert "of $2.05" in line.forge.statuses["run-1"]
 
 
@@ -184,7 +194,7 @@ def test_a_run_that_broke_off_in_the_middle_of_its_calls_goes_on_with_what_is_sa
     with pytest.raises(ModelError):
         line.run([writes("1 1 2\\n")])
 
-    result = line.run([writes("1 1 5\\n"), submits()], said("continue", "try five"))
+    result = line.run([writes("1 1 5\\n"), *submits()], said("continue", "try five"))
 
     assert result.pull_request is not None
     assert "try five" in last_told(line)
@@ -206,14 +216,14 @@ def test_a_stop_ends_the_segment_and_keeps_the_work(line: Line) -> None:
         line.run([writes("1 1 2\\n")])
 
     stopped = line.run([], said("stop", key="comment-2"))
-    result = line.run([submits()], said("continue", key="comment-3"))
+    result = line.run(submits(), said("continue", key="comment-3"))
 
     assert stopped.outcome.kind == "stopped"
     assert result.pull_request is not None
     assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 2"
 
 
-@pytest.mark.parametrize("dies_at", range(9))
+@pytest.mark.parametrize("dies_at", range(11))
 def test_a_continued_run_that_dies_anywhere_ends_as_if_it_had_not(line: Line, dies_at: int) -> None:
     line.run(FIRST)
     lines = len(line.events)

@@ -74,7 +74,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
 
 def worked(line: Line) -> RunResult:
     hands_in = submits("Eight", "One more. @octo Fixes #3")
-    return line.run([writes("1 1 8\\n"), hands_in, hands_in])
+    return line.run([writes("1 1 8\\n"), *hands_in, *hands_in])
 
 
 def test_what_is_done_on_a_fork_is_shown_and_never_pushed(line: Line) -> None:
@@ -94,7 +94,7 @@ def test_what_is_done_on_a_fork_is_shown_and_never_pushed(line: Line) -> None:
 
 
 def test_a_patch_that_is_too_long_is_not_shown(line: Line) -> None:
-    line.run([does("run", command="seq 1 20000 > long.txt"), submits(), submits()])
+    line.run([does("run", command="seq 1 20000 > long.txt"), *submits(), *submits()])
 
     assert "too long for a comment" in line.forge.statuses["run-1.patch"]
 

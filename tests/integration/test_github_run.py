@@ -98,7 +98,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def test_a_review_is_answered_by_a_commit_and_a_reply_to_each_comment(site: Site) -> None:
-    first = site.run([writes("1 1 2\\n"), submits("Add what is lost")])
+    first = site.run([writes("1 1 2\\n"), *submits("Add what is lost")])
     assert first.pull_request is not None
     pull = site.repo.pulls[first.pull_request.number or 0]
     assert pull.requested == ["maintainer"]
@@ -110,7 +110,7 @@ def test_a_review_is_answered_by_a_commit_and_a_reply_to_each_comment(site: Site
     site.server.faults += [Fault("drop_after", path=path) for path in ("/replies", "/statuses", "git-receive-pack")]
 
     review = Followup(id="review-77", kind="review", note=Note(author="maintainer", body="Almost"))
-    second = site.run([writes("1 1 3\\n"), submits("Three", "Now three.")], review)
+    second = site.run([writes("1 1 3\\n"), *submits("Three", "Now three.")], review)
     again = site.run([], review)
 
     assert second.pull_request is not None
@@ -130,7 +130,7 @@ def test_a_review_is_answered_by_a_commit_and_a_reply_to_each_comment(site: Site
 
 
 def test_a_red_check_that_is_not_our_fault_gets_a_comment_and_no_commit(site: Site) -> None:
-    first = site.run([writes("1 1 2\\n"), submits("Add what is lost")])
+    first = site.run([writes("1 1 2\\n"), *submits("Add what is lost")])
     assert first.pull_request is not None
     sha = first.pull_request.commit_sha
     check = CheckRun(9_002, "test", sha, "github-actions", status="completed", conclusion="failure")

@@ -153,7 +153,7 @@ def test_work_that_breaks_the_tests_is_sent_back_never_published_and_kept_aside(
 
     submit = answer("submit", title="t", summary="s", confirm=True)
     broken = answer("edit", path="bills/money.py", edits=[{"old": "total * weight // whole", "new": "0"}])
-    (tmp_path / "broken.json").write_text(json.dumps([broken, submit, submit]))
+    (tmp_path / "broken.json").write_text(json.dumps([broken, submit, submit, submit]))
 
     result = execute(replace(command, recorded=tmp_path / "broken.json"), settings)
 
@@ -165,7 +165,7 @@ def test_work_that_breaks_the_tests_is_sent_back_never_published_and_kept_aside(
     assert "-wip-" in result.kept
     assert b"Coder-verdict: regressed" in git(checkout, "log", "-1", "--format=%B", result.kept)
     assert f"the work so far is on branch {result.kept}" in capsys.readouterr().out
-    assert len([e for e in events if isinstance(e, Answered)]) == 3
+    assert len([e for e in events if isinstance(e, Answered)]) == 4
 
 
 def test_an_issue_of_github_is_worked_on_in_the_checkout(

@@ -11,7 +11,7 @@ from coder.trace.events import Attributed, Continued, Told
 from coder.types import Note, ReviewThread
 from tests.integration.line_support import Line, does, lined_up, said, submits, writes
 
-PLAN = submits("Count the last share", "It is lost in split(); add it back.")
+_, PLAN = submits("Count the last share", "It is lost in split(); add it back.")
 EDIT = does("edit", path="shares.txt", edits=[{"old": "1 1 1", "new": "1 1 2"}])
 
 
@@ -51,7 +51,7 @@ def test_an_approved_plan_is_carried_out_from_base_in_the_same_conversation(line
     line.run([writes("9 9 9\\n"), PLAN])
     planned = [spec.name for spec in line.model.requests[0].tools]
 
-    result = line.run([does("read", path="shares.txt"), EDIT, submits()], said("approve", "go"))
+    result = line.run([does("read", path="shares.txt"), EDIT, *submits()], said("approve", "go"))
 
     assert result.pull_request is not None
     assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 2"
@@ -65,7 +65,7 @@ def test_a_plan_that_is_revised_is_still_a_plan(line: Line) -> None:
     line.mode = "plan"
     line.run([PLAN])
 
-    again = line.run([EDIT, submits("Other", "Use a loop.")], said("revise", "use a loop"))
+    again = line.run([EDIT, *submits("Other", "Use a loop.")], said("revise", "use a loop"))
 
     assert again.outcome.kind == "asked"
     assert "Use a loop." in again.outcome.reason
@@ -76,15 +76,15 @@ def test_a_plan_that_is_revised_is_still_a_plan(line: Line) -> None:
 def test_what_is_asked_after_the_change_was_published_may_edit(line: Line) -> None:
     line.mode = "plan"
     line.run([PLAN])
-    line.run([EDIT, submits()], said("approve"))
+    line.run([EDIT, *submits()], said("approve"))
 
-    line.run([writes("1 1 7\\n"), submits()], said("revise", key="comment-2"))
+    line.run([writes("1 1 7\\n"), *submits()], said("revise", key="comment-2"))
 
     assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 7"
 
 
 def test_comments_of_a_review_are_answered_with_the_commit(line: Line) -> None:
-    line.run([EDIT, submits()])
+    line.run([EDIT, *submits()])
     threads = [
         ReviewThread(comment_id=5, path="shares.txt", line=1, note=Note(author="bob", body="three")),
         ReviewThread(comment_id=6, path="README.md", note=Note(author="bob", body="say who")),
@@ -92,7 +92,7 @@ def test_comments_of_a_review_are_answered_with_the_commit(line: Line) -> None:
     ]
 
     result = line.run(
-        [writes("1 1 3\\n"), submits("Three", "Now three; README stays.")],
+        [writes("1 1 3\\n"), *submits("Three", "Now three; README stays.")],
         said("review", "Almost", by="bob", key="review-9", threads=threads),
     )
 
@@ -104,11 +104,11 @@ def test_comments_of_a_review_are_answered_with_the_commit(line: Line) -> None:
 
 def test_after_enough_reviews_a_person_has_to_look(line: Line) -> None:
     line.forge.writers |= {"bob[bot]"}
-    line.run([EDIT, submits()])
+    line.run([EDIT, *submits()])
     journal = line.journals.open("run-1")
     for number in range(5):
         journal.append(Continued(followup=said("review", by="bob[bot]", key=f"review-{number}")))
-    done = line.run([submits()])
+    done = line.run(submits())
 
     again = line.run([], said("review", by="bob[bot]", key="review-9"))
 
@@ -120,7 +120,7 @@ def test_after_enough_reviews_a_person_has_to_look(line: Line) -> None:
 def test_the_commit_carries_our_check_and_a_push_that_starts_none_is_told(line: Line) -> None:
     checks(line).started.add(line.git("rev-parse", "main"))
 
-    result = line.run([EDIT, submits()])
+    result = line.run([EDIT, *submits()])
 
     assert result.pull_request is not None
     report = checks(line).reports[result.pull_request.commit_sha]
@@ -152,10 +152,10 @@ def blamed(line: Line) -> Attributed:
 
 
 def test_a_check_that_our_change_turned_red_is_mended(line: Line) -> None:
-    line.run([writes("9\\n"), does("run", command="printf 'true\\n' > check.sh"), submits()])
+    line.run([writes("9\\n"), does("run", command="printf 'true\\n' > check.sh"), *submits()])
     red(line, "##[group]Run grep -q 1 shares.txt\n##[error]Process completed with exit code 1.")
 
-    line.run([writes("1 1 2\\n"), submits()], said("check_failure", "`test` ended with failure", key="checks-1"))
+    line.run([writes("1 1 2\\n"), *submits()], said("check_failure", "`test` ended with failure", key="checks-1"))
 
     assert blamed(line).kind == "caused"
     assert "Run again by us" in told(line)
@@ -163,7 +163,7 @@ def test_a_check_that_our_change_turned_red_is_mended(line: Line) -> None:
 
 
 def test_a_check_that_was_red_before_is_told_and_costs_nothing(line: Line) -> None:
-    line.run([EDIT, submits()])
+    line.run([EDIT, *submits()])
     red(line, "##[group]Run grep -q 7 shares.txt\n##[error]Process completed with exit code 1.")
 
     result = line.run([], said("check_failure", "`test` ended with failure", key="checks-1"))
@@ -176,7 +176,7 @@ def test_a_check_that_was_red_before_is_told_and_costs_nothing(line: Line) -> No
 
 
 def test_a_check_that_is_green_here_is_told_too(line: Line) -> None:
-    line.run([EDIT, submits()])
+    line.run([EDIT, *submits()])
     red(line)
 
     line.run([], said("check_failure", key="checks-1"))

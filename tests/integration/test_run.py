@@ -124,7 +124,10 @@ def does(name: str, **arguments: object) -> Message:
     return Message(role="assistant", tool_calls=(call,))
 
 
-SUBMIT = does("submit", title="Split right", summary="Because.", confirm=True)
+SUBMIT = (
+    does("submit", title="Split right", summary="Because."),
+    does("submit", title="Split right", summary="Because.", confirm=True),
+)
 FIX = {
     "old": "    return [total * weight // whole for weight in weights]\n",
     "new": "    shares = [total * weight // whole for weight in weights]\n    shares[0] += total - sum(shares)\n    return shares\n",
@@ -183,7 +186,7 @@ def test_at_a_limit_the_work_is_tested_and_handed_out_as_a_draft_at_most(line: L
 
 def test_the_best_round_is_published_when_the_next_one_is_worse(line: Line) -> None:
     worse = does("edit", path="bills/money.py", edits=[{"old": "shares[0] += total", "new": "shares[0] += 1 + total"}])
-    turns = [does("edit", path="bills/money.py", edits=[FIX]), SUBMIT, worse, SUBMIT, SUBMIT]
+    turns = [does("edit", path="bills/money.py", edits=[FIX]), *SUBMIT, worse, *SUBMIT, *SUBMIT]
 
     result = line.run(turns)
 
@@ -197,30 +200,30 @@ def test_the_best_round_is_published_when_the_next_one_is_worse(line: Line) -> N
 def test_objections_go_back_into_the_conversation_and_help(line: Line) -> None:
     turns = [
         does("edit", path="bills/money.py", edits=[FIX]),
-        SUBMIT,
+        *SUBMIT,
         does("edit", path="tests/test_money.py", edits=[TEST]),
-        SUBMIT,
+        *SUBMIT,
     ]
 
     result = line.run(turns)
 
     assert result.verdict.kind == "proven"
-    assert result.spent.steps == 4
+    assert result.spent.steps == 6
 
 
 def test_a_change_handed_in_again_as_it_is_is_not_objected_to_again(line: Line) -> None:
-    result = line.run([does("edit", path="bills/money.py", edits=[FIX]), SUBMIT, SUBMIT])
+    result = line.run([does("edit", path="bills/money.py", edits=[FIX]), *SUBMIT, *SUBMIT])
 
     kinds = [e.verdict.kind for e in line.journals.open("run-1").events if isinstance(e, Verified)]
     assert kinds == ["passing", "passing"]
     assert result.verdict.kind == "passing"
-    assert result.spent.steps == 3
+    assert result.spent.steps == 5
 
 
 def test_a_protected_file_is_kept_and_makes_it_a_draft(line: Line) -> None:
     workflow = does("edit", path=".github/workflows/ci.yml", content="on: push\n")
 
-    result = line.run([workflow, *recorded(), SUBMIT, SUBMIT])
+    result = line.run([workflow, *recorded(), *SUBMIT, *SUBMIT])
 
     assert result.verdict.kind in {"proven", "passing"}
     assert result.pull_request is not None
@@ -242,11 +245,11 @@ def test_what_may_not_leave_is_refused_and_told_to_the_model(line: Line, command
 
     def last(messages: Sequence[Message]) -> Message:
         seen.append(messages[-1].content or "")
-        return SUBMIT
+        return SUBMIT[1]
 
     turns: list[Message | Completion | Callable[[Sequence[Message]], Message]] = [
         does("run", command=command),
-        SUBMIT,
+        *SUBMIT,
         last,
         last,
     ]
@@ -258,8 +261,8 @@ def test_what_may_not_leave_is_refused_and_told_to_the_model(line: Line, command
 
 
 def test_an_empty_change_with_a_reason_is_an_answer(line: Line) -> None:
-    result = line.run([SUBMIT])
+    result = line.run(SUBMIT)
 
     assert result.verdict.kind == "no_change"
     assert "Because." in " ".join(result.verdict.reasons)
-    assert len([e for e in line.journals.open("run-1").events if isinstance(e, Answered)]) == 1
+    assert len([e for e in line.journals.open("run-1").events if isinstance(e, Answered)]) == 2

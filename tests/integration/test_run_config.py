@@ -122,7 +122,7 @@ def test_what_the_repository_says_reaches_the_sandbox_the_tests_and_the_limits(
 def test_the_operators_setup_and_test_command_win(line: Line, sandboxes: Sandboxes) -> None:
     commit(line, "setup: [make deps]\ntest: make check\n")
 
-    run(line, sandboxes, [SUBMIT], Policy(setup=("mine",), test_command="python3 -m pytest"))
+    run(line, sandboxes, SUBMIT, Policy(setup=("mine",), test_command="python3 -m pytest"))
 
     assert sandboxes.asked is not None
     assert sandboxes.asked[0] == ("mine",)
@@ -133,7 +133,7 @@ def test_the_operators_setup_and_test_command_win(line: Line, sandboxes: Sandbox
 def test_what_it_blocks_is_refused_and_what_it_protects_is_flagged(line: Line, sandboxes: Sandboxes) -> None:
     commit(line, "blocked: ['bills/**']\n")
 
-    result = run(line, sandboxes, [does("edit", path="bills/money.py", edits=[FIX]), *[SUBMIT] * 3])
+    result = run(line, sandboxes, [does("edit", path="bills/money.py", edits=[FIX]), *SUBMIT * 3])
 
     assert result.verdict.kind == "refused"
     assert result.pull_request is None
@@ -153,7 +153,7 @@ def test_the_branch_that_it_names_is_worked_from(line: Line, sandboxes: Sandboxe
     commit(line, "limits: {max_steps: 3}\n", "develop")
     commit(line, "base: develop\n")
 
-    run(line, sandboxes, [SUBMIT])
+    run(line, sandboxes, SUBMIT)
 
     read = next(e for e in line.journals.open("run-1").events if isinstance(e, ProblemRead))
     assert (read.base.ref, read.base.sha) == ("develop", line.forge.branches["develop"])

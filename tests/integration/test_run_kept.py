@@ -16,7 +16,7 @@ def broken(
     line: Line, *, policy: Policy | None = None, protected: bool = False
 ) -> tuple[RunResult, PullRequest | None]:
     line.policy = policy or Policy(max_rounds=1)
-    result = line.run([*([WORKFLOW] if protected else []), BROKEN, SUBMIT])
+    result = line.run([*([WORKFLOW] if protected else []), BROKEN, *SUBMIT])
     return result, result.pull_request
 
 

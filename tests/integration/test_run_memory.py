@@ -29,9 +29,9 @@ def opened(line: Line) -> Opened:
 
 
 def test_the_next_run_is_told_what_this_one_found_out(line: Line, tmp_path: Path) -> None:
-    line.run([REMEMBER, writes("1 1 2\\n"), submits()])
+    line.run([REMEMBER, writes("1 1 2\\n"), *submits()])
     first, line.journals = opened(line), JournalStore(tmp_path / "second.sqlite")
-    line.run([submits()])
+    line.run(submits())
     second = opened(line)
     line.journals.close()
 
@@ -46,10 +46,10 @@ def test_the_next_run_is_told_what_this_one_found_out(line: Line, tmp_path: Path
 def test_a_suite_that_was_too_slow_once_is_tried_again(line: Line, tmp_path: Path) -> None:
     slow_once = f"sh -c 'test -e {tmp_path}/quiet || sleep 30; sh check.sh'"
     line.policy = Policy(test_command=slow_once, max_rounds=1, baseline_s=2)
-    line.run([submits()])
+    line.run(submits())
     first, line.journals = opened(line), JournalStore(tmp_path / "second.sqlite")
     (tmp_path / "quiet").touch()
-    line.run([submits()])
+    line.run(submits())
     second = opened(line)
     line.journals.close()
 
@@ -63,7 +63,7 @@ def test_a_question_waits_for_its_answer(line: Line) -> None:
     line.answerable = True
 
     asked = line.run([does("ask", question="One share or two?")])
-    answered = line.run([writes("1 1 2\\n"), submits()], said("answer", "two"))
+    answered = line.run([writes("1 1 2\\n"), *submits()], said("answer", "two"))
 
     assert (asked.outcome.kind, asked.outcome.reason) == ("asked", "One share or two?")
     assert "ask" in {tool.name for tool in opened(line).tools}
@@ -71,7 +71,7 @@ def test_a_question_waits_for_its_answer(line: Line) -> None:
 
 
 def test_nobody_is_asked_where_nobody_answers(line: Line) -> None:
-    result = line.run([does("ask", question="One share or two?"), submits()])
+    result = line.run([does("ask", question="One share or two?"), *submits()])
 
     assert result.outcome.kind == "submitted"
     assert "ask" not in {tool.name for tool in opened(line).tools}

@@ -9,8 +9,8 @@ import pytest
 from coder.trace.events import Reopened, Told, Verified
 from tests.integration.line_support import Killed, Line, lined_up, said, submits, writes
 
-FIRST = [writes("1 1 2\\n"), submits("Add what is lost"), submits("Add what is lost")]
-RESOLVE = [writes("1 1 12\\n"), submits("Both"), submits("Both")]
+FIRST = [writes("1 1 2\\n"), *submits("Add what is lost"), *submits("Add what is lost")]
+RESOLVE = [writes("1 1 12\\n"), *submits("Both"), *submits("Both")]
 REBASE = said("rebase", "rebase", key="comment-7")
 
 
@@ -68,7 +68,7 @@ def test_a_merge_that_turns_the_tests_red_goes_to_the_model(line: Line) -> None:
     line.policy = line.policy.model_copy(update={"max_rounds": 2})
     main = moves_on(line, "check.sh", "grep -q '1 1 1' shares.txt\n")
 
-    line.run([writes("1 1 1 2\\n"), submits(), submits()], REBASE)
+    line.run([writes("1 1 1 2\\n"), *submits(), *submits()], REBASE)
 
     assert parents(line)[1] == main
     assert line.git("show", f"{line.branches()[0]}:shares.txt") == "1 1 1 2"
@@ -91,7 +91,7 @@ def test_work_goes_on_from_the_merge(line: Line) -> None:
     line.run([], REBASE)
     merge = line.git("rev-parse", line.branches()[0])
 
-    line.run([writes("1 1 3\\n"), submits("Three"), submits("Three")], said("revise", "three", key="comment-8"))
+    line.run([writes("1 1 3\\n"), *submits("Three"), *submits("Three")], said("revise", "three", key="comment-8"))
 
     assert parents(line) == [merge]
     assert main in line.git("rev-list", line.branches()[0]).split()
@@ -106,7 +106,7 @@ def test_a_merge_that_dies_anywhere_ends_as_if_it_had_not(line: Line, dies_at: i
 
     with contextlib.suppress(Killed):
         line.run([], REBASE, dies_after=lines + dies_at + 1)
-    line.run([submits(), submits()], REBASE)
+    line.run([*submits(), *submits()], REBASE)
 
     assert parents(line)[1] == main
     assert len(line.git("rev-list", line.branches()[0], "^main").split()) == 2

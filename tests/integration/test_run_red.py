@@ -11,7 +11,7 @@ from coder.types import Base
 from tests.integration.line_support import FILES, Line, lined_up, submits, writes
 
 LOG = "##[group]Run sh check.sh\nE  one share is lost\n##[error]Process completed with exit code 1."
-MEND = [writes("1 1 1\\n"), submits("Mend it"), submits("Mend it")]
+MEND = [writes("1 1 1\\n"), *submits("Mend it"), *submits("Mend it")]
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_first_commit_has_nothing_before_it(line: Line) -> None:
     head = line.git("rev-parse", "HEAD")
     line.more = {"kind": "check_failure", "check_sha": head, "number": None, "prompt_title": "red", "prompt": "red"}
 
-    line.run([writes("1 1 5\\n"), submits(), submits()])
+    line.run([writes("1 1 5\\n"), *submits(), *submits()])
 
     assert blamed(line).kind == "caused"
     assert set(FILES) == {"shares.txt", "check.sh", "README.md"}

@@ -53,7 +53,7 @@ def test_an_objection_goes_back_and_what_stays_of_it_keeps_the_pull_request_a_dr
     stubborn = says(("must_fix", "negative totals @octo #7"), ("note", "naming"))
     reviewer = ScriptedModel(PROFILE, [stubborn, stubborn])
 
-    result = run(line, [*WORK, SUBMIT, SUBMIT], reviewer)
+    result = run(line, [*WORK, *SUBMIT, *SUBMIT], reviewer)
 
     events = line.journals.open("run-1").events
     assert result.verdict.kind == "proven"
@@ -66,13 +66,13 @@ def test_an_objection_goes_back_and_what_stays_of_it_keeps_the_pull_request_a_dr
     body = next(iter(line.forge.proposals.values())).body
     assert "negative totals" in body
     assert "@octo" not in body
-    assert result.spent.steps == 4
+    assert result.spent.steps == 6
 
 
 def test_praise_changes_nothing_and_a_continued_run_does_not_ask_again(line: Line) -> None:
     reviewer = ScriptedModel(PROFILE, [says()])
     line.forge.failure = None
-    result = run(line, [*WORK, SUBMIT], reviewer)
+    result = run(line, [*WORK, *SUBMIT], reviewer)
     again = run(line, [], ScriptedModel(PROFILE, []))
 
     assert result == again

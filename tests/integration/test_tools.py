@@ -12,7 +12,7 @@ from coder.sandbox.protocol import Sandbox
 from coder.tools.base import MAX_OUTPUT_CHARS, Toolbox
 from coder.tools.edit import EditTool
 from coder.tools.files import List, Read, Search
-from coder.tools.plan import Plan, Submit
+from coder.tools.plan import Plan
 from coder.tools.run import Processes, Run, RunTests
 from coder.types import Cell, TestCounts, TestReport, ToolCall, ToolOutput
 from tests.contract.sandbox_support import committed, local_backend
@@ -66,7 +66,6 @@ def toolbox(sandbox: Sandbox) -> Iterator[Toolbox]:
                 Run(sandbox),
                 RunTests(sandbox, suite, red_on_base=("old",)),
                 Search(sandbox),
-                Submit(sandbox),
             ]
         )
 
@@ -301,30 +300,6 @@ def test_a_background_process_goes_on_between_calls(toolbox: Toolbox) -> None:
     assert "server: killed" in call(toolbox, "processes").content
     assert call(toolbox, "processes", name="other").is_error
     assert call(toolbox, "processes", end=True).is_error
-
-
-def test_handing_in_shows_the_change_first(toolbox: Toolbox) -> None:
-    words = {"title": "t", "summary": "s", "rationale": [{"path": "win.txt", "reason": "r"}]}
-
-    nothing = call(toolbox, "submit", **words)
-    call(toolbox, "edit", path="win.txt", content="")
-    look = call(toolbox, "submit", **words)
-    final = call(toolbox, "submit", **words, confirm=True)
-
-    assert "Nothing is changed" in nothing.content
-    assert (nothing.submission, look.submission) == (None, None)
-    assert "diff --git a/win.txt b/win.txt" in look.content
-    assert final.submission is not None
-    assert final.submission.rationale[0].path == "win.txt"
-
-
-def test_the_last_look_names_files_that_are_too_large_to_be_part_of_it(toolbox: Toolbox) -> None:
-    call(toolbox, "run", command="head -c 17000000 /dev/zero > huge.bin; echo 1 > small.txt")
-
-    look = call(toolbox, "submit", title="t", summary="s").content
-
-    assert "diff --git a/small.txt b/small.txt" in look
-    assert "Not part of it, because no file of more than 16 MiB can be: huge.bin." in look
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,12 @@ from coder.tools.base import Arguments, schema
 from coder.tools.codemap import CodeMapArguments
 from coder.tools.edit import EditArguments
 from coder.tools.files import ListArguments, ReadArguments, SearchArguments
-from coder.tools.plan import PlanArguments, SubmitArguments
+from coder.tools.plan import PlanArguments
 from coder.tools.recall import RecallArguments
 from coder.tools.remember import RememberArguments
 from coder.tools.rollback import RollbackArguments
 from coder.tools.run import ProcessesArguments, RunArguments, RunTestsArguments
+from coder.tools.submit import SubmitArguments
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(p for name in ("coder", "webhooks", "tests", "benchmarks") for p in (ROOT / name).rglob("*.py"))
