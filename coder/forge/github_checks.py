@@ -12,6 +12,7 @@ import requests
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_client import FORBIDDEN, NOT_FOUND, status_of
+from coder.forge.github_reads import Reads
 from coder.forge.protocol import CHECK_NAME, CheckReport, ChecksState, FailedJob
 from coder.types import JsonObject, RepoRef
 
@@ -37,8 +38,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class CommitChecks:
     """The checks of one repository's commits. PyGithub's failures pass through."""
 
-    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings) -> None:
-        self._client, self._settings = client, settings
+    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings, reads: Reads) -> None:
+        self._client, self._settings, self._reads = client, settings, reads
         self._root = f"/repos/{ref.full_name}"
 
     def report(self, commit_sha: str, check: CheckReport) -> None:
@@ -67,33 +68,33 @@ class CommitChecks:
                 check.conclusion,
                 output["summary"],
             ):
-                self._ask("PATCH", f"{self._root}/check-runs/{int(found['id'])}", done)
+                self._write("PATCH", f"{self._root}/check-runs/{int(found['id'])}", done)
             return
-        self._ask("POST", f"{self._root}/check-runs", {"name": CHECK_NAME, "head_sha": commit_sha, **done})
+        self._write("POST", f"{self._root}/check-runs", {"name": CHECK_NAME, "head_sha": commit_sha, **done})
 
     def _status(self, commit_sha: str, check: CheckReport) -> None:
         body = {"state": _STATES[check.conclusion], "context": CHECK_NAME, "description": check.title[:MAX_DESCRIPTION]}
 
-        listed: Any = self._ask("GET", f"{self._root}/commits/{commit_sha}/statuses")
+        listed = self._get(f"{self._root}/commits/{commit_sha}/statuses")
         newest = next((one for one in listed if one["context"] == CHECK_NAME), None)
         if newest is None or (newest["state"], newest["description"]) != (body["state"], body["description"]):
-            self._ask("POST", f"{self._root}/statuses/{commit_sha}", body)
+            self._write("POST", f"{self._root}/statuses/{commit_sha}", body)
 
     def _ours(self, commit_sha: str) -> JsonObject | None:
         path = f"{self._root}/commits/{commit_sha}/check-runs"
-        found = self._ask("GET", path, query={"check_name": CHECK_NAME, "filter": "latest"})["check_runs"]
+        found = self._get(path, check_name=CHECK_NAME, filter="latest")["check_runs"]
         mine = [one for one in found if (one.get("app") or {}).get("id") == self._settings.app_id]
         return dict(mine[0]) if mine else None
 
     def suites(self, commit_sha: str) -> int:
         """How many check suites of other Apps there are for a commit."""
-        found = self._ask("GET", f"{self._root}/commits/{commit_sha}/check-suites")["check_suites"]
+        found = self._get(f"{self._root}/commits/{commit_sha}/check-suites")["check_suites"]
         return len([one for one in found if (one.get("app") or {}).get("id") != self._settings.app_id])
 
     def state(self, commit_sha: str) -> ChecksState:
         """What the suites of other Apps, and statuses that are not ours, say together."""
         path = f"{self._root}/commits/{commit_sha}"
-        suites = self._ask("GET", f"{path}/check-suites", query={"per_page": "100"})["check_suites"]
+        suites = self._get(f"{path}/check-suites", per_page="100")["check_suites"]
         theirs = [one for one in suites if (one.get("app") or {}).get("id") != self._settings.app_id]
         return together([*map(_suite, theirs), *(str(one["state"]) for one in self._statuses(path))])
 
@@ -101,7 +102,7 @@ class CommitChecks:
         """The newest status of each context but ours; none where we may not read them."""
         newest: dict[str, JsonObject] = {}
         try:
-            for one in self._ask("GET", f"{path}/statuses", query={"per_page": "100"}):  # the newest first
+            for one in self._get(f"{path}/statuses", per_page="100"):  # the newest first
                 newest.setdefault(str(one["context"]), one)
         except github.GithubException as exc:
             if exc.status == FORBIDDEN and not isinstance(exc, github.RateLimitExceededException):
@@ -113,8 +114,7 @@ class CommitChecks:
     def failures(self, commit_sha: str) -> tuple[FailedJob, ...]:
         """The failed checks of a commit, ours left out, with the ends of their logs."""
         path = f"{self._root}/commits/{commit_sha}"
-        asked = {"status": "completed", "filter": "latest", "per_page": "100"}
-        found = self._ask("GET", f"{path}/check-runs", query=asked)["check_runs"]
+        found = self._get(f"{path}/check-runs", status="completed", filter="latest", per_page="100")["check_runs"]
         bad = [one for one in found if one["conclusion"] in _BAD and one["name"] != CHECK_NAME]
         # CI outside of GitHub keeps its logs to itself.
         red = [one for one in self._statuses(path) if one["state"] in _BAD_STATES]
@@ -134,7 +134,7 @@ class CommitChecks:
     def _log(self, job: int) -> str:
         """The log of a job of GitHub's own runners; empty when it is gone (they are kept for some days) or not for us."""
         try:
-            self._ask("GET", f"{self._root}/actions/jobs/{job}/logs")
+            self._get(f"{self._root}/actions/jobs/{job}/logs")
         except github.GithubException as exc:
             headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
             if "location" in headers:
@@ -161,11 +161,11 @@ class CommitChecks:
                     break
         return bytes(data)
 
-    def _ask(
-        self, method: str, path: str, body: JsonObject | None = None, *, query: dict[str, str] | None = None
-    ) -> Any:
-        _, data = self._client.requester.requestJsonAndCheck(method, path, parameters=query, input=body)
-        return data
+    def _get(self, path: str, **query: str) -> Any:
+        return self._reads.get(self._client, path, query)
+
+    def _write(self, method: str, path: str, body: JsonObject) -> None:
+        self._client.requester.requestJsonAndCheck(method, path, input=body)
 
 
 def together(said: Sequence[str]) -> ChecksState:

@@ -14,6 +14,7 @@ from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens, Identity, PersonalToken, Tokens
 from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, connect, repeated, translated
 from coder.forge.github_pace import Paces
+from coder.forge.github_reads import Reads
 from coder.forge.github_repository import RepositoryAccess, checked, renamed
 from coder.types import RepoRef, Task
 
@@ -40,6 +41,7 @@ class GitHubConnection:
         self._lock = threading.Lock()
         self._clients: dict[str, github.Github] = {}
         self._paces = Paces(settings.seconds_between_writes, folder=pace_folder, sleep=sleep)
+        self._reads = Reads()
         self._renamed: dict[str, RepoRef] = {}
         """Names as they stand in tasks to what the repositories are called now."""
         if tokens is None:
@@ -95,7 +97,7 @@ class GitHubConnection:
 
     def _open(self, task: Task) -> RepositoryAccess:
         client = self._client(self._tokens.token(checked(task.repo)))
-        return RepositoryAccess(client, self._ref(task), self._settings)
+        return RepositoryAccess(client, self._ref(task), self._settings, self._reads)
 
     def _ref(self, task: Task) -> RepoRef:
         return self._renamed.get(task.repo.full_name, task.repo)

@@ -24,6 +24,7 @@ from coder.forge.github_client import (
     status_of,
     wait_before_repeating,
 )
+from coder.forge.github_reads import Reads
 from coder.forge.github_reviews import People
 from coder.types import Base, Proposal, RepoRef, Task
 
@@ -42,11 +43,11 @@ _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
 class RepositoryAccess:
     """What the forge does in one repository. Failures of PyGithub pass through; the forge translates them."""
 
-    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings) -> None:
+    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings, reads: Reads) -> None:
         self.ref = checked(ref)
         self._client = client
         self._repo = client.get_repo(ref.full_name)
-        self._settings = settings
+        self._settings, self._reads = settings, reads
 
     def writes(self, login: str) -> bool:
         """Whether `login` may write, asked now; somebody whom GitHub does not know may not."""
@@ -61,7 +62,7 @@ class RepositoryAccess:
 
     def people(self) -> People:
         """What people said to a run, and what is said to them."""
-        return People(self._client, self.ref, self._settings, writes=self.writes)
+        return People(self._client, self.ref, self._settings, self._reads, writes=self.writes)
 
     def co_author(self, login: str) -> str:
         """`NAME <ADDRESS>` as GitHub knows commits of `login` by; empty for an account that is gone."""
@@ -158,7 +159,7 @@ class RepositoryAccess:
 
     def checks(self) -> CommitChecks:
         """The checks of its commits."""
-        return CommitChecks(self._client, self.ref, self._settings)
+        return CommitChecks(self._client, self.ref, self._settings, self._reads)
 
     def _do_without(self, what: str, label: str, exc: Exception) -> None:
         """A label that we may not touch is not worth a failed run; what may pass is tried again."""

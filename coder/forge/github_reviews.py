@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import github
 
@@ -11,6 +10,7 @@ from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_client import NOT_FOUND, UNPROCESSABLE, reason
 from coder.forge.github_problem import GHOST
+from coder.forge.github_reads import Reads
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Followup, JsonObject, Note, RepoRef, ReviewThread
 
@@ -44,10 +44,11 @@ class People:
         client: github.Github,
         ref: RepoRef,
         settings: GitHubSettings,
+        reads: Reads,
         *,
         writes: Callable[[str], bool],
     ) -> None:
-        self._client, self._ref, self._settings = client, ref, settings
+        self._client, self._ref, self._settings, self._reads = client, ref, settings, reads
         self._repo = client.get_repo(ref.full_name)
         self._writes = writes
         self._known: dict[str, bool] = {}
@@ -115,9 +116,7 @@ class People:
         """Comments on lines, oldest first. As they come: PyGithub asks again for each that lacks a line."""
         path = f"/repos/{self._ref.full_name}/pulls/{pull}/comments"
         for page in range(1, MAX_PAGES + 1):
-            asked = {"per_page": str(PAGE), "page": str(page)}
-            _, data = self._client.requester.requestJsonAndCheck("GET", path, parameters=asked)
-            listed: Any = data
+            listed = self._reads.get(self._client, path, {"per_page": str(PAGE), "page": str(page)})
             yield from listed
             if len(listed) < PAGE:
                 return

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from coder.forge.github import GitHubForge
+from coder.forge.protocol import CHECK_NAME
 from tests.contract.test_forge import BRANCH, proposal, settings, task
 from tests.servers.github import Fault, GitHubServer
 from tests.servers.github_state import CheckRun, Repo, Status
@@ -49,6 +50,37 @@ def test_what_suites_and_statuses_say_together(server: GitHubServer, forge: GitH
     seen.append(forge.checks.state(task(), sha))
 
     assert seen == ["none", "none", "pending", "green", "pending", "red"]
+
+
+def test_checks_that_have_not_changed_are_read_for_nothing(server: GitHubServer, forge: GitHubForge) -> None:
+    repo = the_repo(server)
+    sha = server.commit(repo, {"a.py": "2\n"}, branch=BRANCH)
+    repo.checks.append(CheckRun(1, "tests", sha, "github-actions", status="in_progress"))
+
+    first, again = forge.checks.state(task(), sha), forge.checks.state(task(), sha)
+    unchanged = list(server.state.unchanged)
+    repo.concluded[sha] = "success"
+
+    assert (first, again, forge.checks.state(task(), sha)) == ("pending", "pending", "green")
+    assert unchanged == [f"/repos/octo/calc/commits/{sha}/{what}" for what in ("check-suites", "statuses")]
+
+
+def test_red_checks_and_statuses_are_told_ours_left_out(server: GitHubServer, forge: GitHubForge) -> None:
+    repo = the_repo(server)
+    sha = server.commit(repo, {"a.py": "2\n"}, branch=BRANCH)
+    bot = server.state.user("coder-bot")
+    repo.statuses = [
+        Status(9, sha, "failure", "ours", CHECK_NAME, bot),
+        Status(8, sha, "error", "2 tests failed", "ci/other", bot),
+        Status(7, sha, "success", "", "ci/slow", bot),
+        Status(6, sha, "failure", "", "ci/slow", bot),
+    ]
+    repo.checks.append(CheckRun(1, "lint", sha, "linter", "completed", "failure", {"title": "1 line"}))
+
+    assert [(one.name, one.log) for one in forge.checks.failures(task(), sha)] == [
+        ("lint", "1 line"),
+        ("ci/other", "2 tests failed"),
+    ]
 
 
 def test_checks_are_expected_where_base_has_some_or_its_files_ask_for_them(

@@ -9,7 +9,7 @@ import contextlib
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,8 +21,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.servers.github_call import MAX_BODY
 from tests.servers.github_git import commit_files, create_repository
 from tests.servers.github_http import Fault, Server
-from tests.servers.github_state import Comment, Issue, Recorded, Repo, State, Token, User
-from tests.servers.github_webhooks import comment_payload, labeled_payload, signed_webhook
+from tests.servers.github_state import Comment, Issue, Json, Pull, Recorded, Repo, State, Token, User
+from tests.servers.github_webhooks import (
+    comment_payload,
+    event_payload,
+    labeled_payload,
+    review_payloads,
+    signed_webhook,
+)
 
 __all__ = ["Fault", "GitHubServer", "Recorded", "signed_webhook"]
 
@@ -180,6 +186,27 @@ class GitHubServer:
         with self.state.lock:
             payload = comment_payload(self.state, repo, issue.number, comment_id=comment.id)
         return signed_webhook("issue_comment", payload, secret)
+
+    def happened(
+        self, repo: Repo, name: str, payload: Json, *, sender: str, secret: str
+    ) -> tuple[dict[str, str], bytes]:
+        """Headers and body of an event; `payload` is what other events do not have."""
+        with self.state.lock:
+            return signed_webhook(name, event_payload(self.state, repo, payload, sender=sender), secret)
+
+    def reviewed(
+        self,
+        repo: Repo,
+        pull: Pull,
+        *,
+        author: str,
+        body: str,
+        remarks: Sequence[tuple[str, str]] = (),
+        verdict: str = "changes_requested",
+    ) -> list[tuple[str, Json]]:
+        """A review with remarks (path, text) on lines: names and payloads of its events."""
+        with self.state.lock:
+            return review_payloads(self.state, repo, pull, author=author, body=body, remarks=remarks, verdict=verdict)
 
 
 def main() -> None:

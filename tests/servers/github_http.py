@@ -255,6 +255,7 @@ class Handler(BaseHTTPRequestHandler):
             else {}
         )
         if etag and self.headers.get("If-None-Match") == etag["ETag"]:
+            self.server.state.unchanged.append(self.path.partition("?")[0])
             self._raw(HTTPStatus.NOT_MODIFIED, limits | etag, b"")
             return
         self._raw(status, extra | limits | etag | (headers or {}), body)

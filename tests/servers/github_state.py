@@ -204,6 +204,8 @@ class State:
     requests: list[Recorded] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     """What a strict server would hold against the client: unknown routes, missing headers."""
+    unchanged: list[str] = field(default_factory=list)
+    """Paths that were answered with 304."""
     app_id: int = 4242
     app_slug: str = "coder-app"
     app_public_key: str | None = None

@@ -4,17 +4,21 @@ import hashlib
 import hmac
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from tests.servers.github_state import (
     Issue,
     Json,
+    Pull,
     Repo,
+    ReviewComment,
     State,
     User,
     comment_json,
     issue_json,
     label_json,
+    pull_json,
     repo_json,
     user_json,
 )
@@ -63,3 +67,37 @@ def comment_payload(state: State, repo: Repo, number: int, *, comment_id: int) -
     comment = next(comment for comment in issue.comments if comment.id == comment_id)
     payload = _common(state, repo, issue, comment.user, "created")
     return payload | {"comment": comment_json(state, repo, issue, comment)}
+
+
+def event_payload(state: State, repo: Repo, payload: Json, *, sender: str) -> Json:
+    """`payload` with what every event has."""
+    return payload | {"repository": repo_json(state, repo), "sender": user_json(state, state.user(sender))}
+
+
+def review_payloads(
+    state: State, repo: Repo, pull: Pull, *, author: str, body: str, remarks: Sequence[tuple[str, str]], verdict: str
+) -> list[tuple[str, Json]]:
+    """A review with remarks (path, text) on first lines, which the pull request has from then on: its deliveries, by name.
+
+    GitHub sends one for each remark, and one for the review, in any order.
+    """
+    person = user_json(state, state.user(author))
+    review_id, at = next(state.ids), state.now
+    made = [
+        ReviewComment(next(state.ids), state.user(author), path, text, at, review_id=review_id, line=1)
+        for path, text in remarks
+    ]
+    pull.review_comments += made
+    facts = pull_json(state, repo, pull)
+    comments = [
+        {"id": one.id, "pull_request_review_id": review_id, "user": person, "body": one.body, "created_at": at}
+        for one in made
+    ]
+    review = {"id": review_id, "user": person, "state": verdict, "body": body, "submitted_at": at}
+    return [
+        *(
+            ("pull_request_review_comment", {"action": "created", "comment": one, "pull_request": facts})
+            for one in comments
+        ),
+        ("pull_request_review", {"action": "submitted", "review": review, "pull_request": facts}),
+    ]
