@@ -51,7 +51,7 @@ _OF_PYTHON: Final = frozenset({"pytest", "unittest", "junit"})
 def _marked(known: frozenset[str], read: Read) -> TestCommand | None:
     """The command by the files that lie in the repository."""
     kinds = (_configured_pytest, _python_tests, _go, _cargo, _npm, _maven, _gradle, _rspec, _phpunit, _minitest)
-    for find in (*kinds, _dotnet, _make, _ctest, _any_python):
+    for find in (*kinds, _dotnet, _ctest, _make, _any_python):
         command = find(known, read)
         if command is not None:
             return command

@@ -127,7 +127,7 @@ def _minitest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
     return None if found == told else f"minitest counts {told[0]} tests, and {found[0]} are told"
 
 
-_TAP: Final = re.compile(r"(not )?ok (\d+)(?:\s+(?:- )?(.*?))?(?:\s+# (skip|todo)\b.*)?", re.IGNORECASE)
+_TAP: Final = re.compile(r"(not )?ok (\d+)(?:\s+(- )?(.*?))?(?:\s+# (skip|todo)\b.*)?", re.IGNORECASE)
 _TAP_PLAN: Final = re.compile(r"1\.\.(\d+)(?:\s+#.*)?")
 _TAP_ASIDE: Final = re.compile(r"(?:tests|pass|fail|skip|todo|ok)\b(?:\s+\d+)?|TAP\b.*")
 """Comments that count, behind the plan."""
@@ -136,7 +136,7 @@ _TAP_ASIDE: Final = re.compile(r"(?:tests|pass|fail|skip|todo|ok)\b(?:\s+\d+)?|T
 def read_tap(data: bytes, root: str) -> Reading:
     """TAP, as tape and AVA print it: ids are the tests' titles. Of one with several checks the worst counts.
 
-    Titles stand in comments above the checks. https://testanything.org/tap-version-13-specification.html
+    tape's titles stand in comments above the checks, AVA's in the checks; its comments are notes. https://testanything.org/tap-version-13-specification.html
     """
     return guarded(_tap, data, root)
 
@@ -152,8 +152,9 @@ def _tap(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
             number += 1
             if int(match[2]) != number:
                 raise UnreadableError(f"check {match[2]} of TAP stands where {number} must")
-            outcomes.add(title or match[3] or f"check {number}", _tap_outcome(match))
-            if match[1] and not match[4]:
+            name = match[4] if match[3] else title or match[4]
+            outcomes.add(name or f"check {number}", _tap_outcome(match))
+            if match[1] and not match[5]:
                 outcomes.tell(f"{line}\n")
     if plan is None:
         raise UnreadableError("no plan of TAP: the tests did not run to their end")
@@ -161,7 +162,7 @@ def _tap(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
 
 
 def _tap_outcome(match: re.Match[str]) -> Outcome:
-    return "skipped" if match[4] else "failed" if match[1] else "passed"
+    return "skipped" if match[5] else "failed" if match[1] else "passed"
 
 
 def _lines(data: bytes) -> list[str]:

@@ -25,6 +25,7 @@ _JEST_OUTCOMES: Final[dict[str, Outcome]] = {
     "disabled": "skipped",
 }
 _RSPEC_OUTCOMES: Final[dict[str, Outcome]] = {"passed": "passed", "failed": "failed", "pending": "skipped"}
+_MOCHA_STATS: Final = re.compile(r'\{\n  "stats": \{')
 _MAX_DEPTH = 64
 
 
@@ -196,7 +197,10 @@ def read_mocha(data: bytes, root: str) -> Reading:
 
 
 def _mocha(data: bytes, root: str, outcomes: Outcomes) -> None:
-    report = _table(json.loads(data))
+    text = data.decode("utf-8", "replace")
+    # Before 9.2 it has no file for it: the document stands among what the tests print.
+    starts = [match.start() for match in _MOCHA_STATS.finditer(text)]
+    report = _table(json.JSONDecoder().raw_decode(text, starts[-1])[0] if starts else json.loads(text))
     if not isinstance(report.get("stats"), dict) or not isinstance(report.get("tests"), list):
         raise UnreadableError("it is no report of Mocha")
     kinds: tuple[tuple[str, Outcome], ...] = (("passes", "passed"), ("pending", "skipped"), ("failures", "failed"))

@@ -11,7 +11,9 @@ REPORT: Final = "{report}"
 SELECT: Final = "{select}"
 """Stands in a command for the tests that are chosen; `everything` takes its place when none are."""
 
-PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 -o junit_family=xunit1 --junitxml={REPORT}"
+_TO_THE_END: Final = "--continue-on-collection-errors"
+"""A file that cannot be imported, on base or because of the change, says nothing of the others."""
+PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 {_TO_THE_END} -o junit_family=xunit1 --junitxml={REPORT}"
 
 _NODE_REPORTER: Final = (
     "data:text/javascript,export default async function*(s){yield '{}\\n';for await(const{type:t,data:d}of s)"
@@ -73,7 +75,7 @@ class TestCommand:
         if self.plain:
             return " ".join(self.plain.replace(SELECT, self.everything).split()).removesuffix(" --")
         command = self.command.replace(SELECT, self.everything).rstrip()
-        return re.sub(rf"\s+(?:-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", command)
+        return re.sub(rf"\s+(?:{_TO_THE_END}|-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", command)
 
     def line(self, report: str) -> str:
         """What the shell is given, with the report going to `report`."""
@@ -177,10 +179,10 @@ def npm(script: str, around: Sequence[str] = ()) -> TestCommand:
     words = _words(script)
     kind = _JS_RUNNERS.get(words[0].rpartition("/")[2]) if words else None
     if kind == "tap":
-        return in_package(script, ())
+        return in_package(script)
     if kind is not None:
         full = f"npm test --silent -- {_APPENDED[kind]} {SELECT}"
-        return TestCommand(full, kind, plain=f"npm test --silent -- {SELECT}")
+        return TestCommand(_kept(full) if kind == "mocha" else full, kind, plain=f"npm test --silent -- {SELECT}")
     if words[:1] == ["node"] and "--test" in words and "--test-reporter" not in script:
         return _node(script, around)
     return TestCommand("npm test --silent", "exit_code")
@@ -194,7 +196,7 @@ def script_kind(command: str) -> Kind | None:
     return _JS_RUNNERS.get(words[0].rpartition("/")[2]) if words else None
 
 
-def in_package(call: str, before: Sequence[str]) -> TestCommand:
+def in_package(call: str, before: Sequence[str] = ()) -> TestCommand:
     """A call of a runner by one of a package's scripts, after what the script does `before`."""
     kind, first = script_kind(call), " && ".join([*before, ""])
     if kind == "node":
@@ -204,8 +206,8 @@ def in_package(call: str, before: Sequence[str]) -> TestCommand:
     if kind == "tap":  # tape prints it by itself, AVA when it is told to
         option = " --tap" if re.search(r"\bava\b", call) else ""
         return TestCommand(_teed(f"{_BIN}; {first}{call}{option} {SELECT}"), kind, plain=shown)
-    options = _APPENDED[kind] if kind else ""
-    return TestCommand(f"{_BIN}; {first}{call} {options} {SELECT}", kind or "exit_code", plain=shown)
+    full = f"{_BIN}; {first}{call} {_APPENDED[kind] if kind else ''} {SELECT}"
+    return TestCommand(_kept(full) if kind == "mocha" else full, kind or "exit_code", plain=shown)
 
 
 _BIN: Final = 'export PATH="$PWD/node_modules/.bin:$PATH"'
@@ -262,6 +264,12 @@ def _teed(command: str) -> str:
     return f"set -o pipefail; {command} 2>&1 | tee -- {REPORT}"
 
 
+def _kept(command: str) -> str:
+    """The command with what it prints as the report where it writes none: Mocha takes a file for one since 9.2 only."""
+    keep = f'[ -s {REPORT} ] || cp -- "$printed" {REPORT}'
+    return f'set -o pipefail; printed=$(mktemp); {command} | tee -- "$printed"; code=$?; {keep}; (exit $code)'
+
+
 def given(command: str) -> TestCommand:
     """What an operator or a repository's own settings ask for.
 
@@ -278,7 +286,7 @@ def given(command: str) -> TestCommand:
 
 
 def _given_pytest(command: str) -> TestCommand:
-    return TestCommand(f"{command} -o junit_family=xunit1 --maxfail=0 --junitxml={REPORT}", "pytest")
+    return TestCommand(f"{command} {_TO_THE_END} -o junit_family=xunit1 --maxfail=0 --junitxml={REPORT}", "pytest")
 
 
 def _given_go(command: str) -> TestCommand:
@@ -287,11 +295,6 @@ def _given_go(command: str) -> TestCommand:
     if flags and not re.fullmatch(r"(?:-[\w.=,/-]+(?:\s+|$))+", flags):
         return TestCommand(f"go test -json {rest} > {REPORT}", "go", plain=command)
     return go(f" {flags}" if flags else "")
-
-
-def _direct(command: str) -> TestCommand:
-    """Jest, Vitest or Mocha, not through npm."""
-    return in_package(command, ())
 
 
 _PYTHON: Final = r"(?:(?:uv run|poetry run)\s+)?(?:python3?\s+-m\s+)?"
@@ -307,7 +310,7 @@ _GIVEN: Final[tuple[tuple[str, Callable[[str], TestCommand]], ...]] = (
     (r"(?:gradle|\./gradlew)\s[^;]*\b(?:test|check)", gradle),
     (r"(?:bundle exec )?(?:bin/)?rspec", rspec),
     (r"(?:php\s+)?(?:\./)?vendor/bin/phpunit|phpunit", phpunit),
-    (r"(?:npx\s+)?(?:jest|vitest|mocha|ava|tape)", _direct),
+    (r"(?:npx\s+)?(?:jest|vitest|mocha|ava|tape)", in_package),
     (r"node(?:\s\S+)*\s--test", npm),
 )
 

@@ -1,6 +1,9 @@
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +115,42 @@ def test_selected_tests_are_quoted_and_never_options() -> None:
     assert chosen.selecting(["a.py::t[x y]", "--co"]).command.endswith(" -- 'a.py::t[x y]' --co")
     assert chosen.selecting([]) == chosen
     assert given("make test").selecting(["a"]) == given("make test")
+
+
+def test_cmake_names_tests_where_make_would_tell_an_exit_code() -> None:
+    chosen = found({"CMakeLists.txt": "project(x)\nenable_testing()\n", "Makefile": "test:\n\t./t\n", "t.c": ""})
+
+    assert chosen is not None
+    assert chosen.kind == "ctest"
+
+
+def test_what_pytest_cannot_import_does_not_stop_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("import no_such_module\n")
+    (tmp_path / "test_b.py").write_text("def test_b(): pass\n")
+    chosen = found({"pytest.ini": ""})
+
+    assert chosen is not None
+    line = chosen.line("report.xml").replace("python3", sys.executable, 1)
+    ran = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 1
+    assert "1 passed, 1 error" in ran.stdout
+    assert "continue" not in chosen.shown
+
+
+@pytest.mark.parametrize("call", ["mocha", "npx mocha t.js"])
+def test_what_an_old_mocha_prints_becomes_the_report(call: str, tmp_path: Path) -> None:
+    binaries = tmp_path / "node_modules" / ".bin"
+    binaries.mkdir(parents=True)
+    for name in ("mocha", "npx"):
+        (binaries / name).write_text("#!/bin/sh\necho printed; exit 3\n")
+        (binaries / name).chmod(0o755)
+
+    made = given(call)
+    ran = subprocess.run(["bash", "-c", made.line("r.json")], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (3, "printed\n")
+    assert (tmp_path / "r.json").read_text() == "printed\n"
 
 
 @pytest.mark.parametrize(

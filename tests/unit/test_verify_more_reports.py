@@ -148,6 +148,14 @@ def test_tap_of_ava_names_each_test() -> None:
     assert (report.passed, report.skipped) == (("a",), ("b",))
 
 
+def test_notes_of_ava_are_no_titles() -> None:
+    text = b"TAP version 13\nok 1 - f > a\n#   note\nok 2 - f > b\nnot ok 3 - f > c\n\n1..3\n"
+
+    report = read_tap(text, "").report
+
+    assert (report.passed, report.failed) == (("f > a", "f > b"), ("f > c",))
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -133,6 +133,15 @@ def test_mocha_tells_hooks_apart() -> None:
     assert "at line 3" in reading.output
 
 
+def test_what_an_old_mocha_prints_is_found_among_the_rest() -> None:
+    passes = [{"file": "/w/a.js", "title": "good", "fullTitle": "good"}]
+    document = json.dumps({"stats": {}, "tests": [], "passes": passes}, indent=2).replace("{}", "{\n  }")
+    data = f'{{"stats": 1}}\nprinted by a test{document}------|------\nAll files | 100\n'.encode()
+
+    assert reports.read_mocha(data, "/w").report.passed == ("a.js::good",)
+    assert reports.read_mocha(b"printed by a test\n", "/w").report.problem is not None
+
+
 def test_rspec_tells_what_breaks_outside() -> None:
     examples = [{"file_path": "./spec/a_spec.rb", "full_description": "A adds", "status": "passed"}]
     summary = {"errors_outside_of_examples_count": 1}
