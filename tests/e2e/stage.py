@@ -21,7 +21,7 @@ from coder.forge.github import GitHubForge
 from coder.forge.github_lookup import GitHubLookup
 from coder.types import Followup, JsonObject, Task
 from tests.servers.github import GitHubServer, signed_webhook
-from tests.servers.github_state import Comment, Issue, repo_json, user_json
+from tests.servers.github_state import Comment, Issue, user_json
 from tests.unit.webhooks_payloads import SHA, config
 from webhooks.app import WebParts, create_app
 from webhooks.clockwork import Clockwork
@@ -168,12 +168,7 @@ class Stage:
 
     def event(self, name: str, payload: JsonObject, *, by: str = "ann") -> JsonObject:
         """Something else happens: `payload` without what all events have."""
-        with self.github.state.lock:
-            common = {
-                "repository": repo_json(self.github.state, self.repo),
-                "sender": user_json(self.github.state, self.github.state.user(by)),
-            }
-        return self._post(*signed_webhook(name, payload | common, SECRET))
+        return self._post(*self.github.happened(self.repo, name, payload, sender=by, secret=SECRET))
 
     def person(self, login: str) -> JsonObject:
         """An account, as payloads name it."""

@@ -19,8 +19,9 @@ import httpx
 
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_backend import DockerSandboxProvider
-from coder.trace.events import Answered, Event
+from coder.trace.events import Answered, Event, Finished
 from coder.trace.journal import JournalStore
+from coder.types import JsonObject, RunResult
 from tests.servers.github import GitHubServer
 from tests.servers.github_state import Comment, Issue, Pull, Repo
 from tests.servers.model import ModelServer
@@ -70,9 +71,14 @@ class World:
     """GitHub with one repository and its issue, a model that knows the answers, and the service between them."""
 
     def __init__(
-        self, folder: Path, *, turns: list[Turn] | None = None, files: dict[str, str | bytes] | None = None
+        self,
+        folder: Path,
+        *,
+        turns: list[Turn] | Callable[[str], list[Turn]] | None = None,
+        files: dict[str, str | bytes] | None = None,
+        more_config: str = "",
     ) -> None:
-        self.folder = folder
+        self.folder, self._more_config = folder, more_config
         self._turns = demo_turns() if turns is None else turns
         self.github = GitHubServer(folder / "github")
         (folder / "github").mkdir()
@@ -81,6 +87,7 @@ class World:
         self.github.add_user("ann", repo=self.repo, permission="write")
         self.github.add_user("coder-bot", repo=self.repo, permission="write")
         self.github.add_user("stranger")
+        self.github.add_user("github-actions[bot]", kind="Bot")
         self.github.add_token(TOKEN, "coder-bot")
         title, _, body = (DEMO / "issue.md").read_text().partition("\n")
         self.issue: Issue = self.github.add_issue(self.repo, title=title, body=body.strip(), author="ann")
@@ -134,16 +141,23 @@ class World:
         """Deliver a webhook."""
         return self.web.post("/webhooks/github", headers=headers, content=body)
 
-    def label(self, sender: str = "ann", label: str = "coder") -> httpx.Response:
-        """Put the label on the issue."""
-        return self.post(*self.github.labeled(self.repo, self.issue, label=label, sender=sender, secret=SECRET))
+    def label(self, sender: str = "ann", label: str = "coder", *, on: Issue | None = None) -> httpx.Response:
+        """Put the label on an issue."""
+        return self.post(*self.github.labeled(self.repo, on or self.issue, label=label, sender=sender, secret=SECRET))
 
-    def comment(self, body: str, *, by: str = "ann") -> Comment:
-        """Write a comment on the issue."""
-        comment = self.github.add_comment(self.issue, author=by, body=body)
-        answer = self.post(*self.github.commented(self.repo, self.issue, comment, secret=SECRET))
+    def comment(self, body: str, *, by: str = "ann", on: Issue | None = None) -> Comment:
+        """Write a comment on an issue."""
+        comment = self.github.add_comment(on or self.issue, author=by, body=body)
+        answer = self.post(*self.github.commented(self.repo, on or self.issue, comment, secret=SECRET))
         assert answer.status_code == 202, answer.text
         return comment
+
+    def event(self, name: str, payload: JsonObject, *, by: str = "ann") -> JsonObject:
+        """Something else happens: `payload` without what all events have."""
+        answer = self.post(*self.github.happened(self.repo, name, payload, sender=by, secret=SECRET))
+        assert answer.status_code == 202, answer.text
+        shown: JsonObject = answer.json()
+        return shown
 
     def log(self) -> str:
         """What the service wrote."""
@@ -151,8 +165,8 @@ class World:
 
     # --- what came of it ---
 
-    def events(self) -> tuple[Event, ...]:
-        """The journal of the one run; empty before it has begun."""
+    def events(self, run_id: str = "") -> tuple[Event, ...]:
+        """The journal of a run, or of the latest one; empty before it has begun."""
         path = self.folder / "state" / "journal.sqlite"
         if not path.exists():
             return ()
@@ -161,28 +175,30 @@ class World:
         except sqlite3.Error:
             return ()
         try:
-            runs = store.runs()
-            return store.open(runs[0].run_id).events if runs else ()
+            known = [line.run_id for line in store.runs()]
+            run_id = run_id or (known[0] if known else "")
+            return store.open(run_id).events if run_id in known else ()
         finally:
             store.close()
 
-    def happened(self, kind: str, *, times: int = 1) -> bool:
+    def happened(self, kind: str, *, times: int = 1, run_id: str = "") -> bool:
         """Whether the journal holds an event of this type (so often)."""
-        return len([e for e in self.events() if e.type == kind]) >= times
+        return len([e for e in self.events(run_id) if e.type == kind]) >= times
 
     def answers(self) -> int:
         """How many answers are journalled."""
         return len([e for e in self.events() if isinstance(e, Answered)])
 
-    def finish(self, *, times: int = 1) -> None:
-        """Wait for the run's end, the first one or a later one after somebody added to it."""
+    def finish(self, *, times: int = 1, run_id: str = "") -> RunResult:
+        """Wait for the run's end, the first one or a later one after somebody added to it; how it ended."""
 
         def ended() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, self.log()
-            return self.happened("finished", times=times)
+            return self.happened("finished", times=times, run_id=run_id)
 
         until(ended, what="the run to finish")
+        return [e.result for e in self.events(run_id) if isinstance(e, Finished)][-1]
 
     def pulls(self) -> list[Pull]:
         """All pull requests."""
@@ -208,9 +224,10 @@ class World:
 
     def _answer(self, body: dict[str, Any]) -> Turn:
         answered = len([m for m in body["messages"] if m["role"] == "assistant"])
-        if answered >= len(self._turns):
+        turns = self._turns if isinstance(self._turns, list) else self._turns(json.dumps(body["messages"]))
+        if answered >= len(turns):
             return Turn(fault="status", status=400, error="the script is over")
-        return self._turns[answered]
+        return turns[answered]
 
     def _answers(self) -> bool:
         assert self.process is not None
@@ -249,4 +266,5 @@ class World:
             webhook_secret = "{SECRET}"
             allowed_repos = ["octo/*"]
             drain_s = 1.0
+            {self._more_config}
         """

@@ -27,7 +27,7 @@ from tests.e2e.stage import Stage
 from tests.integration.line_support import FILES, does, writes
 from tests.servers.github import Fault
 from tests.servers.github_git import git
-from tests.servers.github_state import Pull, ReviewComment, pull_json
+from tests.servers.github_state import Pull
 from tests.values import scripted_profile
 
 LIMIT = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
@@ -70,28 +70,9 @@ class StandIn(Stage):
 
     def review(self, pull: Pull) -> None:
         """A maintainer asks for changes, with three comments on lines."""
-        ann = self.github.state.user("ann")
-        pull.review_comments += [
-            ReviewComment(9_001 + n, ann, path, "three", "2026-01-03T00:00:00Z", review_id=77, line=1)
-            for n, path in enumerate(("shares.txt", "shares.txt", "README.md"))
-        ]
-        with self.github.state.lock:
-            facts = pull_json(self.github.state, self.repo, pull)
-        review = {"id": 77, "user": self.person("ann"), "state": "changes_requested", "body": "Almost"}
-        for comment in pull.review_comments[:3]:
-            remark = {"id": comment.id, "pull_request_review_id": 77, "user": self.person("ann"), "body": "three"}
-            self.event(
-                "pull_request_review_comment",
-                {"action": "created", "comment": remark | {"created_at": comment.created_at}, "pull_request": facts},
-            )
-        self.event(
-            "pull_request_review",
-            {
-                "action": "submitted",
-                "review": review | {"submitted_at": "2026-01-03T00:00:00Z"},
-                "pull_request": facts,
-            },
-        )
+        remarks = [("shares.txt", "three"), ("shares.txt", "not two"), ("README.md", "say so")]
+        for name, payload in self.github.reviewed(self.repo, pull, author="ann", body="Almost", remarks=remarks):
+            self.event(name, payload)
 
     def pulls(self) -> list[Pull]:
         return list(self.repo.pulls.values())
@@ -150,9 +131,10 @@ def test_whatever_goes_wrong_once_everywhere_nothing_is_doubled_and_nothing_lost
         told_once(github, pull)
         # What GitHub refuses for good is done without: the first check, and the first reply.
         checks = [one.head_sha for one in github.repo.checks]
-        answered = [one.in_reply_to for one in pull.review_comments if one.in_reply_to]
+        asked = [one.id for one in pull.review_comments if one.in_reply_to is None]
+        answered = [one.in_reply_to for one in pull.review_comments if one.in_reply_to is not None]
         assert checks == list(reversed(github.commits()))[name == "404" :]
-        assert answered == [9_001, 9_002, 9_003][name in {"404", "422"} :]
+        assert answered == asked[name in {"404", "422"} :]
         nothing_leaked(github, caplog)
 
 
