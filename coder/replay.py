@@ -15,6 +15,7 @@ from coder.forge.local import LocalForge
 from coder.run import resolve
 from coder.trace.events import (
     Answered,
+    Attempted,
     Continued,
     Event,
     PatchTaken,
@@ -43,7 +44,7 @@ class Replay(Value):
     digest: str
     """Hash of the last line of the journal that was played."""
     tested: bool = True
-    """The tests were run again, as far as the journal has no run of the same tree, image and command; otherwise `verdict` is the recorded one."""
+    """The tests were run again, all of them; otherwise `verdict` is the recorded one."""
     segments_left_out: int = 0
     """How often people added to the run after its first end; that is not played."""
 
@@ -141,8 +142,8 @@ def _replayed(app: Application, journal: Journal, base: TreePack | None, how: _H
                 journals=journals,
                 workspace=workspace,
                 dry_run=folder / "pull-request",
-                # Where image and command are the same, what the tests said of a tree need not be asked again.
-                shelf=lambda _: Shelf(journal),
+                # Whoever plays a run again wants to see the tests run: nothing is taken from the journal.
+                shelf=lambda _: Shelf(),
                 judged=() if how.tested else tuple(e for e in events if isinstance(e, Verified)),
                 policy=services.policy.model_copy(update=rules),
             )
@@ -181,8 +182,13 @@ def _answers(events: tuple[Event, ...]) -> tuple[list[Completion], str]:
 
 
 def _rounds(events: tuple[Event, ...]) -> int:
-    """As many as there were: whoever ran it may allow more or fewer."""
-    return max(1, sum(isinstance(event, Verified) for event in events))
+    """As many as an attempt had at most: whoever ran it may allow more or fewer."""
+    counts = [0]
+    for event in events:
+        if isinstance(event, Attempted):
+            counts.append(0)
+        counts[-1] += isinstance(event, Verified)
+    return max(1, *counts)
 
 
 def _known_model(app: Application, task: Task) -> str:
