@@ -70,7 +70,9 @@ class Task(Value):
     """The issue or pull request, when there is one."""
     prompt_title: str = ""
     prompt: str = ""
-    """The text of a `prompt` task; of others what was said in a review, beside the issue's own comments."""
+    """The text of a `prompt` task."""
+    review_id: int | None = None
+    """The review of the pull request `number` that asked: it is read with its comments on lines."""
     requested_by: str
     requested_at: str
     comment_id: int | None = None

@@ -46,8 +46,8 @@ class Request:
     unfit: str = ""
     """Why free text should start nothing there, if so."""
     thread: ReviewThread | None = None
-    beside: bool = False
-    """Said in a review or on a line of one: a run that begins by it does not find the words where it reads."""
+    review_id: int | None = None
+    """The review that it was said in, or on a line of: a run that begins by it reads all of the review."""
     title: str = ""
     """Of work that belongs to no issue."""
     problem: str = ""

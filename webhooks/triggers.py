@@ -122,7 +122,7 @@ def _written(event: Opened | Commented, rules: Rules) -> Request | Refusal:
         # A review and its comments on lines are one job, whichever delivery comes first.
         identity = ("review", str(event.review_id))
         request = replace(request, what="review", followup=f"review-{event.review_id}", identity=identity)
-    request = replace(request, beside=event.review_id is not None)
+    request = replace(request, review_id=event.review_id)
     return _spoken(request, said, event.issue, event.sender, rules)
 
 
@@ -159,7 +159,7 @@ def _reviewed(event: Reviewed, rules: Rules) -> Request | Refusal:
         return Refusal("the review's author did not send the event")
     identity = ("review", str(event.review_id))
     request = _of_issue(event.repository, event.issue, event.sender, "review", identity=identity, at=event.submitted_at)
-    request = replace(request, followup=f"review-{event.review_id}", words=event.body, beside=True)
+    request = replace(request, followup=f"review-{event.review_id}", words=event.body, review_id=event.review_id)
     said = commands.parse(event.body, rules.handles)
     if event.state == "changes_requested" and not isinstance(said, commands.Command):
         leads = isinstance(said, commands.Mention) and said.leads

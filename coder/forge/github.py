@@ -14,7 +14,7 @@ from coder.forge.github_app import Tokens
 from coder.forge.github_checks import has_workflows, missing
 from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
-from coder.forge.github_problem import prompted, read_problem, with_words
+from coder.forge.github_problem import prompted, read_problem
 from coder.forge.github_repository import MAX_BODY, RepositoryAccess, checked
 from coder.forge.protocol import (
     CheckReport,
@@ -51,7 +51,8 @@ class GitHubForge(GitHubConnection, Forge):
 
     @override
     def problem(self, task: Task) -> Problem:
-        if task.number is None:
+        number = task.number
+        if number is None:
             return prompted(task)
         own_id = self._tokens.identity().id
 
@@ -59,7 +60,8 @@ class GitHubForge(GitHubConnection, Forge):
             client = self._client(self._tokens.token(checked(task.repo)))
             moved = task.model_copy(update={"repo": access.ref})
             found = read_problem(client, moved, self._settings, writes=access.writes, own_id=own_id)
-            return found if not task.prompt else with_words(found, task)
+            review = access.people().review(number, task.review_id) if task.review_id is not None else ()
+            return found.model_copy(update={"comments": (*found.comments, *review)})
 
         return self.within(task, f"read {task.repo.full_name}#{task.number}", read)
 

@@ -157,13 +157,6 @@ def prompted(task: Task) -> Problem:
     return Problem(kind=task.kind, title=strip_line(task.prompt_title), body=body)
 
 
-def with_words(problem: Problem, task: Task) -> Problem:
-    """`problem` with what was said in a review, by whoever asked."""
-    words = strip_hidden(task.prompt).text
-    note = Note(author=task.requested_by, body=words, created_at=task.requested_at, trusted=True)
-    return problem.model_copy(update={"comments": (*problem.comments, note)})
-
-
 def read_problem(
     client: github.Github, task: Task, settings: GitHubSettings, *, writes: Callable[[str], bool], own_id: int
 ) -> Problem:

@@ -61,6 +61,19 @@ class People:
             threads = self._threads(pull, review_id(followup))
         return followup.model_copy(update={"note": note, "threads": threads})
 
+    def review(self, pull: int, number: int) -> tuple[Note, ...]:
+        """All that was said in one review, its comments on lines with their places."""
+        found = self._reads.get(self._client, f"/repos/{self._ref.full_name}/pulls/{pull}/reviews/{number}")
+        by = (found.get("user") or {}).get("login") or GHOST
+        whole = Note(author=str(by), body=str(found.get("body") or ""), created_at=str(found.get("submitted_at") or ""))
+        lines = (
+            one.note.model_copy(
+                update={"body": f"On {strip_line(one.path)}, line {one.line or 'gone'}:\n\n{one.note.body}"}
+            )
+            for one in self._threads(pull, number)
+        )
+        return tuple(note for note in (self._note(whole), *lines) if note.body.strip() and note.trusted)
+
     def request_reviews(self, pull: int, logins: tuple[str, ...]) -> None:
         """Ask people for a review, one by one: GitHub refuses a whole list for one name that may not review."""
         for login in logins:  # GitHub keeps a request once, however often it is said

@@ -49,6 +49,28 @@ def list_review_comments(call: Call) -> Answer:
     return 200, [review_comment_json(call.state, repo, pull, one) for one in pull.review_comments]
 
 
+def get_review(call: Call) -> Answer:
+    repo, pull = _pull(call, write=False)
+    review = next((one for one in pull.reviews if one.id == int(call.parts["id"])), None)
+    if review is None:
+        raise Refusal(404, "Not Found")
+    root = f"{call.state.url}/repos/{repo.full_name}/pulls/{pull.number}"
+    html = f"{call.state.url}/{repo.full_name}/pull/{pull.number}#pullrequestreview-{review.id}"
+    known = {
+        "id": review.id,
+        "user": user_json(call.state, review.user),
+        "body": review.body,
+        "state": review.state.upper(),
+        "html_url": html,
+        "pull_request_url": root,
+        "_links": {"html": {"href": html}, "pull_request": {"href": root}},
+        "submitted_at": review.submitted_at,
+        "commit_id": repo.branch(pull.head),
+        "author_association": "NONE",
+    }
+    return 200, call.state.shape("pull-request-review", known)
+
+
 def reply_to_comment(call: Call) -> Answer:
     repo, pull = _pull(call, write=True)
     first = next((one for one in pull.review_comments if one.id == int(call.parts["id"])), None)

@@ -22,7 +22,7 @@ from tests.servers.github_git import git
 from tests.servers.github_graphql import graphql
 from tests.servers.github_hook_routes import get_app_hook, list_app_deliveries, list_hooks
 from tests.servers.github_list_routes import create_label, list_events, list_issues
-from tests.servers.github_review_routes import list_review_comments, reply_to_comment, request_reviewers
+from tests.servers.github_review_routes import get_review, list_review_comments, reply_to_comment, request_reviewers
 from tests.servers.github_state import (
     Comment,
     Issue,
@@ -345,6 +345,7 @@ ROUTES: list[tuple[str, str, Callable[[Call], Answer]]] = [
     ("GET", REPO + r"/actions/jobs/(?P<id>\d+)/logs", get_job_log),
     ("GET", REPO + r"/pulls/(?P<number>\d+)/comments", list_review_comments),
     ("POST", REPO + r"/pulls/(?P<number>\d+)/comments/(?P<id>\d+)/replies", reply_to_comment),
+    ("GET", REPO + r"/pulls/(?P<number>\d+)/reviews/(?P<id>\d+)", get_review),
     ("POST", REPO + r"/pulls/(?P<number>\d+)/requested_reviewers", request_reviewers),
     ("GET", REPO + r"/pulls", list_pulls),
     ("POST", REPO + r"/pulls", create_pull),

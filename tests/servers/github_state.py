@@ -82,6 +82,16 @@ class ReviewComment:
 
 
 @dataclass
+class Review:
+    id: int
+    user: User
+    body: str
+    state: str
+    """As payloads have it: in lower case."""
+    submitted_at: str
+
+
+@dataclass
 class CheckRun:
     id: int
     name: str
@@ -113,6 +123,7 @@ class Pull:
     base: str
     draft: bool
     state: str = "open"
+    reviews: list[Review] = field(default_factory=list)
     review_comments: list[ReviewComment] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     fork: bool = False

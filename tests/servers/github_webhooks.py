@@ -12,6 +12,7 @@ from tests.servers.github_state import (
     Json,
     Pull,
     Repo,
+    Review,
     ReviewComment,
     State,
     User,
@@ -88,6 +89,7 @@ def review_payloads(
         for path, text in remarks
     ]
     pull.review_comments += made
+    pull.reviews.append(Review(review_id, state.user(author), body, verdict, at))
     facts = pull_json(state, repo, pull)
     comments = [
         {"id": one.id, "pull_request_review_id": review_id, "user": person, "body": one.body, "created_at": at}

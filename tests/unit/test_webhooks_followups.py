@@ -220,7 +220,7 @@ def test_what_is_said_in_a_review_of_somebodys_pull_request_is_one_run_and_hande
     whole = task_of(outcome("pull_request_review", reviewed("@coder rename it", branch="feature")))
 
     assert line.run_id == whole.run_id
-    assert (whole.base_ref, whole.prompt) == ("feature", "@coder rename it")
+    assert (whole.base_ref, whole.review_id, line.review_id) == ("feature", 900, 900)
     assert summary(outcome("pull_request_review", reviewed("Rename it, will you"))) == "nothing"
     assert summary(outcome("pull_request_review_comment", review_commented("I like @coder"))) == "nothing"
 
