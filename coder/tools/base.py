@@ -14,6 +14,8 @@ from coder.types import JsonObject, ToolCall, ToolOutput, ToolSpec
 MAX_OUTPUT_CHARS = 16_000
 """What a model sees of one output; the vendors of Kimi K2 clamp likewise (model card, coding harness)."""
 
+_MAX_ERROR_CHARS = 4_000
+
 
 class Arguments(BaseModel):
     """The arguments of a tool. Unknown ones are refused, so that a misspelt name is an error and not a silent default."""
@@ -176,7 +178,8 @@ def _known(tool: Tool[Any]) -> str:
 
 
 def _error(text: str) -> ToolOutput:
-    return ToolOutput(content=text, is_error=True)
+    # It may quote what the model made up, at any length.
+    return ToolOutput(content=clamp(text, _MAX_ERROR_CHARS), is_error=True)
 
 
 def _place(location: tuple[int | str, ...]) -> str:

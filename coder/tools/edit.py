@@ -4,7 +4,9 @@ import codecs
 import difflib
 import posixpath
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from pydantic import Field
@@ -19,7 +21,12 @@ from coder.types import ToolOutput
 _MAX_LINES_SHOWN = 12
 _NUMBERED = re.compile(r" *\d+  ")
 """How `read` shows a line."""
+_HUNK = re.compile(r"\A@@ -(\S+) \+(\S+) @@\Z")
+_CONTEXT = 2
 _MAX_FAULTS = 5
+_MAX_COMPARED = 2_000
+"""Lines that a misquoted one is compared with, characters of each, and lines of a change that is shown: all three cost
+their square."""
 
 
 class Edit(Arguments):
@@ -179,8 +186,9 @@ def reindented(text: str, old: str, new: str) -> str | None:
     The new lines get the same shift. Nothing else is forgiven: a guess about content would be a wrong edit.
     """
     lines, wanted = text.splitlines(keepends=True), old.strip("\n").splitlines()
-    shifts = {n: common_shift(wanted, lines[n : n + len(wanted)]) for n in range(len(lines) - len(wanted) + 1)}
-    found = [(n, shift) for n, shift in shifts.items() if shift is not None]
+    shifts = ((n, common_shift(wanted, lines, n)) for n in places(wanted, lines))
+    # A second one is enough to know that there is not just one.
+    found = list(islice(((n, shift) for n, shift in shifts if shift is not None), 2))
     if len(found) != 1:
         return None
     (start, shift), end = found[0], found[0][0] + len(wanted)
@@ -191,10 +199,22 @@ def reindented(text: str, old: str, new: str) -> str | None:
     return "".join([*lines[:start], text_of if lines[end - 1].endswith("\n") else text_of.rstrip("\n"), *lines[end:]])
 
 
-def common_shift(wanted: list[str], found: list[str]) -> str | None:
-    """What stands before the lines of `found` and not of `wanted` (or, after a `-`, the other way round); None: no match."""
+def places(wanted: list[str], lines: list[str]) -> Iterator[int]:
+    """Where `wanted` may stand in `lines`, white space apart: all places at which its rarest line does."""
+    if not wanted:
+        return
+    counts = Counter(line.strip() for line in lines)
+    rarest = min(range(len(wanted)), key=lambda k: counts[wanted[k].strip()])
+    text = wanted[rarest].strip()
+    for n in range(len(lines) - len(wanted) + 1):
+        if lines[n + rarest].strip() == text:
+            yield n
+
+
+def common_shift(wanted: list[str], lines: list[str], at: int) -> str | None:
+    """What stands before `lines` from `at` on and not of `wanted` (or, after a `-`, the other way round); None: no match."""
     shifts = set[str | None]()
-    for want, have in zip(wanted, found, strict=True):
+    for want, have in zip(wanted, islice(lines, at, at + len(wanted)), strict=True):
         if want.strip() != have.strip():
             return None
         if want.strip():
@@ -247,7 +267,8 @@ def _did_you_mean(text: str, old: str) -> str:
         return " It has the line numbers of `read` in it, which are not part of the file."
     lines, wanted = text.splitlines(), old.splitlines()
     first = next((line for line in wanted if line.strip()), "")
-    near = difflib.get_close_matches(first.strip(), [line.strip() for line in lines], n=1, cutoff=0.6)
+    unique = list(islice(dict.fromkeys(line.strip() for line in lines if len(line) <= _MAX_COMPARED), _MAX_COMPARED))
+    near = difflib.get_close_matches(first.strip()[:_MAX_COMPARED], unique, n=1, cutoff=0.6)
     if not near:
         return " Read the file again and copy the text exactly."
     start = next(n for n, line in enumerate(lines) if line.strip() == near[0])
@@ -259,5 +280,19 @@ def _did_you_mean(text: str, old: str) -> str:
 def _difference(path: str, before: bytes, after: bytes) -> str:
     """The change as a unified diff: what the model sees to check itself."""
     old, new = (data.decode("utf-8", "replace").splitlines() for data in (before, after))
-    diff = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=2, lineterm="")
-    return "\n".join(diff)
+    # What is the same at both ends is left out by hand: comparing costs the square of the lines that repeat.
+    most = min(len(old), len(new))
+    head = next((n for n in range(most) if old[n] != new[n]), most)
+    tail = next((n for n in range(most - head) if old[-1 - n] != new[-1 - n]), most - head)
+    start = max(head - _CONTEXT, 0)
+    old, new = (lines[start : len(lines) - max(tail - _CONTEXT, 0)] for lines in (old, new))
+    if max(len(old), len(new)) > _MAX_COMPARED:
+        return f"Changed {path}: lines {start + 1} to {start + len(old)} are now {len(new)} lines."
+    diff = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=_CONTEXT, lineterm="")
+    return "\n".join(_HUNK.sub(lambda m: f"@@ -{_moved(m[1], start)} +{_moved(m[2], start)} @@", line) for line in diff)
+
+
+def _moved(span: str, by: int) -> str:
+    """A span of lines, as a hunk's header names it, further down."""
+    first, comma, count = span.partition(",")
+    return f"{int(first) + by}{comma}{count}"

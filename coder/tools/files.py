@@ -60,7 +60,9 @@ class ListArguments(Arguments):
     """Arguments of `list`."""
 
     path: str = Field(default=".", description="Folder, relative to the repository root.")
-    pattern: str = Field(default="", description="Only files whose path matches this glob, e.g. '*_test.go'.")
+    pattern: str = Field(
+        default="", max_length=500, description="Only files whose path matches this glob, e.g. '*_test.go'."
+    )
     depth: int = Field(default=2, ge=1, le=50, description="How many levels to show; deeper folders are counted.")
 
 

@@ -20,11 +20,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from coder.errors import CoderError
-from coder.tools.edit import common_shift, shifted
+from coder.tools.edit import common_shift, places, shifted
 
 _BEGIN, _END, _END_OF_FILE = "*** Begin Patch", "*** End Patch", "*** End of File"
 _UPDATE, _ADD, _DELETE, _MOVE = "*** Update File: ", "*** Add File: ", "*** Delete File: ", "*** Move to: "
 _SHOWN = 12
+_MAX_COMPARISONS = 20_000_000
+"""Of lines: some seconds."""
 
 
 class PatchError(CoderError):
@@ -168,6 +170,8 @@ def patched(text: str, file: FilePatch) -> str:
     ended = text.endswith("\n") or not text
     lines = text.removesuffix("\n").split("\n") if text else []
     at = 0
+    if len(lines) * len(file.hunks) > _MAX_COMPARISONS:
+        raise PatchError(f"{file.path} is too long for {len(file.hunks)} changes at once: send fewer.")
     for number, hunk in enumerate(file.hunks, 1):
         which = f"{file.path}, hunk {number}"
         start = _below(lines, hunk.anchors, at, which)
@@ -200,10 +204,11 @@ def _place(lines: list[str], hunk: Hunk, start: int, which: str) -> tuple[int, l
     if not wanted:
         place = len(lines) if hunk.at_end or not hunk.anchors else start
         return place, hunk.new([], "") or []
+    candidates = list(places(wanted, lines))
+    if len(candidates) * len(wanted) > _MAX_COMPARISONS:
+        raise PatchError(f"{which} repeats lines that the file is full of: take other lines, and fewer.")
     for fits in (_exactly, _but_for_line_ends, _but_for_indentation):
-        found = [
-            (n, shift) for n in range(len(lines) - len(wanted) + 1) if (shift := fits(wanted, lines, n)) is not None
-        ]
+        found = [(n, shift) for n in candidates if (shift := fits(wanted, lines, n)) is not None]
         if hunk.at_end:
             found = [one for one in found if one[0] + len(wanted) == len(lines)] or found[-1:]
         below = [one for one in found if one[0] >= start]
@@ -231,7 +236,7 @@ def _but_for_line_ends(wanted: list[str], lines: list[str], at: int) -> str | No
 
 
 def _but_for_indentation(wanted: list[str], lines: list[str], at: int) -> str | None:
-    return common_shift(wanted, lines[at : at + len(wanted)])
+    return common_shift(wanted, lines, at)
 
 
 def _quoted(lines: list[str]) -> str:
