@@ -162,11 +162,11 @@ def phpunit(command: str) -> TestCommand:
 
 
 def ctest() -> TestCommand:
-    """CMake's tests, built in a folder outside of the repository."""
-    build = 'd=$(mktemp -d) && cmake -S . -B "$d" && cmake --build "$d" -j 2'
+    """CMake's tests, built in a folder outside of the repository. Of the build nothing is shown but how it fails."""
+    build = '{ cmake -S . -B "$d" && cmake --build "$d" -j 2; } > "$d.log" 2>&1 || { tail -n 80 "$d.log"; false; }'
     run = f'ctest --test-dir "$d" --output-on-failure --output-junit "$PWD/{REPORT}"'
     shown = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
-    return TestCommand(f"{build} && {run}", "ctest", plain=shown)
+    return TestCommand(f"d=$(mktemp -d); {{ {build}; }} && {run}", "ctest", plain=shown)
 
 
 def unittest(command: str) -> TestCommand:
@@ -267,7 +267,8 @@ def _teed(command: str) -> str:
 def _kept(command: str) -> str:
     """The command with what it prints as the report where it writes none: Mocha takes a file for one since 9.2 only."""
     keep = f'[ -s {REPORT} ] || cp -- "$printed" {REPORT}'
-    return f'set -o pipefail; printed=$(mktemp); {command} | tee -- "$printed"; code=$?; {keep}; (exit $code)'
+    shown = """sed -u '/^  "stats": {$/,$d'"""
+    return f'set -o pipefail; printed=$(mktemp); {command} | tee -- "$printed" | {shown}; code=$?; {keep}; (exit $code)'
 
 
 def given(command: str) -> TestCommand:

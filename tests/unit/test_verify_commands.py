@@ -9,6 +9,7 @@ import pytest
 
 from coder.verify import commands
 from coder.verify.commands import REPORT, TestCommand, given
+from coder.verify.runners import ctest
 
 
 def found(files: Mapping[str, str], override: str | None = None) -> TestCommand | None:
@@ -138,19 +139,34 @@ def test_what_pytest_cannot_import_does_not_stop_the_rest(tmp_path: Path) -> Non
     assert "continue" not in chosen.shown
 
 
+def test_of_a_build_only_the_failure_is_shown(tmp_path: Path) -> None:
+    for name, body in (("cmake", "echo built; exit 2"), ("ctest", "echo tested")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    line = ["bash", "-c", ctest().line("r.xml")]
+
+    broken = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    (tmp_path / "cmake").write_text("#!/bin/sh\necho built\n")
+    whole = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert (broken.returncode, broken.stdout) == (1, "built\n")
+    assert (whole.returncode, whole.stdout) == (0, "tested\n")
+
+
 @pytest.mark.parametrize("call", ["mocha", "npx mocha t.js"])
 def test_what_an_old_mocha_prints_becomes_the_report(call: str, tmp_path: Path) -> None:
     binaries = tmp_path / "node_modules" / ".bin"
     binaries.mkdir(parents=True)
     for name in ("mocha", "npx"):
-        (binaries / name).write_text("#!/bin/sh\necho printed; exit 3\n")
+        (binaries / name).write_text("#!/bin/sh\nprintf 'printed\\n{\\n  \"stats\": {\\n'; exit 3\n")
         (binaries / name).chmod(0o755)
 
     made = given(call)
     ran = subprocess.run(["bash", "-c", made.line("r.json")], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert (ran.returncode, ran.stdout) == (3, "printed\n")
-    assert (tmp_path / "r.json").read_text() == "printed\n"
+    assert (ran.returncode, ran.stdout) == (3, "printed\n{\n")
+    assert (tmp_path / "r.json").read_text() == 'printed\n{\n  "stats": {\n'
 
 
 @pytest.mark.parametrize(
