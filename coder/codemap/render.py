@@ -7,7 +7,7 @@ from typing import Final
 
 from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
-from coder.codemap.tokens import line_tokens
+from coder.codemap.tokens import line_cost
 
 HEAD_SHARE: Final = 0.8
 """The part of the budget for files with definitions; the rest is for bare paths."""
@@ -19,6 +19,9 @@ _MAX_NAME: Final = 60
 _FULL: Final = (2, 1, 1)
 """How many definitions of the first, the second, … file stand as lines with their signatures; all others by name alone, for
 a third of the tokens."""
+_LINED_FILES: Final = 3
+_LINED: Final = 6
+"""So many definitions of so many files stand with their lines: the others are seldom looked at, and a line costs as much as a name."""
 _MAX_SECTIONS: Final = 60
 _MAX_NAMES: Final = 80
 
@@ -34,8 +37,6 @@ _DEFINITION_FALL: Final = 1.3
 """The same of a definition's place in its file."""
 _FILE_WORTH: Final = 0.5
 """What a path alone is worth beside its best definition."""
-_ALSO: Final = 3
-"""Tokens of `also:` and of its line break."""
 _SIZE_PRIOR: Final = 0.12
 """What a definition's size says beside its words, per power of e of its lines: long functions are changed more often; measured."""
 
@@ -44,17 +45,17 @@ class Page:
     """Lines within a budget of tokens."""
 
     def __init__(self, max_tokens: int) -> None:
-        self.max_tokens = max_tokens
+        self._limit = 100 * max_tokens
+        self._used = 0
         self.lines: list[str] = []
-        self.used = 0
 
     def add(self, *lines: str, limit: int | None = None) -> bool:
         """Add all of `lines`, or none when they do not fit; whether they did."""
-        cost = sum(line_tokens(line) for line in lines)
-        if self.used + cost > (self.max_tokens if limit is None else limit):
+        cost = sum(line_cost(line) for line in lines)
+        if self._used + cost > (self._limit if limit is None else 100 * limit):
             return False
         self.lines.extend(lines)
-        self.used += cost
+        self._used += cost
         return True
 
     def text(self) -> str:
@@ -84,7 +85,7 @@ def rendered(ranked: Sequence[Ranked], definitions: Callable[[int], Sequence[Def
     """
     page = Page(max_tokens)
     shown = 0
-    for section in _filled(ranked, definitions, int(max_tokens * HEAD_SHARE)):
+    for section in _filled(ranked, definitions, int(100 * max_tokens * HEAD_SHARE)):
         if not page.add(*section.lines()):
             break
         shown += 1
@@ -145,7 +146,7 @@ class _Section:
         self._full = _FULL[place] if place < len(_FULL) else 0
         self._shown = -1
         self.cost = 0
-        """Tokens of the next step, at least; 0 when there is none."""
+        """Hundredths of a token that the next step costs; 0 when there is none."""
         self.promise = 0.0
         """How much of what is wanted the next step may show, per token."""
         self._look_ahead()
@@ -159,29 +160,39 @@ class _Section:
         number = max(0, self._shown)
         self.cost, self.promise = 0, 0.0
         if self._shown < 0:
-            self.cost = line_tokens(self._path)
+            self.cost = line_cost(self._path)
             self.promise = _FILE_WORTH
         if number < len(self._chosen):
             one = self._chosen[number]
             self.promise += (number + 1) ** -_DEFINITION_FALL
             if number < self._full:
-                self.cost += line_tokens(line_of(one))
+                self.cost += line_cost(line_of(one))
             else:
-                self.cost += line_tokens(_brief(one)) - 1 + (_ALSO if number == self._full else 0)
+                start = _also(self._full) if number == self._full else ""
+                self.cost += line_cost(f"{start} {self._brief(number)}") - (0 if start else line_cost(""))
         self.promise = round(self.promise * self._likely / max(1, self.cost), 12)
 
     def lines(self) -> list[str]:
         """The file as it is shown."""
         count = max(0, self._shown)
-        lines = [line_of(one) for one in _in_order(self._chosen[: min(self._full, count)])]
-        names = [_brief(one) for one in _in_order(self._chosen[self._full : count])]
+        lines = [line_of(one) for one in sorted(self._chosen[: min(self._full, count)], key=_order)]
+        names = [
+            self._brief(number)
+            for number in sorted(range(self._full, count), key=lambda number: _order(self._chosen[number]))
+        ]
         if names:
-            lines.append(("  also: " if lines else "  ") + " ".join(names))
+            lines.append(" ".join([_also(self._full), *names]))
         return [self._path, *lines]
 
+    def _brief(self, number: int) -> str:
+        """A definition by name; with its line while it is likely to be looked at."""
+        one = self._chosen[number]
+        name = printable(one.name)[:_MAX_NAME]
+        return f"{name}:{one.line}" if self.place < _LINED_FILES and number < _LINED else name
 
-def _brief(one: Definition) -> str:
-    return f"{printable(one.name)[:_MAX_NAME]}:{one.line}"
+
+def _also(full: int) -> str:
+    return "  also:" if full else " "
 
 
 def _chosen(file: Ranked, definitions: Sequence[Definition], count: int) -> list[Definition]:
@@ -200,5 +211,5 @@ def _chosen(file: Ranked, definitions: Sequence[Definition], count: int) -> list
     return list(by_name.values())
 
 
-def _in_order(definitions: Sequence[Definition]) -> list[Definition]:
-    return sorted(definitions, key=lambda one: (one.line, one.name))
+def _order(one: Definition) -> tuple[int, str]:
+    return one.line, one.name

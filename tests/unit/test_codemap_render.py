@@ -27,7 +27,7 @@ def test_best_definitions_are_lines_and_the_next_are_names() -> None:
         "a.py",
         "  1: def name_0()",
         "  81: def name_8()",
-        "  also: name_1:11 name_2:21 name_3:31 name_4:41 name_5:51 name_6:61 name_7:71",
+        "  also: name_1:11 name_2:21 name_3:31 name_4 name_5 name_6 name_7:71",
     ]
 
 
