@@ -203,8 +203,10 @@ def in_package(call: str, before: Sequence[str] = ()) -> TestCommand:
         made = _node(call, ())
         return replace(made, command=f"{_BIN}; {first}{made.command}", plain=f"{first}{made.plain}")
     shown = f"{first}{call} {SELECT}"
-    if kind == "tap":  # tape prints it by itself, AVA when it is told to
-        option = " --tap" if re.search(r"\bava\b", call) else ""
+    if (
+        kind == "tap"
+    ):  # tape prints it by itself, AVA when told; AVA ends after 10 idle seconds, too few on a busy machine
+        option = " --tap --timeout=2m" if re.search(r"\bava\b", call) else ""
         return TestCommand(_teed(f"{_BIN}; {first}{call}{option} {SELECT}"), kind, plain=shown)
     full = f"{_BIN}; {first}{call} {_APPENDED[kind] if kind else ''} {SELECT}"
     return TestCommand(_kept(full) if kind == "mocha" else full, kind or "exit_code", plain=shown)

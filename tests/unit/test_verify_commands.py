@@ -139,6 +139,13 @@ def test_what_pytest_cannot_import_does_not_stop_the_rest(tmp_path: Path) -> Non
     assert "continue" not in chosen.shown
 
 
+def test_ava_is_given_time_on_a_busy_machine() -> None:
+    made = given("npx ava test/*.js")
+
+    assert "npx ava test/*.js --tap --timeout=2m" in made.command
+    assert made.shown == "npx ava test/*.js"
+
+
 def test_of_a_build_only_the_failure_is_shown(tmp_path: Path) -> None:
     for name, body in (("cmake", "echo built; exit 2"), ("ctest", "echo tested")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
