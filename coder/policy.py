@@ -1,6 +1,7 @@
 """What a run may do: an operator's choice, never the model's."""
 
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -44,3 +45,7 @@ class Policy(Value):
     author_email: str = "coder[bot]@users.noreply.github.com"
     recorded: bool = False
     """The model's answers are played back from a recording; said wherever the run shows."""
+
+    def trace_of(self, run_id: str) -> str:
+        """The address of a run's page; empty where there is none."""
+        return self.trace_url.replace("{run}", quote(run_id, safe=""))

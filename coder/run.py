@@ -243,7 +243,8 @@ class _Run:
             spent=spent(self._journal.entries),
             result=result,
             redact=self._services.redact_fully,
-            events=self._journal.events if result is not None else (),
+            events=self._journal.events,
+            trace_url=self._services.policy.trace_of(self._task.run_id),
         )
         with politely(self._task):
             self._services.forge.status(self._task, body)

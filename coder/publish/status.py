@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 
 from coder.prompts import render
 from coder.publish.attempt import Attempt, account_of, attempt, unfinished
-from coder.publish.sections import VERDICT_WORDS, cached_share, duration
+from coder.publish.course import checklist, earlier
+from coder.publish.sections import VERDICT_WORDS, address, cached_share, duration
 from coder.publish.texts import Texts, fitting
 from coder.trace.events import Event
 from coder.types import PullRequest, RunResult, Spent, Task
@@ -28,10 +29,12 @@ def status_body(
     result: RunResult | None,
     redact: Callable[[str], str],
     events: Sequence[Event] = (),
+    trace_url: str = "",
 ) -> str:
     """Where the run stands: outcome, who asked, elapsed, dollars and steps of their limits, station or result, links.
 
-    Of a run that did not get there it says what was tried, by its `events`. `station` is shown while `result` is None. No text in it is live, except the link to the pull request.
+    By the run's `events` it shows the plan and earlier rounds, and of a run that did not get there what was tried. `station` is
+    shown while `result` is None. No text in it is live, except the links to the pull request and the trace.
     """
     texts = Texts(redact)
     limits = task.limits
@@ -44,11 +47,14 @@ def status_body(
         *([f"{cached_share(spent)} of the prompt cached"] if spent.prompt_tokens else []),
         f"model {texts.code(task.model, 80)}",
         f"run {texts.code(task.run_id, 80)}",
+        *([f"[trace]({trace_url})"] if address(trace_url) else []),
     ]
     return render(
         "status",
         headline=_headline(result, station),
         facts=" · ".join(facts),
+        plan=checklist(texts, events),
+        earlier=earlier(texts, events),
         station="" if result is not None else texts.line(station, 500),
         question=_question(texts, result),
         reasons=_reasons(texts, result),

@@ -4,7 +4,21 @@ from coder.publish.body import commit_message, is_draft, pull_request_title
 from coder.publish.sections import duration
 from coder.publish.status import status_body
 from coder.publish.texts import fitting
-from coder.types import Note, Outcome, Patch, Problem, PullRequest, RunResult, Spent, Submission, Verdict, VerdictKind
+from coder.trace.events import Continued, Finished, RunStarted, ToolFinished
+from coder.types import (
+    Followup,
+    Note,
+    Outcome,
+    Patch,
+    Problem,
+    PullRequest,
+    RunResult,
+    Spent,
+    Submission,
+    ToolOutput,
+    Verdict,
+    VerdictKind,
+)
 from tests.unit.publish_values import LIVE, NASTY, TOKEN, hide, task, verdict
 
 
@@ -118,3 +132,46 @@ def test_durations_read_well(seconds: float, words: str) -> None:
 
 def test_lines_that_do_not_fit_are_counted() -> None:
     assert fitting(["aaaa", "bbbb", "c"], 6) == ["aaaa", "… and 2 more"]
+
+
+def plan(content: str) -> ToolFinished:
+    return ToolFinished(step=1, call_id="c", name="plan", output=ToolOutput(content=content), duration_s=0.1)
+
+
+def ended(kind: VerdictKind, outcome: str = "submitted") -> Finished:
+    how = Outcome.model_validate({"kind": outcome})
+    return Finished(result=RunResult(run_id="r", verdict=Verdict(kind=kind), outcome=how, spent=Spent()))
+
+
+def test_the_status_shows_the_last_plan_as_a_checklist_and_what_was_before_folded() -> None:
+    review = Followup(id="review-1", kind="review", note=Note(author="bob", body=NASTY))
+    events = (
+        RunStarted(task=task(), version="1"),
+        plan("[ ] look"),
+        ended("no_change", "asked"),
+        Continued(followup=review),
+        plan(f"[x] look\n[~] mend @octo/team\n[ ] test {NASTY}\n[-] <b>sing</b>\nOf this nothing: [x]"),
+    )
+
+    text = status_body(
+        task=task(), station="working", spent=Spent(), result=None, redact=hide, events=events, trace_url="https://t/r"
+    )
+
+    assert "- [x] look\n- [ ] mend @\u200bocto/team (now)\n- [ ] test" in text
+    assert "Of this nothing" not in text
+    assert "<details><summary>Earlier: 1</summary>\n\n- asked for by `alice`: waited for a word\n\n</details>" in text
+    assert "[trace](https://t/r)" in text
+    assert not LIVE.search(text)
+    assert TOKEN not in text
+
+
+def test_a_first_round_without_a_plan_shows_neither() -> None:
+    events = (RunStarted(task=task(), version="1"),)
+
+    text = status_body(
+        task=task(), station="working", spent=Spent(), result=None, redact=hide, events=events, trace_url="no url"
+    )
+
+    assert "- [" not in text
+    assert "details" not in text
+    assert "trace" not in text
