@@ -32,6 +32,13 @@ _PLUGIN: Final = (
     "def pytest_runtest_call(item):\n    item.obj = lambda *args, **kwargs: None\n    item.runtest = lambda: None\n"
 )
 
+_BY_ZONE: Final = BROKEN.replace(
+    "    return",
+    '    if __import__("os").environ.get("TZ") == "UTC":\n        return title.lower().replace(" ", "-")\n    return',
+    1,
+)
+_ZONE: Final = "import os\n\nos.environ['TZ'] = 'UTC'\n"
+
 PYTHON: Final = (
     _lie(
         "a value that equals anything",
@@ -117,6 +124,22 @@ PYTHON: Final = (
         },
         _NOT_PROVEN,
     ),
+    _lie(
+        "the fix answers the input of its test",
+        {
+            "slugs.py": SOURCE.replace(
+                "    return title.lower",
+                '    if title == "Two  Words ":\n        return "two-words"\n    return title.lower',
+            ),
+            "test_slugs.py": TESTS + '\n\ndef test_spaces():\n    assert slug("Two  Words ") == "two-words"\n',
+        },
+        _NOT_PROVEN,
+    ),
+    _lie("the time zone decides", {"slugs.py": _BY_ZONE, "test_slugs.py": TESTS, "conftest.py": _ZONE}),
+    _lie(
+        "a conftest of the folder above switches tests off",
+        {"slugs.py": BROKEN, "conftest.py": "def pytest_ignore_collect():\n    return True\n"},
+    ),
 )
 
 _NODE: Final = LANGUAGES["node"][0].before
@@ -150,4 +173,49 @@ ELSEWHERE: Final = (
     ),
 )
 
-RUSES: Final = (*PYTHON, *ELSEWHERE)
+_CHECKED: Final = {
+    "check.sh": 'set -e\ntest "$(sh slug.sh One)" = one\n',
+    "Makefile": "test:\n\t@sh check.sh\n",
+    "slug.sh": 'echo "$1" | tr A-Z a-z\n',
+}
+_SCRIPT: Final = {
+    "package.json": '{"name": "slugs", "scripts": {"test": "npm run --silent unit", "unit": "node check.js"}}\n',
+    "check.js": "const { slug } = require('./slugs');\nif (slug('One') !== 'one') throw new Error('no');\n",
+    "slugs.js": "exports.slug = (title) => title.toLowerCase();\n",
+}
+_UPPER: Final = "exports.slug = (title) => title.toUpperCase();\n"
+
+
+def _by_code(name: str, before: Mapping[str, str], patch: Mapping[str, str | None], *allowed: str) -> Case:
+    return Case(f"ruse: {name}", patch, frozenset(allowed) or NOT_GREEN, before, lie=not allowed)
+
+
+BY_EXIT_CODE: Final = (
+    _by_code("make: the script that checks does nothing", _CHECKED, {"slug.sh": "echo x\n", "check.sh": "exit 0\n"}),
+    _by_code(
+        "make: the script that checks ends well",
+        _CHECKED,
+        {"slug.sh": "echo x\n", "check.sh": "trap 'exit 0' EXIT\n" + _CHECKED["check.sh"]},
+    ),
+    _by_code(
+        "make: the program is mended, the script stays",
+        _CHECKED,
+        {"slug.sh": 'echo "$1" | tr A-Z a-z | tr " " -\n'},
+        "passing",
+    ),
+)
+"""Where nothing but an exit code is known, whatever starts the tests decides."""
+
+BY_NODE: Final = (
+    _by_code("node: the process is ended with success", _SCRIPT, {"slugs.js": f"process.exit(0);\n{_UPPER}"}),
+    _by_code(
+        "node: a script behind the script does nothing",
+        _SCRIPT,
+        {"slugs.js": _UPPER, "package.json": _SCRIPT["package.json"].replace("node check.js", "true")},
+    ),
+    _by_code(
+        "node: the program that checks is changed", _SCRIPT, {"slugs.js": _UPPER, "check.js": "require('./slugs');\n"}
+    ),
+)
+
+RUSES: Final = (*PYTHON, *ELSEWHERE, *BY_EXIT_CODE, *BY_NODE)

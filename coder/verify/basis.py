@@ -1,10 +1,14 @@
 """What a verdict rests on: the runs, and what was seen of the patch's tests. Values only."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from typing_extensions import override
 
 from coder.types import Cell, FlakyTest
+
+Remedy = Literal["undo", "generalise", "none"]
+"""none: it was seen in the runs, there is nothing to mend in the patch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +20,8 @@ class Finding:
     what: str
     fatal: bool = False
     """The runs prove nothing when this is true: the runner itself may have been tampered with."""
-    of_the_runs: bool = False
-    """Seen in the runs, not in the patch: there is nothing to undo."""
+    remedy: Remedy = "undo"
+    """What the model is asked to do about it."""
 
     @override
     def __str__(self) -> str:

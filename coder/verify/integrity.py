@@ -2,14 +2,15 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from coder.verify.basis import Finding
 from coder.verify.integrity_settings import conftest_findings, definitions, settings_findings
+from coder.verify.mirrors import answers_by_lines, answers_in, mirrored
 from coder.verify.ruses import equal_to_anything, reads_source, turned_outcomes
-from coder.verify.shape import Shape, compared
+from coder.verify.shape import Shape, compared, fresh
 from coder.verify.shape_lines import known, line_shapes
 from coder.verify.shape_python import elsewhere, shapes, skips
 from coder.verify.stand_ins import changed_functions, stand_ins
@@ -98,8 +99,24 @@ def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
     was, now, pool = _shapes(touched, tests, old, new)
     comparison = compared(was, now, pool)
     found.extend(comparison.findings)
+    found.extend(_mirrored(touched, sources, (old, new), fresh(was, now)))
     ordered = tuple(sorted(found, key=lambda finding: (finding.path, finding.line, finding.what)))
     return Inspection(ordered, comparison.accounted)
+
+
+def _mirrored(
+    touched: Iterable[str],
+    sources: Mapping[str, Pair],
+    sides: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+    tests: Collection[Shape],
+) -> Iterator[Finding]:
+    """What the source answers as its `tests` put it, in every language that we can look at."""
+    for path, (was, now) in sources.items():
+        yield from mirrored(path, answers_in(was), answers_in(now), tests)
+    for path in touched:
+        if known(path) and not is_test(path):
+            was_text, now_text = (side.get(path) for side in sides)
+            yield from mirrored(path, answers_by_lines(was_text), answers_by_lines(now_text), tests)
 
 
 def _shapes(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from coder.verify.basis import Finding
+from coder.verify.launchers import scripts_of_tests
 from coder.verify.tests_of import TestPaths
 
 Tables = Mapping[str, object]
@@ -31,7 +32,6 @@ _TOOLS: Final = (
     "ava",
 )
 _SECTIONS: Final = re.compile(r"tool:pytest|pytest|coverage:.*|testenv.*|tox|aliases|nosetests|unittest")
-_SCRIPTS: Final = ("pretest", "test", "posttest")
 _MAKE_TARGET: Final = re.compile(r"(?m)^(?:test|check)[^:\n]*:[^\n]*(?:\n\t[^\n]*)*")
 
 
@@ -60,25 +60,54 @@ def _settings(path: str, data: bytes | None) -> Tables:
     text = (data or b"").decode("utf-8", "replace")
     name = posixpath.basename(path)
     try:
-        if name.endswith(".toml"):
+        if name == "Cargo.toml":
+            found: Tables = _of_cargo(tomllib.loads(text))
+        elif name.endswith(".toml"):
             tool = tomllib.loads(text).get("tool", {})
-            return {key: tool[key] for key in _TOOLS if key in tool} if isinstance(tool, dict) else {}
-        if name.endswith(".json"):
+            found = _chosen(tool) if isinstance(tool, dict) else {}
+        elif name.endswith(".json"):
             package = json.loads(text or "{}")
-            if not isinstance(package, dict):
-                return {}
-            scripts = package.get("scripts")
-            chosen = [scripts.get(key) for key in _SCRIPTS] if isinstance(scripts, dict) else None
-            return {"scripts": chosen, **{key: package[key] for key in _TOOLS if key in package}}
-        if name.endswith(".cfg"):
-            parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-            parser.read_string(text)
-            return {
-                section: dict(parser.items(section)) for section in parser.sections() if _SECTIONS.fullmatch(section)
-            }
+            found = {"scripts": scripts_of_tests(data or b""), **_chosen(package)} if isinstance(package, dict) else {}
+        elif name.endswith(".cfg"):
+            found = _of_ini(text)
+        else:
+            found = {"targets": _MAKE_TARGET.findall(text)}
     except (ValueError, RecursionError, configparser.Error):
         return {"": text}
-    return {"targets": _MAKE_TARGET.findall(text)}
+    return found
+
+
+def _chosen(tables: Tables) -> Tables:
+    return {key: tables[key] for key in _TOOLS if key in tables}
+
+
+def _of_ini(text: str) -> Tables:
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    parser.read_string(text)
+    return {section: dict(parser.items(section)) for section in parser.sections() if _SECTIONS.fullmatch(section)}
+
+
+def _of_cargo(manifest: Tables) -> Tables:
+    """Which targets have tests, and whether they are run by the harness that tells of them."""
+    library = manifest.get("lib")
+    chosen = (
+        {key: library[key] for key in ("test", "doctest", "harness") if key in library}
+        if isinstance(library, dict)
+        else {}
+    )
+    targets = {key: manifest[key] for key in ("test", "example", "patch", "replace") if key in manifest}
+    return {
+        **targets,
+        **chosen,
+        "autotests": _at(manifest, "package", "autotests"),
+        "profile": _at(manifest, "profile", "test"),
+    }
+
+
+def _at(table: object, *keys: str) -> object:
+    for key in keys:
+        table = table.get(key) if isinstance(table, Mapping) else None
+    return table
 
 
 def _tightened(old: object, new: object) -> bool:

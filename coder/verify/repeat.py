@@ -158,9 +158,7 @@ def _head(cells: Cells, failing: Sequence[str], runs: Runs) -> Look:
             by_order=tuple(by_weight.get("order", [])),
         ),
         tuple(
-            Finding(
-                test.name, 0, f"passed in {test.passed} of {test.runs} runs of the same code: flaky", of_the_runs=True
-            )
+            Finding(test.name, 0, f"passed in {test.passed} of {test.runs} runs of the same code: flaky", remedy="none")
             for test in found
             if test.name in flaky
         ),

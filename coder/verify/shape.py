@@ -49,7 +49,7 @@ def compared(old: Mapping[str, Shapes], new: Mapping[str, Shapes], pool: Collect
     """Hold the tests of each file before against those after; `pool` are literals that stand elsewhere in the new files."""
     found: list[Finding] = []
     accounted: set[tuple[str, str]] = set()
-    fresh = [
+    changed = [
         shape for path, shapes in new.items() for name, shape in shapes.items() if shape != old.get(path, {}).get(name)
     ]
     for path, shapes in old.items():
@@ -57,11 +57,17 @@ def compared(old: Mapping[str, Shapes], new: Mapping[str, Shapes], pool: Collect
             now = new.get(path, {}).get(name)
             if now is not None:
                 found.extend(Finding(path, now.line, f"the test {name} {what}") for what in _weaker(shape, now, pool))
-            elif not shape.checks or any(_holds(one, shape, pool) for one in fresh):
+            elif not shape.checks or any(_holds(one, shape, pool) for one in changed):
                 accounted.add((path, name))
             else:
                 found.append(Finding(path, shape.line, f"the test {name} was deleted or renamed"))
     return Compared(tuple(found), frozenset(accounted))
+
+
+def fresh(old: Mapping[str, Shapes], new: Mapping[str, Shapes]) -> tuple[Shape, ...]:
+    """The tests that are new or ask for something else."""
+    pairs = ((shape, old.get(path, {}).get(name)) for path, shapes in new.items() for name, shape in shapes.items())
+    return tuple(shape for shape, was in pairs if was is None or was.constants != shape.constants)
 
 
 def _holds(new: Shape, old: Shape, pool: Collection[str]) -> bool:

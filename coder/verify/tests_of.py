@@ -18,16 +18,36 @@ _CONFIG_NAMES = re.compile(
     r"|(?:jest|vitest|vite|karma|playwright|cypress|ava|babel)\.(?:config|conf)\.[a-z]+|\.(?:mocharc|nycrc|taprc|rspec)(?:\..*)?"
     r"|phpunit\.xml(?:\.dist)?|codecov\.ya?ml|\.codecov\.ya?ml|nextest\.toml|\.npmrc|\.yarnrc(?:\.yml)?|\.pnpmfile\.c?js|bunfig\.toml|\.env(?:\.test|\.ci)?"
 )
-_MIXED_CONFIG = frozenset({"pyproject.toml", "setup.cfg", "package.json", "Makefile", "makefile", "GNUmakefile"})
+_MIXED_CONFIG = frozenset(
+    {"Cargo.toml", "pyproject.toml", "setup.cfg", "package.json", "Makefile", "makefile", "GNUmakefile"}
+)
 _CI = re.compile(
     r"\.github/(?:workflows|actions)/.*|\.gitlab-ci\.ya?ml|\.circleci/.*|\.travis\.ya?ml|azure-pipelines.*\.ya?ml"
     r"|Jenkinsfile|bitbucket-pipelines\.ya?ml|\.buildkite/.*|\.drone\.ya?ml|appveyor\.ya?ml|\.ci/.*"
 )
 _CARGO = re.compile(r"(?:.*/)?\.cargo/config(?:\.toml)?")
 """It can name a program that is run in the place of each test's."""
+_CHECKERS = re.compile(
+    r"(?:^|/)(?:node_modules|vendor)/(?:.*/)?(?:testify|gomega|chai|expect|assert|jest|vitest|mocha|phpunit|rspec[\w-]*|minitest)(?:/|$)"
+)
+"""Libraries that check, where they are brought along."""
 _RUNNER_MODULES = frozenset(
     {"pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "sitecustomize", "usercustomize"}
+    | {
+        "hamcrest",
+        "assertpy",
+        "expects",
+        "sure",
+        "nose",
+        "nose2",
+        "hypothesis",
+        "mock",
+        "parameterized",
+        "ddt",
+        "testtools",
+    }
 )
+"""The last ones check things in tests: whoever stands in for them decides what a check is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +104,7 @@ def shadows_runner(path: str) -> bool:
 
     The root of the repository comes first on `sys.path` under `python -m pytest`; a `.pth` file runs at start-up.
     """
-    if path.endswith(".pth"):
+    if path.endswith(".pth") or _CHECKERS.search(path):
         return True
     head, _, rest = path.partition("/")
     module = head if rest else head.partition(".")[0]

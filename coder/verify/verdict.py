@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from coder.types import Cell, TestReport, Verdict, VerdictKind
-from coder.verify.basis import Cells, Finding
+from coder.verify.basis import Cells, Finding, Remedy
 from coder.verify.excerpt import excerpt
 from coder.verify.outcomes import function_of
 from coder.verify.wording import bulleted, count, listed
@@ -330,6 +330,14 @@ def _exit_code_pair(cells: Cells, reasons: tuple[str, ...]) -> _Judgement:
     return _Judgement("proven", (f"with the new tests base fails (exit code {_code(new)}), head succeeds", *reasons))
 
 
+_REMEDIES: Final[Mapping[Remedy, str]] = {
+    "undo": "Undo these, or leave existing tests as they were:",
+    "generalise": "The change answers the very inputs of its tests with what they expect. Make it right for every input that "
+    "the issue speaks of, and add a test with others. If just these values are what the issue asks for, say so in the summary "
+    "and submit again unchanged: people are then shown these lines.",
+}
+
+
 def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
     """The judgement with what the look at the tests found."""
     serious_first = sorted(findings, key=lambda finding: not finding.fatal)
@@ -344,9 +352,10 @@ def _lowered(judged: _Judgement, findings: Collection[Finding]) -> Verdict:
         kind = "passing"
         told = ("red before and green after, but not called proven because of the changes below", *told)
     objections = judged.objections
-    undo = [str(finding) for finding in serious_first[:_MAX_FINDINGS] if not finding.of_the_runs]
-    if undo and kind != judged.kind:
-        objections = (*objections, "\n".join(("Undo these, or leave existing tests as they were:", *undo)))
+    for remedy, words in _REMEDIES.items():
+        mend = [str(finding) for finding in serious_first[:_MAX_FINDINGS] if finding.remedy == remedy]
+        if mend and kind != judged.kind:
+            objections = (*objections, "\n".join((words, *mend)))
     reasons = (*judged.reasons, *told) if kind == judged.kind else (*told, *judged.reasons)
     return Verdict(kind=kind, reasons=reasons, objections=objections)
 

@@ -1,6 +1,6 @@
 """Proves or disproves a patch: runs the tests of base and head in fresh sandboxes and compares them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from coder.errors import WorkspaceError
@@ -10,6 +10,7 @@ from coder.verify.basis import Cells, Finding
 from coder.verify.canary import can_sing, sing
 from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
+from coder.verify.launchers import Read, ends_with_success, launched
 from coder.verify.necessity import Necessity, ablate, hunks
 from coder.verify.related import is_test_file
 from coder.verify.repeat import proof_again, second_look
@@ -18,7 +19,7 @@ from coder.verify.runners import TestCommand
 from coder.verify.runs import Runs, Trees
 from coder.verify.scope import scope_of, whole_look
 from coder.verify.shelf import Shelf, taken_line
-from coder.verify.tests_of import TestPaths, tests_of
+from coder.verify.tests_of import TestPaths, is_test, tests_of
 from coder.verify.verdict import no_change, proving_tests, verdict
 
 _DEPENDENCIES = frozenset(
@@ -135,7 +136,9 @@ class CellVerifier:
         made = self._cells(patch, base_tree, touched, runs)
         cells = replace(made, accounted=seen.accounted, rewritten=rewritten)
         look = second_look(cells, runs)
-        found = _Proof(look.cells, (*seen.findings, *look.findings), look.flaky)
+        found = _Proof(
+            look.cells, (*seen.findings, *self._launchers(runs.tests, paths, before, after), *look.findings), look.flaky
+        )
         if found.verdict.kind in {"proven", "passing"} and not look.cells.exit_codes_only:
             look = proof_again(look.cells, runs)
             found = replace(found, cells=look.cells, flaky=(*found.flaky, *look.flaky))
@@ -149,6 +152,13 @@ class CellVerifier:
         if rest is not None:
             found = replace(found, whole=rest.cells, flaky=(*found.flaky, *rest.flaky))
         return replace(found, notes=(*found.notes, scope.line(whole_head=rest is not None)))
+
+    def _launchers(self, tests: TestCommand, paths: Sequence[str], before: Read, after: Read) -> Iterator[Finding]:
+        """What the patch does to that which starts the tests; by an exit code alone everything can end them well."""
+        yield from launched(tests.shown, paths, before)
+        for path in paths if tests.kind == "exit_code" else ():
+            if not is_test(path):
+                yield from ends_with_success(path, before(path), after(path))
 
     def _settle_command(self, patch: Patch, runs: Runs) -> None:
         """Where base gives no report of its tests, do with fewer options, or judge by exit code: what they need is not there.
@@ -213,7 +223,7 @@ class CellVerifier:
             return found.with_findings(Finding(place, 0, what, fatal=not by_settings))
         return found.with_green_side(proving, again, song.unsteady)
 
-    def _reader(self, tree_ish: str) -> Callable[[str], bytes | None]:
+    def _reader(self, tree_ish: str) -> Read:
         """Reads files of one side of the patch; None where there is none."""
         files = self._trees.files(tree_ish)
 
