@@ -1,7 +1,8 @@
 """A setup phase as it runs: steps, their fallbacks, and a log that says what came of each."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from coder.sandbox.docker_container import SCRATCH
 from coder.sandbox.setup_folder import Step
@@ -10,6 +11,9 @@ from coder.types import ExecResult
 CLEANING_TIMEOUT_S = 120.0
 MAX_STEP_CHARACTERS = 6_000
 """How much of one command's output the log keeps: its end."""
+
+_ERROR: Final = re.compile(r"\b(?:error|fatal)\b", re.IGNORECASE)
+_ABOUT_LOGS: Final = re.compile(r"_logs/|complete log of this run")
 
 Ending = Literal["whole", "partial", "flagged", "stopped"]
 """partial: something optional is missing · flagged: not what the project asks for · stopped: it would not build."""
@@ -82,9 +86,14 @@ class Setup:
                     complaints.append(f"! with a fallback only, because this failed: {step.shown}")
                 return ("fallback" if number else "ok"), spent_s
             progress(f"setup failed: {shown[:300]} ({_ending(result)})")
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
-        complaints.append(f"! failed: {step.shown}: {last[:300]}")
+        complaints.append(f"! failed: {step.shown}: {_cause(said)[:300]}")
         return "failed", spent_s
+
+
+def _cause(said: str) -> str:
+    """The line that says why, as well as can be told: the last that calls itself an error, else the last."""
+    lines = [line for line in said.splitlines() if line.strip() and not _ABOUT_LOGS.search(line)]
+    return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1] if lines else "")
 
 
 def _ending(result: ExecResult) -> str:

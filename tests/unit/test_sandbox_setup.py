@@ -311,6 +311,20 @@ class ScriptedSandbox:
         return ExecResult(exit_code=code, output=f"{command} says {code}\n", duration_s=2.0, output_bytes=1)
 
 
+class Printing(ScriptedSandbox):
+    """Fails every command with the same output."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__({})
+        self._output = output
+
+    @override
+    def exec(
+        self, command: str, *, timeout_s: float, cwd: str = ".", env: Mapping[str, str] | None = None
+    ) -> ExecResult:
+        return ExecResult(exit_code=1, output=self._output, duration_s=1.0, output_bytes=1)
+
+
 def carry_out(steps: list[Step], codes: Mapping[str, int | None]) -> tuple[str, Setup, ScriptedSandbox, list[str]]:
     sandbox, setup, said = ScriptedSandbox(codes), Setup("key", steps), list[str]()
     ending = setup.carried_out(sandbox, timeout_s=10, progress=said.append)
@@ -332,6 +346,24 @@ def test_a_step_that_must_succeed_stops_the_rest() -> None:
     assert [command for command, _, _ in sandbox.ran] == ["one"]
     assert "timed out" in setup.log
     assert any(line.startswith("setup failed: one") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"),
+    [
+        ("npm ERR! code 128\nnpm ERR! fatal: no repository\nnpm ERR! sure?\nnpm ERR!   /x/_logs/1.log\n", "npm ERR! fatal: no repository"),
+        ("npm ERR! 404 Not Found\nnpm ERR! A complete log of this run can be found in:\n", "npm ERR! 404 Not Found"),
+        ("ERROR: no matching distribution\nWARNING: an old pip\n", "ERROR: no matching distribution"),
+        ("it broke\n", "it broke"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_stopped_a_setup_is_told_by_the_line_that_says_why(output: str, cause: str) -> None:
+    setup = Setup("key", [Step("one")])
+
+    setup.carried_out(Printing(output), timeout_s=10, progress=lambda _: None)
+
+    assert setup.log.endswith(f"! failed: one: {cause}")
 
 
 def test_a_fallback_is_a_success_that_the_log_tells() -> None:
