@@ -11,8 +11,7 @@ import requests
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import FORBIDDEN, NOT_FOUND, status_of
-from coder.forge.github_reads import Reads
+from coder.forge.github_client import FORBIDDEN, NOT_FOUND, Reads, status_of
 from coder.forge.protocol import CHECK_NAME, CheckReport, ChecksState, FailedJob
 from coder.types import JsonObject, RepoRef
 

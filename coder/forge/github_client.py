@@ -3,7 +3,9 @@
 import base64
 import logging
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -34,6 +36,8 @@ TOO_MANY = 429
 SERVER_ERROR = 500
 UNKNOWN = 0
 ATTEMPTS = 3
+MAX_KEPT = 64
+"""Answers that are remembered with their ETags; the one that was not asked for longest goes first."""
 MEDIA_TYPE = "application/vnd.github+json"
 MOVED = frozenset({301, 302, 303, 307, 308})
 T = TypeVar("T")
@@ -238,3 +242,32 @@ def author(thing: Issue | IssueComment) -> NamedUser | None:
 def basic(token: str) -> str:
     """The one form of credential that GitHub's git endpoint takes; it refuses Bearer."""
     return "Basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
+
+
+class Reads:
+    """Answers to GET by address, with their ETags: GitHub counts reads of what has not changed against no limit.
+
+    Safe for threads. The credential is GitHub's to check at each read.
+    https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, frozenset[tuple[str, str]]], tuple[str, Any]] = OrderedDict()
+
+    def get(self, client: github.Github, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """What is at `path` now, as parsed JSON; not to be changed. PyGithub's failures pass through."""
+        key = (path, frozenset((query or {}).items()))
+        with self._lock:
+            etag, known = self._kept.get(key, ("", None))
+        given = {"If-None-Match": etag} if etag else {}
+        headers, data = client.requester.requestJsonAndCheck("GET", path, parameters=dict(query or {}), headers=given)
+        if etag and data is None:  # 304 has no body
+            headers, data = {"etag": etag}, known
+        with self._lock:
+            if new := str(headers.get("etag", "")):
+                self._kept[key] = (new, data)
+                self._kept.move_to_end(key)
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return data

@@ -12,9 +12,8 @@ import github
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens, Identity, PersonalToken, Tokens
-from coder.forge.github_client import MOVED, UNAUTHORIZED, TokenAuth, connect, repeated, translated
+from coder.forge.github_client import MOVED, UNAUTHORIZED, Reads, TokenAuth, connect, repeated, translated
 from coder.forge.github_pace import Paces
-from coder.forge.github_reads import Reads
 from coder.forge.github_repository import RepositoryAccess, checked, renamed
 from coder.types import RepoRef, Task
 

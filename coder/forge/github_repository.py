@@ -19,12 +19,12 @@ from coder.forge.github_client import (
     MOVED,
     NOT_FOUND,
     UNPROCESSABLE,
+    Reads,
     author,
     reason,
     status_of,
     wait_before_repeating,
 )
-from coder.forge.github_reads import Reads
 from coder.forge.github_reviews import People
 from coder.types import Base, Proposal, RepoRef, Task
 

@@ -8,9 +8,8 @@ import github
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import NOT_FOUND, UNPROCESSABLE, reason
+from coder.forge.github_client import NOT_FOUND, UNPROCESSABLE, Reads, reason
 from coder.forge.github_problem import GHOST
-from coder.forge.github_reads import Reads
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Followup, JsonObject, Note, RepoRef, ReviewThread
 
