@@ -60,6 +60,9 @@ FAULTS: dict[str, Callable[[str, str], Fault]] = {
     "answer lost": lambda method, path: Fault("drop_after", method=method, path=path),
     "request lost": lambda method, path: Fault("drop_before", method=method, path=path),
     "502": lambda method, path: Fault("status", method=method, path=path, status=502),
+    "done, then 502": lambda method, path: Fault("status_after", method=method, path=path, status=502),
+    "the answer ends in its middle": lambda method, path: Fault("cut", method=method, path=path),
+    "the answer is no JSON": lambda method, path: Fault("garbled", method=method, path=path),
     "503 twice": lambda method, path: Fault("status", method=method, path=path, status=503, times=2),
     "secondary limit": lambda method, path: Fault(
         "status", method=method, path=path, status=403, message=LIMIT, headers={"Retry-After": "0"}
