@@ -154,11 +154,7 @@ def _speaker(task: Task, forge: Forge) -> str:
 def _task(command: RunCommand, settings: Settings, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
     """What is to be done, and where it comes from and goes to."""
     if command.resume:
-        events = app.journals.open(command.resume).events
-        task = next((e.task for e in events if isinstance(e, RunStarted)), None)
-        if task is None:
-            raise InputError(f"there is no run {command.resume!r} to go on with; `coder trace` lists the runs")
-        return task, app.github() if task.number and command.pull_request else _here(checkout, task)
+        return _resumed(command, app, checkout)
     given = [bool(command.issue), command.issue_file is not None, bool(command.prompt)]
     if sum(given) != 1:
         raise InputError("say what to do: give one of owner/repo#12, --issue-file FILE, --prompt TEXT")
@@ -185,6 +181,22 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         model=settings.model.chosen,
         limits=settings.limits,
     )
+    return task, _here(checkout, task)
+
+
+def _resumed(command: RunCommand, app: Application, checkout: Checkout) -> tuple[Task, Forge]:
+    """A run that exists, and the checkout that it is about."""
+    events = app.journals.open(command.resume).events
+    task = next((e.task for e in events if isinstance(e, RunStarted)), None)
+    if task is None:
+        raise InputError(f"there is no run {command.resume!r} to go on with; `coder trace` lists the runs")
+    if task.number and command.pull_request:
+        return task, app.github()
+    if task.base_ref and not checkout.has(task.base_ref):
+        raise InputError(
+            f"{checkout.path} does not have the commit {task.base_ref[:12]} that the run is about: name the checkout of "
+            f"{task.repo.name} with --repo"
+        )
     return task, _here(checkout, task)
 
 

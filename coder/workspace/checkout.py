@@ -103,6 +103,10 @@ class Checkout:
         name = self._ask(self.path, "symbolic-ref", "--quiet", "--short", "HEAD")
         return None if name is None else os.fsdecode(name)
 
+    def has(self, commit_sha: str) -> bool:
+        """Whether the commit is in this repository."""
+        return self._ask(self.path, "rev-parse", "--verify", "--quiet", f"{commit_sha}^{{commit}}") is not None
+
     def is_dirty(self) -> bool:
         """Whether the work tree differs from HEAD: staged, changed, deleted or untracked (but not ignored) files.
 

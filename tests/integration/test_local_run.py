@@ -123,6 +123,11 @@ def test_an_interrupted_run_goes_on_where_it_was(
     with Application(settings) as app:
         run_id = app.journals.runs()[0].run_id
     assert f"to go on: coder run --resume {run_id}" in capsys.readouterr().out
+    elsewhere = tmp_path / "elsewhere"
+    git(tmp_path, "init", "--quiet", str(elsewhere))
+    git(elsewhere, "commit", "--quiet", "--allow-empty", "-m", "Nothing")
+    with pytest.raises(InputError, match="name the checkout of bills with --repo"):
+        execute(replace(command, resume=run_id, issue_file=None, repo=elsewhere), settings)
 
     result = execute(replace(command, resume=run_id, issue_file=None), settings)
 
