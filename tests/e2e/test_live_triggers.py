@@ -1,4 +1,7 @@
-"""Every way to ask that is no label, through one `coder serve` on real parts; each case has an issue of its own."""
+"""Every way to ask that is no label, through one `coder serve` on real parts; each case has an issue of its own.
+
+GitHub loses its first answer to every kind of write, after it was done.
+"""
 
 import json
 import re
@@ -7,9 +10,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from coder.forge.protocol import CHECK_NAME
 from coder.trace.events import Attributed, Continued
 from coder.types import JsonObject, RunResult
 from tests.e2e.world import World, until
+from tests.servers.github import Fault
 from tests.servers.github_git import git
 from tests.servers.github_state import CheckRun, Issue, Pull
 from tests.servers.model_turns import Turn
@@ -72,6 +77,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             max_rounds = 1
     """
     with World(tmp_path_factory.mktemp("live"), turns=turns, files=FILES, more_config=more) as world:
+        world.github.faults.append(Fault("drop_after", "POST|PATCH|PUT|DELETE", r"^(?!.*git-upload-pack)", each=True))
         world.start()
         yield world
 
@@ -88,6 +94,12 @@ def shares(world: World, result: RunResult) -> str:
 def pull_of(world: World, result: RunResult) -> Pull:
     assert result.pull_request is not None, result
     return world.repo.pulls[result.pull_request.number or 0]
+
+
+def said_once(issue: Issue) -> bool:
+    """Whether there is the one status comment, and one state."""
+    states = [label for label in issue.labels if label.startswith("coder")]
+    return len([one for one in issue.comments if one.user.login == "coder-bot"]) == 1 and len(states) == 1
 
 
 def state_of(world: World, run: str) -> str:
@@ -132,6 +144,8 @@ def test_a_program_asks_a_review_wants_more_and_a_red_check_is_mended(world: Wor
     ]
     assert [e.kind for e in world.events(run) if isinstance(e, Attributed)] == ["caused"]
     assert len([one for one in world.pulls() if one.head == pull.head]) == 1
+    assert said_once(issue)
+    assert len({one.sha for one in world.repo.statuses if one.context == CHECK_NAME}) >= 3
 
 
 def test_a_program_and_the_clock_ask_without_an_issue(world: World) -> None:
@@ -162,6 +176,7 @@ def test_a_plan_is_revised_and_approved(world: World) -> None:
 
     assert [one.outcome.kind for one in (plan, better, done)] == ["asked", "asked", "submitted"]
     assert heard(world, run) == ["revise", "approve"]
+    assert said_once(issue)
     assert shares(world, done) == "1 7\n"
 
 
@@ -209,3 +224,4 @@ def test_a_run_that_broke_off_is_told_of_and_continued(world: World) -> None:
     assert told[0].startswith("**Stopped**")
     assert shares(world, done) == "1 11\n"
     assert heard(world, run) == ["continue"]
+    assert said_once(issue)
