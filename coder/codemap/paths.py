@@ -33,11 +33,16 @@ _TEST_FOLDER = re.compile(
     r"|(?:^|/)src/(?:[a-z]+Test|test[A-Z][a-zA-Z]*)/"
 )
 _TEST_NAME = re.compile(
-    r"^(?:test_.*|conftest)\.\w+$|(?:_test|_tests|\.test|\.spec|-test|-spec|_spec)\.\w+$|"
+    r"^(?:test_.*|conftest)\.\w+$|^tests?\.rs$|(?:_test|_tests|\.test|\.spec|-test|-spec|_spec)\.\w+$|"
     r"(?:Tests?|IT|TestCase|Spec)\.(?:java|kt|scala|cs|groovy|php|swift)$"
 )
 _ASIDE = re.compile(
     r"(?:^|/)(?:docs?|documentation|examples?|samples?|benchmarks?|bench|demos?|website|tutorials?|\.github)/"
+)
+_BUILD = re.compile(
+    r"^(?:setup|noxfile|fabfile)\.py$|^build\.(?:rs|zig|sbt)$|\.gradle(?:\.kts)?$|^(?:gulpfile|gruntfile|karma\.conf)\.\w+$|"
+    r"\.config\.[cm]?[jt]s$|^\.\w+rc\.[cm]?js$|^Package\.swift$|^mix\.exs$|^Rakefile$",
+    re.IGNORECASE,
 )
 _LOG = re.compile(r"changelog|changes|history|news|releases?|authors|contributors|license", re.IGNORECASE)
 
@@ -65,7 +70,7 @@ def weight(path: str, *, is_documentation: bool = False) -> float:
     folder, slash, name = path.rpartition("/")
     if _LOG.match(name):
         return 0.1
-    factor = 0.4 if is_documentation or _holds(_ASIDE, folder + slash) else 1.0
+    factor = 0.4 if is_documentation or _holds(_ASIDE, folder + slash) or _BUILD.search(name) else 1.0
     return factor * (0.35 if language_of(path) == TEXT else 1.0)
 
 

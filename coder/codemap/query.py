@@ -5,6 +5,7 @@ from collections import Counter
 from math import log
 from typing import Final, NamedTuple
 
+from coder.codemap.boilerplate import without_boilerplate
 from coder.codemap.words import STOP, identifiers, stem, words
 
 MAX_FOCUS: Final = 40_000
@@ -53,7 +54,7 @@ class Query(NamedTuple):
     @classmethod
     def of(cls, text: str) -> "Query":
         """The query in a problem's text; its first line is its title."""
-        text = text[:MAX_FOCUS]
+        text = without_boilerplate(text[:MAX_FOCUS])
         title = text.strip().split("\n", 1)[0]
         counts = Counter(word for token in identifiers(text.encode("utf-8", "replace")) for word in words(token))
         weights = {word: 1.0 + log(count) for word, count in counts.items()}

@@ -9,7 +9,7 @@ from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
 from coder.codemap.tokens import line_cost
 
-HEAD_SHARE: Final = 0.8
+HEAD_SHARE: Final = 0.7
 """The part of the budget for files with definitions; the rest is for bare paths."""
 MAX_LINE: Final = 90
 """Characters of a signature that a map shows; symbol look-up shows all."""
@@ -33,7 +33,7 @@ _FLAT: Final = 0.3
 """but this share of them falls with the place alone,"""
 _FALL: Final = 1.3
 """by this power of it."""
-_DEFINITION_FALL: Final = 1.3
+_DEFINITION_FALL: Final = 1.0
 """The same of a definition's place in its file."""
 _FILE_WORTH: Final = 0.5
 """What a path alone is worth beside its best definition."""

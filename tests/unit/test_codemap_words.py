@@ -120,6 +120,18 @@ def test_what_is_no_word_costs_by_its_size(name: str) -> None:
     assert tokens(name * 10) - tokens("") >= 0.3 * 10 * len(name)
 
 
+def test_a_build_script_weighs_less_than_what_it_builds() -> None:
+    for path in ("build.gradle.kts", "core/build.rs", "setup.py", "vite.config.ts", "mix.exs"):
+        assert weight(path) < weight("core/lib.rs"), path
+    for path in ("src/config.ts", "lib/setup.rb", "src/builder.rs"):
+        assert weight(path) == 1, path
+
+
+def test_a_module_of_tests_in_rust_is_a_test() -> None:
+    assert is_test("src/net/tests.rs")
+    assert not is_test("src/net/tester.rs")
+
+
 def test_what_nobody_wrote_is_not_read() -> None:
     for path in ("node_modules/x/y.js", "go/vendor/a.go", "app.min.js", "api_pb2.py", "Cargo.lock", "a/b.png"):
         assert not is_worth_reading(path), path

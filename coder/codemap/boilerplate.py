@@ -1,0 +1,49 @@
+"""A problem's text without what its template and its tools put there: headings of forms, ticks, comments, lists of versions."""
+
+import re
+from typing import Final
+
+_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_HEADING: Final = re.compile(r"^\s{0,3}(?:#{1,6}\s+(?P<hashed>.+?)\s*#*|\*\*(?P<bold>[^*\n]{1,80})\*\*:?)\s*$")
+_TICK: Final = re.compile(r"^\s*[-*+]\s*\[[ xX]\]")
+_VERSION: Final = re.compile(
+    r"^[\s\-*+|`]*(?:[\w./@+\-]{1,60} ?){1,2}\s*(?:[:|@ ]|==|=>)\s*[v^~>=<`\"]*\d+(?:\.\d+)+[\w.+\-]*(?:\s*(?:=>|\|).*)?[\s`|\")]*$"
+)
+_FENCE: Final = re.compile(r"^\s*(?:```|~~~)")
+
+_FORM: Final = re.compile(
+    r"(?:please )?(?:describe |about )?(?:the |your |this |a )?(?:bug|issue|problem)?(?: report| description)?"
+    r"|(?:clear )?description|summary|overview|what (?:happened|happens)|what did you (?:do|expect|see).*|what do you see.*"
+    r"|what (?:is|was|were) (?:the |you )?(?:expect|actual|current).*|what steps will reproduce.*|how often does it reproduce.*"
+    r"|(?:minimal |complete )*(?:steps |how |code |link )?(?:to |for )?(?:the )?repro(?:duce|duction|ducible)?\b.*|(?:code )?(?:sample|example|snippet)s?"
+    r"|(?:expected|actual|current|observed|desired)(?: and actual)? (?:behaviou?r|results?|outputs?|outcome).*|screenshots?|motivation"
+    r"|(?:relevant |error )?(?:logs?|log output|stack ?trace|traceback).*|(?:any )?(?:additional|other|extra|further) (?:context|info(?:rmation)?|comments?|notes?).*"
+    r"|possible (?:fix|solution|cause)s?|proposed (?:fix|solution)s?|context|details",
+    re.IGNORECASE,
+)
+"""A heading of a form: it says nothing of the problem, what stands under it does."""
+_ASIDE: Final = re.compile(
+    r"(?:system|environment|version|device|platform|build)s?(?: info(?:rmation)?| details?| numbers?)?|(?:your |used |my )?(?:environment|versions?|set-?up|specifications?)"
+    r"|(?:python|node|package|library|compiler|browser|os|api|cli|sdk|app|affected|tested) versions?(?: used)?|versions? (?:used|info(?:rmation)?)|(?:installed|output of) (?:packages|versions|.*pip (?:list|freeze).*)|(?:operating system|os|platform)(?: .{0,20})?|(?:used )?package manager"
+    r"|validations?|check ?list|(?:pre-?)?requisites|prerequisites|code of conduct|(?:initial |issue |pre-?flight )?checks?|are you willing.*|contribution.*",
+    re.IGNORECASE,
+)
+"""A heading under which a form asks for what surrounds the problem."""
+
+
+def without_boilerplate(text: str) -> str:
+    """What the author said; a text that is nothing else comes back whole."""
+    kept: list[str] = []
+    is_aside = is_code = False
+    for line in _COMMENT.sub(" ", text).split("\n"):
+        is_fence = _FENCE.match(line) is not None
+        is_code ^= is_fence
+        heading = None if is_code else _HEADING.match(line)
+        if heading is not None:
+            asked = (heading["hashed"] or heading["bold"]).strip(" :?!.*_`")
+            is_aside = _ASIDE.fullmatch(asked) is not None
+            if is_aside or _FORM.fullmatch(asked):
+                continue
+        if not (is_aside or is_fence or _TICK.match(line) or _VERSION.match(line)):
+            kept.append(line)
+    return "\n".join(kept).strip() or text
