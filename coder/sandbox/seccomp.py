@@ -29,10 +29,10 @@ ALLOWED = {
         arch_prctl capget capset execve execveat exit exit_group fork get_robust_list get_thread_area getcpu getegid geteuid
         getgid getgroups getpgid getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid
         gettid getuid ioprio_get ioprio_set landlock_add_rule landlock_create_ruleset landlock_restrict_self
-        pidfd_open pidfd_send_signal prctl prlimit64 ptrace rseq sched_get_priority_max sched_get_priority_min
+        pidfd_open pidfd_send_signal prctl ptrace rseq sched_get_priority_max sched_get_priority_min
         sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sched_setaffinity
-        sched_setattr sched_setparam sched_setscheduler sched_yield seccomp set_robust_list set_thread_area set_tid_address
-        setfsgid setfsuid setgid setgroups setpgid setpriority setregid setresgid setresuid setreuid setrlimit setsid
+        sched_setparam sched_yield seccomp set_robust_list set_thread_area set_tid_address
+        setfsgid setfsuid setgid setgroups setpgid setregid setresgid setresuid setreuid setrlimit setsid
         setuid sysinfo times uname vfork wait4 waitid""",
     "signals and time": """
         adjtimex alarm clock_adjtime clock_getres clock_gettime clock_nanosleep futex futex_requeue futex_wait futex_waitv
@@ -55,6 +55,7 @@ DENIED = {
     "keys that namespaces do not separate": "add_key keyctl request_key",
     "other processes' memory and descriptors": """
         kcmp migrate_pages move_pages pidfd_getfd process_madvise process_vm_readv process_vm_writev""",
+    "other processes' share of the processor": "sched_setattr",
     "where memory lies": "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
     "the machine itself": """
         _sysctl acct afs_syscall clock_settime create_module delete_module epoll_ctl_old epoll_wait_old finit_module
@@ -63,7 +64,7 @@ DENIED = {
         security sethostname setdomainname settimeofday swapoff swapon sysfs syslog tuxcall uselib ustat vhangup vserver""",
 }
 """Decided on, too, and failing: by not being among the allowed ones."""
-CONDITIONAL = ("clone", "personality", "socket")
+CONDITIONAL = ("clone", "personality", "prlimit64", "sched_setscheduler", "setpriority", "socket")
 
 NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET; clone3 hides its flags from the filter."""
@@ -72,6 +73,8 @@ FAMILIES = (1, 2, 10, 16)
 PERSONALITIES = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
 """PER_LINUX, PER_LINUX32, each with UNAME26, and the question which one it is."""
 ENOSYS = 38
+INT = 0xFFFFFFFF
+"""As much of an argument as the kernel looks at where it takes an `int`."""
 
 
 def names(groups: dict[str, str]) -> list[str]:
@@ -86,6 +89,11 @@ def profile() -> str:
         _rule(["clone"], _argument(0, "SCMP_CMP_MASKED_EQ", NEW_NAMESPACES)),
         *(_rule(["socket"], _argument(0, "SCMP_CMP_EQ", family)) for family in FAMILIES),
         *(_rule(["personality"], _argument(0, "SCMP_CMP_EQ", value)) for value in PERSONALITIES),
+        # Of the calling process only (0), or of the ordinary policy: the runner has the same user, and may be neither kept
+        # from opening files nor put behind everybody else.
+        _rule(["prlimit64"], _argument(0, "SCMP_CMP_MASKED_EQ", INT)),
+        _rule(["setpriority"], _argument(0, "SCMP_CMP_MASKED_EQ", INT), _argument(1, "SCMP_CMP_MASKED_EQ", INT)),
+        _rule(["sched_setscheduler"], _argument(1, "SCMP_CMP_MASKED_EQ", INT)),
         # The C library then falls back to clone; any other error would end the program.
         {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS},
     ]

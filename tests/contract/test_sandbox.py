@@ -253,6 +253,19 @@ def test_a_nested_repository_does_not_stop_the_diff(sandbox: Sandbox) -> None:
     out(sandbox, "chmod 700 shut")
 
 
+def test_restore_removes_repositories_that_were_made_inside(sandbox: Sandbox) -> None:
+    out(
+        sandbox,
+        "for i in a b/c; do git init -q $i; git -C $i -c user.name=x -c user.email=x@y.z commit -q --allow-empty -m x; done",
+    )
+    assert "Subproject commit" in sandbox.diff()
+
+    sandbox.restore("")
+
+    assert sandbox.diff() == ""
+    assert out(sandbox, "ls -d a b 2>/dev/null | wc -l") == "0\n"
+
+
 def test_restore_clears_what_is_in_the_way(sandbox: Sandbox) -> None:
     start = sandbox.checkpoint()
     out(

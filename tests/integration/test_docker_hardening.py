@@ -148,6 +148,12 @@ CALLS = {
     "socket of a virtual machine's host": (41, 40, 1, 0),
     "socket of the kernel's ciphers": (41, 38, 5, 0),
     "raw packets": (41, 17, 3, 0),
+    "limits of another": (302, 1, 7, 0, 0),
+    "limits of another, hidden in the upper half": (302, (1 << 32) + 1, 7, 0, 0),
+    "priority of another": (141, 0, 1, 19),
+    "priority of everybody": (141, 2, 0, 19),
+    "idle policy of another": (144, 1, 5, 0),
+    "attributes of another": (314, 1, 0, 0),
 }
 
 

@@ -80,6 +80,15 @@ PROGRAMS = {
     "threads": "python3 -c '\nimport threading, time\nfor _ in range(999): threading.Thread(target=time.sleep, args=(9,)).start()\n'",
     "locks and half states": "touch .git/index.lock /run/coder/repository/index.lock; echo junk > .git/index; echo junk > /run/coder/repository/index",
     "the root shut": "chmod 0 .; sleep 0.1",
+    "everything shut": "chmod -R 0 .; chmod 0 ~ /tmp /run/coder/repository /run/coder",
+    "repositories inside": "for i in a b/c; do git init -q $i; git -C $i -c user.name=x -c user.email=x@y commit -q --allow-empty -m x; echo '[core]fsmonitor=touch /tmp/PWNED' >> $i/.git/config; done",
+    "traps in git's own places": "for i in .git /run/coder/repository; do printf '[core]\n\tfsmonitor=touch /tmp/PWNED\n[filter \"x\"]\n\tclean=touch /tmp/PWNED\n\tsmudge=touch /tmp/PWNED\n' >> $i/config; mkdir -p $i/hooks; printf '#!/bin/sh\ntouch /tmp/PWNED\n' > $i/hooks/post-index-change; chmod +x $i/hooks/*; echo '* filter=x' > .gitattributes; done; echo x >> README.md",
+    "limits of the runner": "prlimit --pid 1 --nofile=3:3; prlimit --pid 1 --cpu=1:1; prlimit --pid 1 --as=1000:1000; renice 19 -p 1; renice 19 -u 1000; chrt -i -p 0 1; taskset -p 1 1",
+    "frames into every descriptor": 'python3 -c \'\nimport os,struct\nframe=struct.pack("!II",2,0)+b"{}"\nfor fd in range(300):\n  for path in ("/proc/1/fd/%d"%fd, "/proc/self/fd/%d"%fd):\n    try:\n      with open(path,"wb") as out: out.write(frame)\n    except OSError: pass\n\'',
+    "arguments of megabytes": "x=$(head -c 120000 /dev/zero | tr '\\0' x); for i in $(seq 30); do export V$i=$x; done; /bin/true $x $x",
+    "abstract sockets and watches": "python3 -c '\nimport ctypes,socket\nkept=[]\nfor n in range(2000):\n  s=socket.socket(socket.AF_UNIX); s.bind(chr(0)+\"x%d\"%n); s.listen(); kept.append(s)\n  ctypes.CDLL(None).inotify_init1(0)\n'",
+    "memory in files and pipes": 'python3 -c \'\nimport os\nwhile True: os.write(os.memfd_create("x"),b"x"*(1<<26))\n\'',
+    "ways up": "echo b > /proc/sysrq-trigger; echo /x > /sys/fs/cgroup/release_agent; echo 0 > /sys/fs/cgroup/cgroup.procs; mount -t cgroup x /tmp; unshare -Urm true; nsenter -t 1 -a true; reboot -f; date -s 2000-01-01; swapon /tmp; chmod u+s run.sh; setcap cap_sys_admin+ep run.sh",
     "no repository": "rm -rf .git; mkdir .git; chmod 0 .git",
 }
 

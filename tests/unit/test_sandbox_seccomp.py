@@ -31,5 +31,5 @@ def test_calls_with_conditions_never_pass_without_one() -> None:
 
     conditional = [rule for rule in rules if set(rule["names"]) & set(seccomp.CONDITIONAL)]
 
-    assert len(conditional) == 1 + len(seccomp.FAMILIES) + len(seccomp.PERSONALITIES)
+    assert len(conditional) == 4 + len(seccomp.FAMILIES) + len(seccomp.PERSONALITIES)
     assert all(rule["args"] and len(rule["names"]) == 1 for rule in conditional)

@@ -18,6 +18,13 @@ class _How(ctypes.Structure):
     _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
 
 
+def reopen(folder: str) -> None:
+    """Take back the rights to a folder of ours, which a command may have given away: nothing would go on without them."""
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(folder, mode | stat.S_IRWXU)
+
+
 class Tree:
     """The folder `root`. Every method opens it anew, so a folder that was replaced is noticed and not followed."""
 
@@ -41,12 +48,6 @@ class Tree:
         except OSError as exc:
             return exc.errno not in (errno.ENOSYS, errno.EPERM)
         return True
-
-    def reopen(self) -> None:
-        """Take back the rights to the root, which a command may have given away: nothing could be run there any more."""
-        mode = stat.S_IMODE(os.stat(self.root).st_mode)
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(self.root, mode | stat.S_IRWXU)
 
     def open(self, path: str, flags: int, mode: int = 0) -> int:
         """A descriptor of `path`; what leads outside the root is a ValueError."""

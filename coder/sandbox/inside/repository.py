@@ -174,6 +174,7 @@ class Repository:
             for name in self._staging.left_out():
                 # In no index, so git would leave a new one; a changed one it brings back.
                 clear(os.path.join(self._root, name))
+            self._clear_nested(tree)
             self._git("read-tree", "--reset", "-u", tree)
         except RepositoryError:
             # Something is in the way (a folder without rights, a spoilt index): clear the place and fill it anew.
@@ -184,6 +185,13 @@ class Repository:
         if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
             clear(os.path.join(self._root, ".git"))
             self._make_own(self._shallow())
+
+    def _clear_nested(self, tree: str) -> None:
+        """Remove repositories that a command made in the work tree: git takes them for submodules and lets them stand."""
+        changes = self._git("diff-index", "--cached", "--raw", "-z", "--no-renames", tree).split(b"\0")
+        made = [name for meta, name in zip(changes[::2], changes[1::2], strict=False) if b" 160000 " in meta]
+        if made:
+            clear(*(os.path.join(self._root, os.fsdecode(name)) for name in made))
 
     def _shallow(self) -> list[str]:
         with suppress(OSError), open(self._git.inside("shallow")) as file:

@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from coder.sandbox.inside.files import Tree
+from coder.sandbox.inside.files import Tree, reopen
 from coder.sandbox.inside.frames import FrameError, encoded, received
 from coder.sandbox.inside.git import Git, RepositoryError
 from coder.sandbox.inside.process import CANNOT_RUN, PR_SET_DUMPABLE, Commands
@@ -88,6 +88,7 @@ class Runner:
         self._env: dict[str, str] = config["env"]
         self._artefacts: str = config["artefacts"]
         self._tree = Tree(config["root"])
+        self._own = (config["root"], os.path.dirname(config["private"]), config["private"])
         self._git = Git(config["root"], config["private"])
         self._repository = Repository(self._git)
         self.commands = Commands(channel.incoming, self.leave, whole_namespace=os.getpid() == 1)
@@ -150,7 +151,8 @@ class Runner:
             )
         finally:
             os.close(folder)
-            self._tree.reopen()
+            for own in self._own:
+                reopen(own)
         head, tail = done.ring.parts
         return _result(done.status, head, tail, done.ring.total, done.duration_s)
 
