@@ -1,6 +1,7 @@
 """What the clock asks for: scheduled work, and a look for labelled issues whose webhook was lost."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,6 @@ from typing import Final, Protocol
 from croniter import croniter
 
 from coder.errors import CoderError, ConfigError
-from coder.forge.github_lookup import Listing
 from coder.types import JsonObject, RepoRef
 from webhooks.config import Scheduled
 from webhooks.events import Repository
@@ -43,8 +43,8 @@ class Lookup(Protocol):
         """A repository as GitHub writes it."""
         ...
 
-    def labelled(self, repo: RepoRef, label: str, *, limit: int, etag: str = "") -> Listing:
-        """Its open issues with a label; what `etag` knows costs nothing."""
+    def labelled(self, repo: RepoRef, label: str, *, limit: int) -> tuple[JsonObject, ...]:
+        """Its open issues with a label."""
         ...
 
     def labelling(self, repo: RepoRef, number: int, label: str) -> JsonObject | None:
@@ -54,7 +54,8 @@ class Lookup(Protocol):
 
 @dataclass(slots=True)
 class _State:
-    etags: dict[tuple[str, str], str] = field(default_factory=dict)
+    settled: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By repository and label: the digest of a list that there was nothing left to do about."""
     swept_at: datetime | None = None
 
 
@@ -132,17 +133,18 @@ class Clockwork:
         begun = 0
         for label in self._intake.rules.labels.all:
             key = (ref.full_name, label)
-            listing = self._lookup.labelled(ref, label, limit=MAX_ISSUES, etag=self._state.etags.get(key, ""))
-            if listing.issues is None:
+            issues = self._lookup.labelled(ref, label, limit=MAX_ISSUES)
+            digest = hashlib.sha256(json.dumps(issues, sort_keys=True).encode()).hexdigest()
+            if self._state.settled.get(key) == digest:
                 continue
             settled = True
             repository: Repository | None = None
-            for issue in listing.issues:
+            for issue in issues:
                 repository = repository or repository_of(self._lookup.repository(ref))
                 began, waits = self._look(repository, issue, label)
                 begun, settled = begun + began, settled and not waits
             # What was too young to be judged must be seen again, though nothing changes.
-            self._state.etags[key] = listing.etag if settled else ""
+            self._state.settled[key] = digest if settled else ""
         return begun
 
     def _look(self, repository: Repository, issue: JsonObject, label: str) -> tuple[bool, bool]:

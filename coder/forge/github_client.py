@@ -36,7 +36,7 @@ TOO_MANY = 429
 SERVER_ERROR = 500
 UNKNOWN = 0
 ATTEMPTS = 3
-MAX_KEPT = 64
+MAX_KEPT = 256
 """Answers that are remembered with their ETags; the one that was not asked for longest goes first."""
 MEDIA_TYPE = "application/vnd.github+json"
 MOVED = frozenset({301, 302, 303, 307, 308})

@@ -1,10 +1,8 @@
 """What the service asks GitHub about repositories beside any run: who they are, and which issues have a label."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
@@ -15,14 +13,6 @@ from coder.forge.github_repository import checked
 from coder.types import JsonObject, RepoRef
 
 _MAX_EVENT_PAGES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Open issues with a label, as GitHub writes them; `issues` is None when nothing changed since the one with `etag`."""
-
-    issues: tuple[JsonObject, ...] | None
-    etag: str
 
 
 class GitHubLookup(GitHubConnection):
@@ -39,19 +29,17 @@ class GitHubLookup(GitHubConnection):
         Raises:
             ForgeError: There is none that we may read, or GitHub does not answer.
         """
-        return dict(self._get(repo, f"/repos/{checked(repo).full_name}").data)
+        return dict(self._get(repo, f"/repos/{checked(repo).full_name}"))
 
-    def labelled(self, repo: RepoRef, label: str, *, limit: int, etag: str = "") -> Listing:
-        """The open issues and pull requests with `label`, the latest changed first; what `etag` knows costs nothing.
+    def labelled(self, repo: RepoRef, label: str, *, limit: int) -> tuple[JsonObject, ...]:
+        """The open issues and pull requests with `label`, the latest changed first; unchanged, they cost nothing.
 
         Raises:
             ForgeError: The repository cannot be read.
         """
-        query = f"state=open&sort=updated&direction=desc&per_page={limit}&labels={quote(label, safe='')}"
-        got = self._get(repo, f"/repos/{checked(repo).full_name}/issues?{query}", etag=etag)
-        if got.data is None:
-            return Listing(None, etag)
-        return Listing(tuple(one for one in got.data if isinstance(one, dict))[:limit], got.etag)
+        query = {"state": "open", "sort": "updated", "direction": "desc", "per_page": str(limit), "labels": label}
+        found = self._get(repo, f"/repos/{checked(repo).full_name}/issues", query)
+        return tuple(one for one in found if isinstance(one, dict))[:limit]
 
     def labelling(self, repo: RepoRef, number: int, label: str) -> JsonObject | None:
         """The last event that put `label` on an issue, with its `id`, `actor` and `created_at`; None when there is none.
@@ -61,8 +49,8 @@ class GitHubLookup(GitHubConnection):
         """
         found: JsonObject | None = None
         for page in range(1, _MAX_EVENT_PAGES + 1):
-            path = f"/repos/{checked(repo).full_name}/issues/{number}/events?per_page=100&page={page}"
-            events = self._get(repo, path).data
+            path = f"/repos/{checked(repo).full_name}/issues/{number}/events"
+            events = self._get(repo, path, {"per_page": "100", "page": str(page)})
             for event in events:
                 given = event.get("label") if isinstance(event, dict) else None
                 if isinstance(given, dict) and event.get("event") == "labeled" and given.get("name") == label:
@@ -89,20 +77,9 @@ class GitHubLookup(GitHubConnection):
             raise ForgeError(f"cannot {what}: GitHub says {status}")
         return True
 
-    def _get(self, repo: RepoRef, path: str, *, etag: str = "") -> "_Got":
-        def ask() -> tuple[JsonObject, Any]:
-            requester = self._client(self._tokens.token(checked(repo))).requester
-            return requester.requestJsonAndCheck("GET", path, headers={"If-None-Match": etag} if etag else {})
+    def _get(self, repo: RepoRef, path: str, query: Mapping[str, str] | None = None) -> Any:
+        def read() -> Any:
+            return self._reads.get(self._client(self._tokens.token(checked(repo))), path, query)
 
-        with translated(f"read {path.partition('?')[0]}"):
-            headers, data = repeated(ask, pause=self.pause, settings=self._settings)
-        # 304 has no body.
-        return _Got(data, str(headers.get("etag", "")) if data is not None else etag)
-
-
-@dataclass(frozen=True, slots=True)
-class _Got:
-    """Parsed JSON, None when it has not changed."""
-
-    data: Any
-    etag: str
+        with translated(f"read {path}"):
+            return repeated(read, pause=self.pause, settings=self._settings)

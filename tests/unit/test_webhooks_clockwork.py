@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from coder.errors import ConfigError, ForgeError
-from coder.forge.github_lookup import Listing
 from coder.types import JsonObject, RepoRef
 from tests.unit.webhooks_payloads import SECRET, changed, config, delivery, issue, labeled, repository, user
 from webhooks.clockwork import MAX_ISSUES, Clockwork
@@ -33,11 +32,9 @@ class FakeLookup:
         self._ask(f"repository {repo.full_name}")
         return repository(repo.full_name)
 
-    def labelled(self, repo: RepoRef, label: str, *, limit: int, etag: str = "") -> Listing:
+    def labelled(self, repo: RepoRef, label: str, *, limit: int) -> tuple[JsonObject, ...]:
         self._ask(f"labelled {repo.full_name} {label}")
-        found = tuple(self.issues.get(label, ())[:limit])
-        now = str(hash(str(found)))
-        return Listing(None if etag == now else found, now)
+        return tuple(self.issues.get(label, ())[:limit])
 
     def labelling(self, repo: RepoRef, number: int, label: str) -> JsonObject | None:
         self._ask(f"labelling {repo.full_name} {number} {label}")
