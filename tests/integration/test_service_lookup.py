@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from coder.app import who_we_are
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
+from coder.forge.github_app import Identity
 from coder.forge.github_lookup import GitHubLookup
 from coder.types import RepoRef
-from tests.servers.github import GitHubServer
+from tests.servers.github import Fault, GitHubServer
 from webhooks.init import labels_made
 from webhooks.reading import labeled_again, repository_of
 from webhooks.rules import Labels
@@ -28,8 +30,8 @@ def github(tmp_path: Path) -> Iterator[GitHubServer]:
 
 
 @pytest.fixture
-def lookup(github: GitHubServer) -> Iterator[GitHubLookup]:
-    settings = GitHubSettings(
+def settings(github: GitHubServer) -> GitHubSettings:
+    return GitHubSettings(
         api_url=github.url,
         git_url=github.url,
         http_hosts=frozenset({github.host}),
@@ -38,6 +40,10 @@ def lookup(github: GitHubServer) -> Iterator[GitHubLookup]:
         seconds_between_writes=0,
         retry_backoff_s=0,
     )
+
+
+@pytest.fixture
+def lookup(settings: GitHubSettings) -> Iterator[GitHubLookup]:
     with GitHubLookup(settings) as lookup:
         yield lookup
 
@@ -105,3 +111,18 @@ def test_labels_that_we_may_not_make_are_said(github: GitHubServer, lookup: GitH
 
     with pytest.raises(ForgeError, match="cannot make the label 'coder' in octo/bills"):
         labels_made(lookup, REF, Labels())
+
+
+def test_who_we_are_is_asked_of_github_unless_the_settings_say_it(
+    github: GitHubServer, settings: GitHubSettings
+) -> None:
+    bot = github.state.user("coder-bot")
+    github.faults.append(Fault("cut", method="GET", path="/user$"))
+
+    asked = who_we_are(settings)
+    told = who_we_are(settings.model_copy(update={"bot_login": "us", "bot_id": 7}))
+    github.state.tokens.clear()
+
+    assert asked == Identity(bot.login, bot.id)
+    assert told == Identity("us", 7)
+    assert who_we_are(settings) is None
