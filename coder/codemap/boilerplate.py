@@ -11,22 +11,21 @@ _VERSION: Final = re.compile(
 )
 _FENCE: Final = re.compile(r"^\s*(?:```|~~~)")
 
-_FORM: Final = re.compile(
+# Patterns of whole headings: compiled when a text has one, because few do and a map should come at once.
+_FORM: Final = (
     r"(?:please )?(?:describe |about )?(?:the |your |this |a )?(?:bug|issue|problem)?(?: report| description)?"
     r"|(?:clear )?description|summary|overview|what (?:happened|happens)|what did you (?:do|expect|see).*|what do you see.*"
     r"|what (?:is|was|were) (?:the |you )?(?:expect|actual|current).*|what steps will reproduce.*|how often does it reproduce.*"
     r"|(?:minimal |complete )*(?:steps |how |code |link )?(?:to |for )?(?:the )?repro(?:duce|duction|ducible)?\b.*|(?:code )?(?:sample|example|snippet)s?"
     r"|(?:expected|actual|current|observed|desired)(?: and actual)? (?:behaviou?r|results?|outputs?|outcome).*|screenshots?|motivation"
     r"|(?:relevant |error )?(?:logs?|log output|stack ?trace|traceback).*|(?:any )?(?:additional|other|extra|further) (?:context|info(?:rmation)?|comments?|notes?).*"
-    r"|possible (?:fix|solution|cause)s?|proposed (?:fix|solution)s?|context|details",
-    re.IGNORECASE,
+    r"|possible (?:fix|solution|cause)s?|proposed (?:fix|solution)s?|context|details"
 )
 """A heading of a form: it says nothing of the problem, what stands under it does."""
-_ASIDE: Final = re.compile(
+_ASIDE: Final = (
     r"(?:system|environment|version|device|platform|build)s?(?: info(?:rmation)?| details?| numbers?)?|(?:your |used |my )?(?:environment|versions?|set-?up|specifications?)"
     r"|(?:python|node|package|library|compiler|browser|os|api|cli|sdk|app|affected|tested) versions?(?: used)?|versions? (?:used|info(?:rmation)?)|(?:installed|output of) (?:packages|versions|.*pip (?:list|freeze).*)|(?:operating system|os|platform)(?: .{0,20})?|(?:used )?package manager"
-    r"|validations?|check ?list|(?:pre-?)?requisites|prerequisites|code of conduct|(?:initial |issue |pre-?flight )?checks?|are you willing.*|contribution.*",
-    re.IGNORECASE,
+    r"|validations?|check ?list|(?:pre-?)?requisites|prerequisites|code of conduct|(?:initial |issue |pre-?flight )?checks?|are you willing.*|contribution.*"
 )
 """A heading under which a form asks for what surrounds the problem."""
 
@@ -41,8 +40,8 @@ def without_boilerplate(text: str) -> str:
         heading = None if is_code else _HEADING.match(line)
         if heading is not None:
             asked = (heading["hashed"] or heading["bold"]).strip(" :?!.*_`")
-            is_aside = _ASIDE.fullmatch(asked) is not None
-            if is_aside or _FORM.fullmatch(asked):
+            is_aside = re.fullmatch(_ASIDE, asked, re.IGNORECASE) is not None
+            if is_aside or re.fullmatch(_FORM, asked, re.IGNORECASE):
                 continue
         if not (is_aside or is_fence or _TICK.match(line) or _VERSION.match(line)):
             kept.append(line)
