@@ -11,7 +11,7 @@ from coder.verify.integrity_settings import conftest_findings, definitions, sett
 from coder.verify.mirrors import answers_by_lines, answers_in, mirrored
 from coder.verify.ruses import equal_to_anything, reads_source, turned_outcomes
 from coder.verify.shape import Shape, compared, fresh
-from coder.verify.shape_lines import known, line_shapes
+from coder.verify.shape_lines import known, line_shapes, skips_outside
 from coder.verify.shape_python import elsewhere, shapes, skips
 from coder.verify.stand_ins import changed_functions, stand_ins
 from coder.verify.tests_of import is_test, shadows_runner, tests_of
@@ -44,6 +44,7 @@ _RUNNER_NAMES: Final = re.compile(r"\b_?pytest\b|\bPYTEST_|\bjunitxml\b|\bunitte
 _PACKAGING: Final = frozenset({"setup.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
 _PLACES: Final = re.compile(r"^(?:CI|GITHUB_ACTIONS|CONTINUOUS_INTEGRATION)$|\.coder(?![\w.])|^\.coder$|^/workspace\b")
 _MAX_SOURCE_BYTES: Final = 1_000_000
+_WHOLE: Final = "a whole class or module of tests may now be skipped or not collected"
 
 Module = ast.Module | None
 Pair = tuple[Module, Module]
@@ -94,6 +95,7 @@ def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
         found.extend(reads_source(path, *pair, sources))
     for path in touched:
         found.extend(turned_outcomes(path, old.get(path), new.get(path)))
+        found.extend(_left_out(path, old.get(path), new.get(path)))
     changed = frozenset[str]().union(*(changed_functions(*pair) for pair in sources.values()))
     found.extend(finding for path, pair in tests.items() for finding in stand_ins(path, *pair, changed))
     was, now, pool = _shapes(touched, tests, old, new)
@@ -158,7 +160,7 @@ def _test_file(path: str, old: Module, new: Module, others: frozenset[str]) -> I
     if path.rpartition("/")[2] == "conftest.py":
         yield from conftest_findings(path, old, new, others)
     if old and _module_skips(new) > _module_skips(old):
-        yield Finding(path, 1, "a whole class or module of tests may now be skipped or not collected")
+        yield Finding(path, 1, _WHOLE)
     yield from _new_lines(path, _exits(old), _exits(new), "ends the process from within a test run", fatal=True)
     yield from _new_lines(path, _hooks(old), _hooks(new), "bends how test outcomes are made or reported", fatal=True)
 
@@ -178,6 +180,12 @@ def _new_lines(
     """A finding for each thing that occurs in `new` only; the values are lines."""
     for name in sorted(set(new) - set(old)):
         yield Finding(path, new[name], f"{what}: {name}", fatal=fatal)
+
+
+def _left_out(path: str, old: bytes | None, new: bytes | None) -> Iterator[Finding]:
+    """A finding for a file of tests in another language, some or all of which are left out now."""
+    if old is not None and known(path) and is_test(path) and skips_outside(path, new) > skips_outside(path, old):
+        yield Finding(path, 1, _WHOLE)
 
 
 def _module_skips(module: ast.Module | None) -> int:

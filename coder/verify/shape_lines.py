@@ -59,7 +59,7 @@ _GO: Final = _Language(
 )
 _RUST: Final = _Language(
     re.compile(r"^\s*(?:pub )?(?:async )?fn (\w+)\("),
-    re.compile(r"#\[ignore\b"),
+    re.compile(r"#\[ignore\b|^\s*#!\[cfg\b"),
     re.compile(r"\b(?:debug_)?assert\w*!\s*[(\[{]|\bpanic!\s*\(|#\[should_panic"),
     _SLASHES,
     re.compile(r"\bassert(?:_ne)?!\s*[(\[{]"),
@@ -67,7 +67,7 @@ _RUST: Final = _Language(
 )
 _JAVA: Final = _Language(
     re.compile(r"^\s*(?:public |protected |private )?(?:fun |void )\s*(?:`([^`]+)`|(\w+))\s*\("),
-    re.compile(r"@(?:Disabled|Ignore)\b"),
+    re.compile(r"@(?:Disabled|Ignore)\b|\bassume(?:True|False|That)\s*\("),
     re.compile(r"\b(?:assert\w*|fail|verify)\s*\("),
     _SLASHES,
     re.compile(r"\bassert(?:True|False|NotNull|NotEquals|NotSame)\s*\("),
@@ -76,7 +76,7 @@ _JAVA: Final = _Language(
 _RUBY: Final = _Language(
     re.compile(r"^\s*(?:def (test_\w+[?!]?)|(?:x?it|specify|example|test)\s*\(?\s*(?:\"([^\"]+)\"|'([^']+)'))"),
     re.compile(
-        r"^\s*(?:xit|xdescribe|xcontext|fit|fdescribe)\b|^\s*(?:skip|pending)\b|,\s*(?::skip|:focus|skip:|pending:)"
+        r"^\s*(?:xit|xdescribe|xcontext|fit|fdescribe)\b|^\s*(?:skip|pending)\b|,\s*(?::skip|:focus|skip:|pending:)|\{\s*skip\b|\bfilter_run\w*"
     ),
     re.compile(r"\bexpect\s*[({]|\b(?:assert|refute)\w*\b|\.(?:must|wont)_\w+|\.should\b"),
     _HASH,
@@ -172,6 +172,16 @@ def line_shapes(path: str, data: bytes | None) -> tuple[dict[str, Shape], frozen
         current.read(text, language)
     outside |= _keep(found, twice, current)
     return {name: shape for name, shape in found.items() if name not in twice}, frozenset(outside)
+
+
+def skips_outside(path: str, data: bytes | None) -> int:
+    """Marks and calls that leave tests out and stand in none of them: on a class, in what runs before each, in settings."""
+    if data is None or len(data) > MAX_SOURCE_BYTES:
+        return 0
+    language = _LANGUAGES[posixpath.splitext(path)[1]]
+    lines = (line for line in data.decode("utf-8", "replace").splitlines() if not language.comment.match(line))
+    inside = sum(shape.skips for shape in line_shapes(path, data)[0].values())
+    return sum(len(language.skip.findall(line)) for line in lines) - inside
 
 
 def _keep(found: dict[str, Shape], twice: set[str], test: _Open) -> set[str]:

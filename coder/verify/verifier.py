@@ -139,9 +139,10 @@ class CellVerifier:
         found = _Proof(
             look.cells, (*seen.findings, *self._launchers(runs.tests, paths, before, after), *look.findings), look.flaky
         )
-        if found.verdict.kind in {"proven", "passing"} and not look.cells.exit_codes_only:
+        if found.verdict.kind == "proven" and not look.cells.exit_codes_only:
             look = proof_again(look.cells, runs)
             found = replace(found, cells=look.cells, flaky=(*found.flaky, *look.flaky))
+        if found.verdict.kind in {"proven", "passing"} and not look.cells.exit_codes_only:
             found = self._canary(found, patch, runs)
         if found.verdict.kind == "proven" and not found.cells.exit_codes_only:
             parts = hunks(paths, before, after)
@@ -200,7 +201,8 @@ class CellVerifier:
         proving, rules = proving_tests(cells), runs.rules
         with runs.open(patch.tree_sha) as sandbox:
             narrow, seconds = runs.only(proving), rules.repeat_s / 2
-            times = rules.repeat - 2 if proving else 0
+            # A proof that something stands against already need not be steady.
+            times = rules.repeat - 2 if found.verdict.kind == "proven" else 0
             again = runs.repeat(sandbox, "head", patch.tree_sha, narrow, times=times, seconds=seconds)
             if again:
                 sandbox.restore("")

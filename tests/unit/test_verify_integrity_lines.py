@@ -90,3 +90,55 @@ def test_what_a_test_loses_is_told(path: str, before: str, after: str | None, wh
 )
 def test_ordinary_edits_are_no_alarm(path: str, before: str, after: str) -> None:
     assert told(path, before, after) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "anchor", "added"),
+    [
+        (
+            "src/test/java/ATest.java",
+            "class A {\n  @Test\n  void adds() { assertEquals(2, 2); }\n}\n",
+            "class A {",
+            "class A {\n  @BeforeEach\n  void no() { assumeTrue(false); }",
+        ),
+        (
+            "spec/spec_helper.rb",
+            "RSpec.configure do |config|\nend\n",
+            "|config|",
+            "|config|\n  config.filter_run :focus",
+        ),
+        (
+            "spec/a_spec.rb",
+            "describe 'a' do\n  it 'adds' do\n    expect(1).to eq(1)\n  end\nend\n",
+            "'a' do",
+            "'a' do\n  before { skip }",
+        ),
+        (
+            "spec/a_spec.rb",
+            "describe 'a' do\n  it 'adds' do\n    expect(1).to eq(1)\n  end\nend\n",
+            "describe",
+            "xdescribe",
+        ),
+        (
+            "tests/ATest.php",
+            "<?php\nclass ATest {\n  function testA() { $this->assertTrue(1); }\n}\n",
+            "ATest {",
+            "ATest {\n  function setUp() { $this->markTestSkipped(); }",
+        ),
+        (
+            "a.test.js",
+            "describe('a', () => {\n  test('b', () => { expect(1).toBe(1); });\n});\n",
+            "describe(",
+            "describe.skip(",
+        ),
+    ],
+)
+def test_tests_that_are_left_out_by_what_stands_outside_of_them_are_told(
+    path: str, text: str, anchor: str, added: str
+) -> None:
+    before, after = {path: text.encode()}, {path: text.replace(anchor, added, 1).encode()}
+
+    found = findings([path], before.get, after.get)
+
+    assert [one.what for one in found] == ["a whole class or module of tests may now be skipped or not collected"]
+    assert findings([path], after.get, before.get) == ()
