@@ -3,15 +3,15 @@
 import re
 from typing import Final
 
-_COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_HEADING: Final = re.compile(r"^\s{0,3}(?:#{1,6}\s+(?P<hashed>.+?)\s*#*|\*\*(?P<bold>[^*\n]{1,80})\*\*:?)\s*$")
-_TICK: Final = re.compile(r"^\s*[-*+]\s*\[[ xX]\]")
-_VERSION: Final = re.compile(
-    r"^[\s\-*+|`]*(?:[\w./@+\-]{1,60} ?){1,2}\s*(?:[:|@ ]|==|=>)\s*[v^~>=<`\"]*\d+(?:\.\d+)+[\w.+\-]*(?:\s*(?:=>|\|).*)?[\s`|\")]*$"
+# Patterns as text: `re` compiles them when the first problem of more than a line comes, and keeps them.
+_COMMENT: Final = r"(?s)<!--.*?(?:-->|\Z)"
+_HEADING: Final = r"\s{0,3}(?:#{1,6}\s+(?P<hashed>.+?)\s*#*|\*\*(?P<bold>[^*\n]{1,80})\*\*:?)\s*"
+_TICK: Final = r"\s*[-*+]\s*\[[ xX]\]"
+_VERSION: Final = (
+    r"[\s\-*+|`]*(?:[\w./@+\-]{1,60} ?){1,2}\s*(?:[:|@ ]|==|=>)\s*[v^~>=<`\"]*\d+(?:\.\d+)+[\w.+\-]*"
+    r"(?:\s*(?:=>|\|).*)?[\s`|\")]*"
 )
-_FENCE: Final = re.compile(r"^\s*(?:```|~~~)")
-
-# Patterns of whole headings: compiled when a text has one, because few do and a map should come at once.
+_FENCE: Final = r"\s*(?:```|~~~)"
 _FORM: Final = (
     r"(?:please )?(?:describe |about )?(?:the |your |this |a )?(?:bug|issue|problem)?(?: report| description)?"
     r"|(?:clear )?description|summary|overview|what (?:happened|happens)|what did you (?:do|expect|see).*|what do you see.*"
@@ -32,17 +32,19 @@ _ASIDE: Final = (
 
 def without_boilerplate(text: str) -> str:
     """What the author said; a text that is nothing else comes back whole."""
+    if "\n" not in text:
+        return text
     kept: list[str] = []
     is_aside = is_code = False
-    for line in _COMMENT.sub(" ", text).split("\n"):
-        is_fence = _FENCE.match(line) is not None
+    for line in re.sub(_COMMENT, " ", text).split("\n"):
+        is_fence = re.match(_FENCE, line) is not None
         is_code ^= is_fence
-        heading = None if is_code else _HEADING.match(line)
+        heading = None if is_code else re.fullmatch(_HEADING, line)
         if heading is not None:
             asked = (heading["hashed"] or heading["bold"]).strip(" :?!.*_`")
             is_aside = re.fullmatch(_ASIDE, asked, re.IGNORECASE) is not None
             if is_aside or re.fullmatch(_FORM, asked, re.IGNORECASE):
                 continue
-        if not (is_aside or is_fence or _TICK.match(line) or _VERSION.match(line)):
+        if not (is_aside or is_fence or re.match(_TICK, line) or re.fullmatch(_VERSION, line)):
             kept.append(line)
     return "\n".join(kept).strip() or text
