@@ -23,6 +23,7 @@ from coder.publish.sections import VERDICT_WORDS
 from coder.publish.template import template_path
 from coder.publish.texts import Texts
 from coder.services import Ground, Services
+from coder.trace.attempts import of_attempt
 from coder.trace.events import Event, ProblemRead, Published, Solved
 from coder.trace.journal import Journal
 from coder.trace.state import Round, RunState, spent, state_of
@@ -211,7 +212,7 @@ class Delivery:
 
     def _account(self, patch: Patch, best: Round, commit: str) -> Account:
         """All that is told of the change."""
-        problem, ground, events = self._problem(), self._ground, self._journal.events
+        problem, ground, events = self._problem(), self._ground, of_attempt(self._journal.events)
         submission = whole_submission(events, best.outcome.submission)
         files = ground.repository.files(problem.base.sha)
         template = template_path(files)
@@ -226,7 +227,7 @@ class Delivery:
             spent=spent(self._journal.entries),
             model=self._services.model(self._task.model).profile.model,
             recorded=self._policy.recorded,
-            events=events,
+            events=self._journal.events,
             journal_digest=self._journal.digest,
             reviewed=best.reviewed,
             commit=commit,

@@ -10,6 +10,7 @@ from rich.markup import escape
 from coder.publish.attempt import FIRST, Attempt, unfinished
 from coder.trace.events import (
     Answered,
+    Attempted,
     Continued,
     Entry,
     Prepared,
@@ -103,6 +104,8 @@ def _milestone(entry: Entry) -> str:
             line = f"[bold]{escape(brief(problem.title))}[/]"
         case Prepared(setup_ok=False):
             line = "[yellow]the dependencies could not be installed; going on without them[/]"
+        case Attempted(number=number):
+            line = f"[bold]attempt {number}, from the base commit[/]"
         case Solved(outcome=outcome):
             line = f"    {outcome.kind}{': ' + escape(outcome.reason) if outcome.reason else ''}"
         case Verified(round=number, verdict=verdict):

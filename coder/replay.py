@@ -194,9 +194,10 @@ def _rounds(events: tuple[Event, ...]) -> int:
 def _known_model(app: Application, task: Task) -> str:
     """The run's profile, or ours where this machine does not have it: no model is asked, only limits and windows differ."""
     try:
-        return app.profile(task.model).name
+        app.profile(task.model)
     except CoderError:
         return app.settings.model.profile
+    return task.model
 
 
 def packed_base(app: Application, run_id: str) -> TreePack:

@@ -2,9 +2,10 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
+from coder.agent import budget
 from coder.agent.followup import followup_message, nonce_of
 from coder.agent.loop import Agent
 from coder.agent.opening import guide_paths, nested_guides, opening
@@ -19,11 +20,11 @@ from coder.services import Ground, Services
 from coder.tools.base import Toolbox
 from coder.tools.planning import planning
 from coder.toolset import remembered, tools_of
-from coder.trace.events import Baseline, Opened, PatchTaken, ProblemRead, Solved, Told, Verified
+from coder.trace.events import Attempted, Baseline, Chosen, Opened, PatchTaken, ProblemRead, Solved, Told, Verified
 from coder.trace.journal import Journal
 from coder.trace.recall import Recall
-from coder.trace.state import RunState, last_turn, limits_now, spent, state_of
-from coder.types import Base, Evidence, Followup, Message, Note, Problem, Task, Verdict
+from coder.trace.state import Round, RunState, last_turn, limits_now, limits_of_attempt, spent, state_of
+from coder.types import Base, Checkpoint, Evidence, Followup, Message, Note, Problem, Task, Verdict
 from coder.verify.verifier import CellVerifier
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,17 @@ class Rounds:
         return base_of(self._state)
 
     def prove(self) -> None:
-        """Rounds of work and tests, until the tests are content or the rounds are used up."""
-        with ExitStack() as stack, closing(self._recall):
+        """Attempts at the problem, until one is proven or none is left; the best one is what goes on."""
+        with closing(self._recall):
+            while self._attempt():
+                if not self._begin_again():
+                    self._choose()
+                    return
+                self._show("beginning again from the start")
+
+    def _attempt(self) -> bool:
+        """Rounds of work and tests, until the tests are content or the rounds are used up. False when it waits or was stopped."""
+        with ExitStack() as stack:
             sandbox: Sandbox | None = None
             while True:
                 state = self._state
@@ -68,11 +78,35 @@ class Rounds:
                     if state.patch is None:
                         sandbox = sandbox or stack.enter_context(self._open())
                         if not self._solve(sandbox):
-                            return
+                            return False
                     self._verify()
                 self._review()
                 if not self._send_back():
-                    return
+                    return True
+
+    def _begin_again(self) -> bool:
+        """Begin another attempt from the base commit: while none is proven, nobody has joined in, and there is budget for it."""
+        state, used = self._state, spent(self._journal.entries)
+        profile = self._services.model(self._task.model).profile
+        limits = limits_now(at_effort(self._task, profile), self._journal.entries)
+        number = max(one.attempt for one in state.rounds) + 1
+        if number > attempts_of(self._task, profile) or state.segments or state.reopened is not None:
+            return False
+        if state.best.verified.verdict.kind == "proven" or budget.exhausted(limits, used):
+            return False
+        if not budget.room(0, profile, limits, used):
+            return False
+        self._journal.append(Attempted(number=number))
+        return True
+
+    def _choose(self) -> None:
+        """Of several attempts let the best be what follow-ups go on with."""
+        state = self._state
+        if not state.rounds or state.best.attempt == state.attempt:
+            return
+        taken, step = state.best.patch, last_turn(self._journal.events).step
+        work = Checkpoint(step=step, tree_sha=taken.patch.tree_sha, diff_blob=taken.diff_blob) if taken else None
+        self._journal.append(Chosen(number=state.best.attempt, checkpoint=work))
 
     def _open(self) -> Sandbox:
         """A sandbox with the work as it stood at the last checkpoint."""
@@ -106,6 +140,9 @@ class Rounds:
             outcome = solved.outcome
         else:
             limits = limits_now(at_effort(self._task, model.profile), self._journal.entries)
+            if not self._state.segments and self._state.reopened is None:
+                attempts = attempts_of(self._task, model.profile)
+                limits = limits_of_attempt(limits, self._journal.entries, attempts)
             agent = Agent(
                 model=model,
                 toolbox=toolbox,
@@ -237,10 +274,11 @@ class Rounds:
         state = self._state
         last, verdict = state.rounds[-1], state.rounds[-1].verified.verdict
         profile = self._services.model(self._task.model).profile
-        left = (profile.max_rounds or self._policy.max_rounds) - len(state.rounds)
+        rounds = [one for one in state.rounds if one.attempt == last.attempt]
+        left = (profile.max_rounds or self._policy.max_rounds) - len(rounds)
         handed_in = state.solved is not None and state.solved.outcome.kind == "submitted"
         objected = bool(objections(last.reviewed))
-        if not (verdict.objections or objected) or not handed_in or left < 1 or _insists(state):
+        if not (verdict.objections or objected) or not handed_in or left < 1 or _insists(rounds):
             return False
         parts = []
         if verdict.objections:
@@ -254,9 +292,9 @@ class Rounds:
         return True
 
 
-def _insists(state: RunState) -> bool:
+def _insists(rounds: Sequence[Round]) -> bool:
     """Whether the very change that was objected to was handed in again: saying it once more would not help."""
-    trees = [one.patch.patch.tree_sha if one.patch else None for one in state.rounds[-2:]]
+    trees = [one.patch.patch.tree_sha if one.patch else None for one in rounds[-2:]]
     return len(trees) > 1 and trees[0] is not None and trees[0] == trees[1]
 
 
@@ -272,6 +310,11 @@ def at_effort(task: Task, profile: ModelProfile) -> Task:
     limits = task.limits
     steps = min(limits.max_steps, profile.max_steps or limits.max_steps)
     return task.model_copy(update={"limits": limits.model_copy(update={"max_steps": steps})})
+
+
+def attempts_of(task: Task, profile: ModelProfile) -> int:
+    """How often the problem may be begun: as was asked for, or as the profile has it at its effort. A plan is made once."""
+    return 1 if task.mode == "plan" else task.attempts or profile.attempts
 
 
 def base_of(state: RunState) -> Base:

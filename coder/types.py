@@ -87,6 +87,8 @@ class Task(Value):
     """Begin also where somebody else is at work already."""
     model: str
     """Name of a model profile."""
+    attempts: int | None = Field(default=None, ge=1, le=8)
+    """How often the problem may be begun from the start, within the same limits; None is what the profile says."""
     limits: Limits = Limits()
 
 

@@ -129,6 +129,7 @@ def _task(request: Request, situation: Situation, rules: Rules, model: str) -> T
         mode="plan" if plans else "fix",
         force=request.forced,
         model=model,
+        attempts=options.attempts,
         limits=limits,
     )
 

@@ -1,4 +1,4 @@
-"""What a request may say of itself besides its verb: `max=$2 steps=100 minutes=20 model=NAME base=BRANCH`, and `+$5`. Pure."""
+"""What a request may say of itself besides its verb: `max=$2 steps=100 minutes=20 model=NAME base=BRANCH attempts=3`, and `+$5`. Pure."""
 
 import math
 import re
@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-NAMES: Final = ("max", "steps", "minutes", "model", "base")
+NAMES: Final = ("max", "steps", "minutes", "model", "base", "attempts")
 """What can be said as `name=value`."""
+
+MAX_ATTEMPTS: Final = 8
+"""As many as a task may have."""
 
 _OPTION = re.compile(r"([A-Za-z][A-Za-z_-]{0,20})=(\S{1,200})", re.ASCII)
 _DOLLARS = re.compile(r"\$?(\d{1,6}(?:\.\d{1,4})?)\$?", re.ASCII)
@@ -31,6 +34,7 @@ class Options:
     max_minutes: float | None = None
     model: str | None = None
     base: str | None = None
+    attempts: int | None = None
     add_cost_usd: float = 0.0
     """Of `+$5`: dollars on top of what the run had."""
 
@@ -78,6 +82,7 @@ def understood(given: Mapping[str, str], more: str = "") -> Options:
         max_minutes=float(_whole("minutes", given["minutes"])) if "minutes" in given else None,
         model=_matching("model", given["model"], _MODEL) if "model" in given else None,
         base=_matching("base", given["base"], _BRANCH) if "base" in given else None,
+        attempts=_attempts(given["attempts"]) if "attempts" in given else None,
         add_cost_usd=_dollars("+$", more) if more else 0.0,
     )
 
@@ -86,7 +91,7 @@ def _is_option(token: str) -> bool:
     if _MORE.fullmatch(token):
         return True
     named = _OPTION.fullmatch(token)
-    return named is not None and named[1].lower() in {*NAMES, "attempts"}
+    return named is not None and named[1].lower() in NAMES
 
 
 def _dollars(name: str, value: str) -> float:
@@ -101,6 +106,13 @@ def _whole(name: str, value: str) -> int:
     if not _WHOLE.fullmatch(value):
         raise OptionError(f"`{name}` needs a whole number above zero")
     return int(value)
+
+
+def _attempts(value: str) -> int:
+    number = _whole("attempts", value)
+    if number > MAX_ATTEMPTS:
+        raise OptionError(f"`attempts` is {MAX_ATTEMPTS} at most")
+    return number
 
 
 def _matching(name: str, value: str, form: re.Pattern[str]) -> str:

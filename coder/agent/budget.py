@@ -38,13 +38,18 @@ def worst_call(profile: ModelProfile, limits: Limits, used: Spent) -> str:
     return f"of ${limits.max_cost_usd:g}, ${left:.2f} are left: less than the next call of {profile.name} can cost"
 
 
-def warning(limits: Limits, used: Spent) -> str | None:
-    """What the model is told when a limit comes near; None before that."""
+def warning(limits: Limits, used: Spent, before: Spent) -> str | None:
+    """What the model is told when a limit comes near; None before that. `before` is what was used when this work began."""
+    then = before.prompt_tokens + before.completion_tokens
     shares = {
-        "steps": used.steps / limits.max_steps,
-        "money": used.cost_usd / limits.max_cost_usd,
-        "time": used.elapsed_s / (limits.max_minutes * 60),
-        "tokens": (used.prompt_tokens + used.completion_tokens) / limits.max_tokens,
+        "steps": _share(limits.max_steps, used.steps, before.steps),
+        "money": _share(limits.max_cost_usd, used.cost_usd, before.cost_usd),
+        "time": _share(limits.max_minutes * 60, used.elapsed_s, before.elapsed_s),
+        "tokens": _share(limits.max_tokens, used.prompt_tokens + used.completion_tokens, then),
     }
     name, share = max(shares.items(), key=lambda item: item[1])
     return f"{share:.0%} of the {name} for this work is used" if share >= WARN_AT else None
+
+
+def _share(limit: float, used: float, before: float) -> float:
+    return (used - before) / (limit - before) if limit > before else 1.0

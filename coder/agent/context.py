@@ -9,7 +9,8 @@ from coder.agent.economy import Economy
 from coder.errors import ContextOverflowError, ModelError
 from coder.model.protocol import CompletionRequest, ModelClient
 from coder.prompts import render
-from coder.trace.events import Answered, Event, Opened, Summarised, Told, ToolFinished
+from coder.trace.attempts import elsewhere, of_attempt
+from coder.trace.events import Answered, Attempted, Continued, Event, Opened, Summarised, Told, ToolFinished
 from coder.trace.fold import Conversation, Meter
 from coder.trace.journal import Journal
 from coder.types import Checkpoint, Completion, Limits, Message, Spent
@@ -32,7 +33,8 @@ class Context:
         self._model, self._journal, self._limits = model, journal, limits
         self._economy, self._conversation, self._meter = Economy(model.profile), Conversation(), Meter()
         self._seen = 0
-        self._warned = False
+        self._others = elsewhere(journal.events)
+        self._warned, self._before = False, Spent()
         self._follow()
         self._tools = next(e.tools for e in journal.events if isinstance(e, Opened))
         self._described = window.described(self._tools)
@@ -71,7 +73,7 @@ class Context:
 
     def warn(self, step: int) -> None:
         """Say once that a limit comes near."""
-        if not self._warned and (text := budget.warning(self._limits, self.spent)):
+        if not self._warned and (text := budget.warning(self._limits, self.spent, self._before)):
             self.tell(step, "budget", advice=text)
 
     def tell(self, step: int, reason: Reason, advice: str = "", checkpoint: Checkpoint | None = None) -> None:
@@ -102,7 +104,7 @@ class Context:
 
         The question is the conversation itself with one message more, so that the provider's cache serves it.
         """
-        events = self._journal.events
+        events = of_attempt(self._journal.events)
         kept = len({e.step for e in events if isinstance(e, Answered) and e.step >= keep})
         question = Message(role="user", content=render("summary_request", kept=kept))
         request = self._request(min(self._room(), MAX_SUMMARY_TOKENS), question)
@@ -115,11 +117,15 @@ class Context:
 
     def _follow(self) -> None:
         for entry in self._journal.since(self._seen):
+            self._meter.take(entry)
+            self._seen += 1
+            if entry.seq in self._others:
+                continue
             self._conversation.take(entry.event)
             self._economy.take(entry.event)
-            self._meter.take(entry)
             self._warned = self._warned or (isinstance(entry.event, Told) and entry.event.reason == "budget")
-            self._seen += 1
+            if isinstance(entry.event, Attempted | Continued):  # limits are anew, and so is the warning
+                self._warned, self._before = False, self._meter.spent
 
     def _tokens(self) -> int:
         return window.tokens(self._conversation.chars + self._described)
@@ -135,7 +141,7 @@ class Context:
         )
 
     def _shorten(self, keep_steps: int) -> bool:
-        reduced = window.reduction(self._journal.events, keep_steps=keep_steps)
+        reduced = window.reduction(of_attempt(self._journal.events), keep_steps=keep_steps)
         if reduced is None:
             return False
         self.record(reduced)

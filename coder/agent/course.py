@@ -4,6 +4,7 @@ from coder.agent.best import Best, Stand
 from coder.agent.checkpoints import Checkpoints
 from coder.agent.context import Context
 from coder.agent.stuck import Watch
+from coder.trace.attempts import elsewhere
 from coder.trace.events import ToolFinished
 from coder.trace.journal import Journal
 from coder.types import Look, Outcome, Submission
@@ -23,6 +24,7 @@ class Course:
         self._watch, self._best = Watch(), Best()
         self._look: Look | None = None
         self._seen = 0
+        self._others = elsewhere(journal.events)
 
     def stop(self) -> Outcome | None:
         """The end of a run that goes in circles whatever it is told; None while it may go on."""
@@ -66,11 +68,13 @@ class Course:
 
     def _follow(self) -> None:
         for entry in self._journal.since(self._seen):
+            self._seen += 1
+            if entry.seq in self._others:
+                continue
             self._watch.take(entry.event)
             self._best.take(entry.event)
             if isinstance(entry.event, ToolFinished):
                 self._look = entry.event.output.look or self._look
-            self._seen += 1
 
 
 def _set_back(best: Stand) -> str:

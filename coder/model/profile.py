@@ -30,7 +30,7 @@ class Prices(Value):
 
 
 Effort = Literal["low", "medium", "high", "max"]
-"""How much is spent on a problem: thought per step, steps, and rounds of proof."""
+"""How much is spent on a problem: thought per step, steps, rounds of proof, and attempts."""
 
 
 class EffortRules(Value):
@@ -44,6 +44,8 @@ class EffortRules(Value):
     """Model calls per segment; the run's own limit stays the cap."""
     max_rounds: int | None = Field(default=None, ge=1)
     """How often the tests may send the work back, instead of the policy's number."""
+    attempts: int | None = Field(default=None, ge=1, le=8)
+    """How often a problem may be begun from the start until a change is proven, within the same limits."""
 
 
 class ModelProfile(Value):
@@ -92,6 +94,8 @@ class ModelProfile(Value):
     """Model calls per segment, below the run's own limit."""
     max_rounds: int | None = Field(default=None, ge=1)
     """How often the tests may send the work back, instead of the policy's number."""
+    attempts: int = Field(default=1, ge=1, le=8)
+    """How often a problem may be begun from the start until a change is proven, within the same limits."""
     effort: dict[Effort, EffortRules] = Field(default_factory=dict)
     """What `NAME@low`, `NAME@medium`, `NAME@high` and `NAME@max` change."""
     retired: str | None = None

@@ -13,7 +13,7 @@ EFFORTS: Mapping[str, EffortRules] = {
     "low": EffortRules(max_steps=100, max_rounds=1),
     "medium": EffortRules(max_steps=200, max_rounds=2),
     "high": EffortRules(max_rounds=3),
-    "max": EffortRules(max_rounds=5),
+    "max": EffortRules(max_rounds=5, attempts=3),
 }
 """What an effort means whatever the model: 300 steps are the run's default limit, 3 rounds the policy's."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from coder.prompts import exists
 from coder.publish.account import Account
 from coder.publish.texts import Texts, fitting
-from coder.trace.events import Contacted, Continued, Event, Opened, Prepared, Reviewed, ToolFinished
+from coder.trace.events import Attempted, Contacted, Continued, Event, Opened, Prepared, Reviewed, ToolFinished
 from coder.types import (
     Cell,
     Evidence,
@@ -314,6 +314,7 @@ def cost(texts: Texts, account: Account) -> str:
     task, spent, recorded = account.task, account.spent, account.recorded
     url = address(account.trace_url)
     run = texts.code(task.run_id, 100)
+    begun = [event.number for event in account.events if isinstance(event, Attempted)]
     lines = [
         f"- model {texts.code(account.model, 100)}"
         + (": **a recorded model run, played back; nothing was asked of a live model**" if recorded else ""),
@@ -321,6 +322,7 @@ def cost(texts: Texts, account: Account) -> str:
         f"- {spent.prompt_tokens:,} prompt tokens ({cached_share(spent)} cached), {spent.completion_tokens:,} completion tokens",
         f"- ${spent.cost_usd:.4f} of ${task.limits.max_cost_usd:.2f}"
         + (" (as the recording was billed)" if recorded else ""),
+        *(f"- {number} attempts, each from the base commit: this is the best by its tests" for number in begun[-1:]),
         f"- run {run}, journal digest {texts.code(account.journal_digest, 100) or 'unknown'}",
         f"- full trace: {url}" if url else f"- full trace: {texts.code(f'coder trace {task.run_id} --full', 150)}",
     ]

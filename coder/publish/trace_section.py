@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from coder.publish.texts import Texts, units
-from coder.trace.events import Answered, Event, Reviewed, Solved, Told, ToolFinished, Verified
+from coder.trace.events import Answered, Attempted, Event, Reviewed, Solved, Told, ToolFinished, Verified
 from coder.types import ToolCall
 
 _REASONING_CHARS: Final = 1_500
@@ -122,6 +122,9 @@ def _parts(texts: Texts, steps: Sequence[_Step], events: Sequence[Event]) -> Ite
             yield _Part(line, partial(_verdict, texts, line, event), 0)
         elif isinstance(event, Reviewed):
             yield _Part(_review_line(event), partial(_review, texts, event), 0)
+        elif isinstance(event, Attempted):
+            line = f"**Attempt {event.number}, from the base commit**"
+            yield _Part(line, partial(str, line), 0)
         elif isinstance(event, Solved):
             line = f"**Work ended: {event.outcome.kind}** {texts.line(event.outcome.reason, 200)}".rstrip()
             yield _Part(line, partial(str, line), 0)

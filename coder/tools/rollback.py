@@ -6,6 +6,7 @@ from pydantic import Field
 
 from coder.sandbox.protocol import Sandbox
 from coder.tools.base import Arguments
+from coder.trace.attempts import of_attempt
 from coder.trace.events import Event, ToolFinished
 from coder.trace.journal import Journal
 from coder.types import Checkpoint, TestCounts, ToolOutput
@@ -50,7 +51,7 @@ class Rollback:
 
     def run(self, arguments: RollbackArguments) -> ToolOutput:
         """The steps that changed something, or the tree as it was after one."""
-        stands = _stands(self._journal.events)
+        stands = _stands(of_attempt(self._journal.events))
         if arguments.step is None:
             lines = [stand.line() for stand in stands]
             return ToolOutput(content="\n".join(["step 0: the start", *lines[-_MAX_LISTED:]]))

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from coder.sandbox.protocol import Sandbox, Snapshot
 from coder.tools.base import Arguments, clamp
+from coder.trace.attempts import of_attempt
 from coder.trace.events import Answered, Event, ToolFinished
 from coder.trace.journal import Journal
 from coder.types import FileRationale, Look, Submission, ToolOutput
@@ -52,7 +53,7 @@ class Submit:
 
     def run(self, arguments: SubmitArguments) -> ToolOutput:
         """The end of the work, when the change is the one that was looked at and `confirm` says so; else a look at it."""
-        seen = last_seen(self._journal.events)
+        seen = last_seen(of_attempt(self._journal.events))
         submission = Submission(
             title=arguments.title,
             summary=arguments.summary,

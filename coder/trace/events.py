@@ -155,6 +155,23 @@ class ToolFinished(Value):
     """The workspace, when this call changed it."""
 
 
+class Attempted(Value):
+    """The problem is begun anew, from the base commit and with nothing of the conversation but its fixed beginning."""
+
+    type: Literal["attempted"] = "attempted"
+    number: int
+    """From 2: the first attempt begins with the run."""
+
+
+class Chosen(Value):
+    """Of several attempts the one whose change is handed out: whatever follows goes on with its conversation and work."""
+
+    type: Literal["chosen"] = "chosen"
+    number: int
+    checkpoint: Checkpoint | None
+    """The work tree with its change."""
+
+
 class Told(Value):
     """A message of ours to the model: a reminder, a warning, an objection of the verification.
 
@@ -272,6 +289,8 @@ Event = Annotated[
     | Opened
     | Answered
     | ToolFinished
+    | Attempted
+    | Chosen
     | Told
     | Reduced
     | Summarised

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from coder.errors import JournalError
+from coder.trace.attempts import of_attempt
 from coder.trace.events import (
     Answered,
+    Attempted,
     Attributed,
+    Chosen,
     Continued,
     Entry,
     Event,
@@ -66,6 +69,7 @@ class Round:
     verified: Verified
     reviewed: Reviewed | None = None
     """What a second model said of it, where one was asked."""
+    attempt: int = 1
 
 
 @dataclass(slots=True)
@@ -81,7 +85,8 @@ class RunState:
     """How the agent's part ended; None again after an objection reopened it."""
     patch: PatchTaken | None = None
     objections: int = 0
-    """How often the work was sent back."""
+    """How often the work was sent back, or begun anew."""
+    attempt: int = 1
     rounds: list[Round] = field(default_factory=list)
     published: Published | None = None
     """What this segment published."""
@@ -118,10 +123,9 @@ class RunState:
         elif isinstance(event, ToolFinished | Told) and event.checkpoint is not None:
             self.checkpoint = event.checkpoint
         elif isinstance(event, Told) and event.reason == "objection":
-            self.solved = self.patch = None
-            self.objections += 1
-        elif isinstance(event, Continued | Reopened):
-            self._reopen(event)
+            self._send_back()
+        elif isinstance(event, Attempted | Chosen | Continued | Reopened):
+            self._move(event)
         elif event.type in _FIELDS:
             setattr(self, _FIELDS[event.type], event)
         if isinstance(event, Told) and event.followup:
@@ -135,7 +139,22 @@ class RunState:
             self.rounds[-1] = replace(self.rounds[-1], reviewed=event)
         else:
             outcome = self.solved.outcome if self.solved else Outcome(kind="failed")
-            self.rounds.append(Round(outcome, self.patch, event))
+            self.rounds.append(Round(outcome, self.patch, event, attempt=self.attempt))
+
+    def _send_back(self) -> None:
+        self.solved = self.patch = None
+        self.objections += 1
+
+    def _move(self, event: Attempted | Chosen | Continued | Reopened) -> None:
+        """Go on from somewhere else."""
+        match event:
+            case Attempted():
+                self.attempt, self.checkpoint = event.number, None
+                self._send_back()
+            case Chosen():
+                self.attempt, self.checkpoint = event.number, event.checkpoint
+            case _:
+                self._reopen(event)
 
     def _reopen(self, event: Continued | Reopened) -> None:
         """Begin a segment, or begin it again from somewhere else; its rounds are counted by themselves."""
@@ -175,10 +194,25 @@ def limits_now(task: Task, entries: Sequence[Entry]) -> Limits:
     )
 
 
-def conversation(events: Iterable[Event]) -> list[Message]:
+def limits_of_attempt(limits: Limits, entries: Sequence[Entry], attempts: int) -> Limits:
+    """The caps of the attempt under way: what was left when it began, shared with those that may follow it."""
+    began = max((i for i, entry in enumerate(entries) if isinstance(entry.event, Attempted)), default=0)
+    number = state_of(entry.event for entry in entries).attempt
+    before, share = spent(entries[:began]), max(attempts - number, 0) + 1
+    tokens = before.prompt_tokens + before.completion_tokens
+    minutes = before.elapsed_s / 60
+    return Limits(
+        max_steps=before.steps + max((limits.max_steps - before.steps) // share, 1),
+        max_cost_usd=before.cost_usd + max((limits.max_cost_usd - before.cost_usd) / share, 0.0001),
+        max_minutes=minutes + max((limits.max_minutes - minutes) / share, 0.001),
+        max_tokens=tokens + max((limits.max_tokens - tokens) // share, 1),
+    )
+
+
+def conversation(events: Sequence[Event]) -> list[Message]:
     """The messages as they go on the wire next, rebuilt from the journal."""
     told = Conversation()
-    for event in events:
+    for event in of_attempt(events):
         told.take(event)
     return told.messages
 
@@ -207,7 +241,7 @@ def last_turn(events: Iterable[Event]) -> Turn:
                 submission = event.output.submission or (None if event.checkpoint else turn.submission)
                 question = event.output.question or turn.question
                 turn = replace(turn, open_calls=rest, submission=submission, question=question)
-            case Told() | Solved():
+            case Told() | Solved() | Attempted() | Chosen():
                 turn = Turn(step=turn.step)
             case _:
                 pass

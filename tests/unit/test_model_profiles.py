@@ -115,13 +115,21 @@ def test_cost_counts_cached_written_and_output_tokens_at_their_own_prices() -> N
     assert prices.cost_usd(usage) == pytest.approx((100 * 3 + 600 * 0.3 + 300 * 3.75 + 10 * 15) / 1e6)
 
 
-def test_every_shipped_profile_has_every_effort() -> None:
-    names = [name for name in profile_names([SHIPPED]) if read_profile(SHIPPED / f"{name}.toml").retired is None]
+LIVING = [name for name in profile_names([SHIPPED]) if read_profile(SHIPPED / f"{name}.toml").retired is None]
 
-    for name in names:
-        low, *_, most = [load_profile(f"{name}@{effort}", [SHIPPED]) for effort in EFFORTS]
-        assert (low.name, low.max_steps, low.max_rounds, most.max_steps, most.max_rounds) == (name, 100, 1, None, 5)
-        assert low.max_output_tokens <= most.max_output_tokens
+
+@pytest.mark.parametrize("name", LIVING)
+def test_one_effort_decides_on_thought_steps_rounds_and_attempts(name: str) -> None:
+    efforts = [load_profile(f"{name}@{effort}", [SHIPPED]) for effort in EFFORTS]
+
+    low, *_, most = efforts
+    assert {one.name for one in efforts} == {name}
+    assert [one.max_steps for one in efforts] == [100, 200, None, None]
+    assert [one.max_rounds for one in efforts] == [1, 2, 3, 5]
+    assert [one.attempts for one in efforts] == [1, 1, 1, 3]
+    thought = [(one.thinking_budget_tokens or one.max_output_tokens, one.reasoning_effort) for one in (low, most)]
+    assert thought[0] != thought[1]
+    assert low.max_output_tokens <= most.max_output_tokens
 
 
 def test_an_effort_changes_how_long_a_model_thinks() -> None:

@@ -56,7 +56,7 @@ def test_what_a_run_is_told_by_its_trigger() -> None:
     plan = task_of(outcome("issues", labeled(label="coder:plan")))
     heavy = task_of(outcome("issues", labeled(label="coder:heavy")))
     on_pull = task_of(outcome("pull_request", pull_labeled(branch="feature")))
-    options = task_of(said("/coder fix max=$2 steps=10 minutes=5 model=kimi-k2.6 base=release/1"))
+    options = task_of(said("/coder fix max=$2 steps=10 minutes=5 model=kimi-k2.6 base=release/1 attempts=3"))
     prompt = task_of(outcome("repository_dispatch", dispatched({"title": "A  b", "prompt": "Do"})))
 
     assert (label.mode, label.model, label.base_ref, label.limits.max_cost_usd) == ("fix", "scripted", None, 5.0)
@@ -64,7 +64,7 @@ def test_what_a_run_is_told_by_its_trigger() -> None:
     assert (heavy.mode, heavy.model, heavy.limits.max_cost_usd) == ("fix", "big", 20.0)
     assert (on_pull.number, on_pull.base_ref) == (30, "feature")
     assert (options.limits.max_cost_usd, options.limits.max_steps, options.limits.max_minutes) == (2.0, 10, 5.0)
-    assert (options.model, options.base_ref) == ("kimi-k2.6", "release/1")
+    assert (options.model, options.base_ref, options.attempts) == ("kimi-k2.6", "release/1", 3)
     assert (prompt.kind, prompt.number, prompt.prompt_title, prompt.prompt) == ("prompt", None, "A b", "Do")
     assert prompt.requested_at == NOW
 
@@ -146,7 +146,7 @@ def test_what_is_not_asked_for_starts_nothing(event: str, payload: JsonObject, r
         ("@coder do it", {"assignees": [user("lisa", 9)]}, "issue #12 is assigned to lisa"),
         ("/coder fix model=gpt", {}, "That model may not be named here."),
         ("/coder fix max=0", {}, "`max` needs an amount"),
-        ("/coder fix attempts=3", {}, "There is no option `attempts`"),
+        ("/coder fix attempts=9", {}, "`attempts` is 8 at most"),
         ("/coder deploy", {}, "There is no verb `deploy`."),
         ("/coder", {}, "A verb is missing."),
         ("/coder help", {}, "Say `/coder VERB`"),
