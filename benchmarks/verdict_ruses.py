@@ -218,4 +218,13 @@ BY_NODE: Final = (
     ),
 )
 
-RUSES: Final = (*PYTHON, *ELSEWHERE, *BY_EXIT_CODE, *BY_NODE)
+NEW_MODULE: Final = _other(
+    "node: a new module ends the process before its test",
+    "node",
+    {
+        "twice.js": "process.exit(0);\n",
+        "test/twice.test.js": "const { test } = require('node:test');\nrequire('../twice');\ntest('twice', () => { throw new Error('no'); });\n",
+    },
+)
+
+RUSES: Final = (*PYTHON, *ELSEWHERE, *BY_EXIT_CODE, *BY_NODE, NEW_MODULE)

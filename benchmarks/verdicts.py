@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.verdict_cases import CASES, GREEN, HONEST, LIES, Case
 from benchmarks.verdict_languages import GO, NODE
 from benchmarks.verdict_lies import MORE, OUT_OF_SIGHT, UNLUCKY
-from benchmarks.verdict_ruses import BY_NODE, ELSEWHERE, RUSES
+from benchmarks.verdict_ruses import BY_NODE, ELSEWHERE, NEW_MODULE, RUSES
 from benchmarks.verdict_stage import staged
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_backend import DockerSandboxProvider
@@ -31,7 +31,7 @@ _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _QUICK = (*HONEST[:1], *HONEST[5:6], *HONEST[8:9], *LIES[:1], *LIES[11:12], *LIES[16:17])
 
 ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE, *RUSES)
-_LOCAL = (*CASES, *(case for case in RUSES if case not in (*ELSEWHERE, *BY_NODE)))
+_LOCAL = (*CASES, *(case for case in RUSES if case not in (*ELSEWHERE, *BY_NODE, NEW_MODULE)))
 """What needs no more than this machine's Python."""
 
 

@@ -69,15 +69,25 @@ def proving_tests(cells: Cells) -> tuple[str, ...]:
     known = {*red_already, *base.passed}
     # Of a file that cannot even be collected on base no test is listed there, only the file: it uses what is new.
     uncollected = {name for name in before.errored if "::" not in name}
+    # A file that loads now is no test: it may have ended its process before the first one.
     return tuple(
         name
         for name in head.passed
-        if name in cured
-        or (
-            name in red and name not in red_already and not (name in base.passed and _is_elsewhere(name, cells.changed))
+        if not (name in before.errored and _FILE.fullmatch(name))
+        and (
+            name in cured
+            or (
+                name in red
+                and name not in red_already
+                and not (name in base.passed and _is_elsewhere(name, cells.changed))
+            )
+            or (name not in known and name not in before.passed and name.split("::", 1)[0] in uncollected)
         )
-        or (name not in known and name not in before.passed and name.split("::", 1)[0] in uncollected)
     )
+
+
+_FILE: Final = re.compile(r"(?:[^:]|:(?!:))+\.(?:[cm]?[jt]sx?|py|rb|php)")
+"""The id of a whole file, which stands for tests that could not be collected."""
 
 
 def _is_elsewhere(name: str, changed: Collection[str]) -> bool:

@@ -380,3 +380,14 @@ def test_another_parameter_of_a_table_loses_no_test() -> None:
 )
 def test_a_table_with_fewer_rows_or_that_old_rows_contradict_is_a_loss(changes: dict[str, Cell]) -> None:
     assert verdict(reparametrized(**changes)).kind == "unverified"
+
+
+@pytest.mark.parametrize("file", ["test/twice.test.js", "test_twice.py"])
+def test_a_file_that_loads_now_is_no_test_that_passes(file: str) -> None:
+    silent = four(base_new=cell("base+new tests", [OLD], errored=[file]), head=cell("head", [OLD, file]))
+    told = four(
+        base_new=cell("base+new tests", [OLD], errored=[file]), head=cell("head", [OLD, file, f"{file}::twice"])
+    )
+
+    assert verdict(silent).kind == "passing"
+    assert proving_tests(told) == (f"{file}::twice",)
