@@ -9,7 +9,7 @@ from typing import Final
 
 from coder.errors import CoderError
 from webhooks.deeds import Deeds, Outside
-from webhooks.engine.port import JobEngine
+from webhooks.engine.port import Job, JobEngine
 from webhooks.ledger import Ledger
 from webhooks.outbox import Inbox, Outbox
 from webhooks.store import Store
@@ -81,20 +81,25 @@ class Desk:
         A run tells of its failure itself, unless it died or GitHub was what failed: here it is told until it is heard.
         """
         failed = 0
-        for job in self._ledger.close_ended():
-            work = self._store.work(job.id)
-            result = job.result or {}
-            if work is None or job.state not in {"cancelled", "failed"}:
-                continue
-            if any(said.kind == "stop" for said in self._inbox.of(work.task.run_id)):
-                continue
-            failed += 1
-            reason = str(result.get("error") or "its worker is gone")
-            self._outbox.add(
-                Chore(id=f"finalise:{job.id}", kind="finalise", work=work, text=reason), created_at=self._now()
-            )
+        for job in self._ledger.ended():
+            chore = self._telling(job)
+            if chore is not None:
+                failed += 1
+                # First, so that whoever dies in between tells of it the next time.
+                self._outbox.add(chore, created_at=self._now())
+            self._ledger.close(job)
         self._look_at_checks()
         return failed
+
+    def _telling(self, job: Job) -> Chore | None:
+        """What is to be told of a job that is over, if it failed and nobody stopped it."""
+        work = self._store.work(job.id)
+        if work is None or job.state not in {"cancelled", "failed"}:
+            return None
+        if any(said.kind == "stop" for said in self._inbox.of(work.task.run_id)):
+            return None
+        reason = str((job.result or {}).get("error") or "its worker is gone")
+        return Chore(id=f"finalise:{job.id}", kind="finalise", work=work, text=reason)
 
     def _look_at_checks(self) -> None:
         """Drafts whose checks it is time to look at: what GitHub tells of them may be lost."""

@@ -1,7 +1,7 @@
 """What is going on: which run a request is about, and how it stands, from what was kept and from the engine."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from coder.types import Followup, JsonObject
@@ -113,27 +113,29 @@ class Ledger:
         counted = [result for job_id, result in results if job_id == run_id or result not in _UNHEARD]
         return "waiting" if counted[-1] == WAITING else "over"
 
-    def close_ended(self, job_ids: Sequence[str] | None = None) -> tuple[Job, ...]:
-        """Write down how jobs ended since the last time, and which pull requests they opened; those jobs.
+    def ended(self) -> Iterator[Job]:
+        """Jobs that are over and not closed yet.
 
         Raises:
             EngineError: The engine cannot be asked.
         """
-        ended = []
-        for job_id in self._open_jobs() if job_ids is None else job_ids:
+        for job_id in self._open_jobs():
             job = self._engine.status(job_id)
             if job is None:  # ended so long ago that the engine has forgotten it
                 self._rows("UPDATE jobs SET ended = 'forgotten' WHERE job_id = ?", (job_id,))
             elif job.state not in {"queued", "running"}:
-                self._close(job)
-                ended.append(job)
-        return tuple(ended)
+                yield job
 
     def _close_some(self, repository: str) -> None:
-        """`close_ended` for the oldest jobs of one repository: they run one after the other, and who asked waits for this."""
+        """Write down which of a repository's oldest jobs went well: they run one after the other, and who asked waits for this.
+
+        Those that failed are left to the desk, which tells of them.
+        """
         try:
             mine = [job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")]
-            self.close_ended(mine[:_MAX_LOOKED_AT])
+            for job in filter(None, map(self._engine.status, mine[:_MAX_LOOKED_AT])):
+                if job.state == "done":
+                    self.close(job)
         except EngineError:
             logger.exception("cannot ask the engine which jobs ended")
 
@@ -141,7 +143,8 @@ class Ledger:
         """Never offer the engine a job that it has not got yet."""
         self._rows("UPDATE jobs SET enqueued = 1, ended = 'cancelled' WHERE job_id = ? AND enqueued = 0", (job_id,))
 
-    def _close(self, job: Job) -> None:
+    def close(self, job: Job) -> None:
+        """Write down how a job ended, and which pull request it opened."""
         result = job.result or {}
         run_id = job.id.partition(".")[0]
         number = result.get("number")
@@ -201,7 +204,7 @@ class Ledger:
             for job_id in self._open_jobs():
                 job = self._engine.status(job_id) if run_of(job_id) == run_id else None
                 if job is not None and job.state == "done":  # of others the watchdog must hear
-                    self._close(job)
+                    self.close(job)
         except EngineError:
             logger.exception("cannot ask the engine whether a run opened a pull request")
         return bool(self._rows("SELECT 1 AS one FROM pulls WHERE run_id = ?", (run_id,)))

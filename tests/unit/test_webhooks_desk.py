@@ -245,6 +245,18 @@ def test_of_a_run_that_failed_people_are_told_once(place: Place, more: JsonObjec
     assert place.forge.issues[12].labels >= {"coder:failed"}
 
 
+def test_a_failure_is_told_though_a_delivery_came_between(place: Place) -> None:
+    run = place.started()
+    place.engine.end(run, state="failed", ok=False, error="given up", code=72)
+    place.say("I like it", number=30, on_pull=True)
+    place.say("@coder rename it", number=30, on_pull=True)
+
+    assert place.desk.watch() == 1
+    place.work()
+
+    assert place.forge.statuses[run] == f"{run} given up"
+
+
 def test_of_a_failed_check_that_could_not_be_looked_at_people_are_told(place: Place) -> None:
     run = place.published()
     place.deliver("check_suite", check())
