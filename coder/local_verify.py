@@ -69,7 +69,7 @@ def verify(
             progress=lambda station: echo(f"· {station}"),
         )
         for line in table(verification):
-            echo(app.redactor.full(line))
+            echo(_plain(app.redactor.full(line)))
         kind = verification.verdict.kind
         if found.claim is None:
             return kind, True
@@ -123,5 +123,5 @@ def _claim(path: Path | None) -> Published | None:
 
 
 def _plain(line: str) -> str:
-    """What somebody published, without characters that play with the terminal."""
+    """What somebody published, or called a test, without characters that play with the terminal."""
     return "".join(character if character.isprintable() else " " for character in line)

@@ -9,7 +9,7 @@ from typing import Final
 from coder.verify.basis import Finding
 from coder.verify.integrity_settings import conftest_findings, definitions, settings_findings
 from coder.verify.mirrors import answers_by_lines, answers_in, mirrored
-from coder.verify.ruses import equal_to_anything, reads_source, turned_outcomes
+from coder.verify.ruses import equal_to_anything, reads_source, replaced_modules, turned_outcomes
 from coder.verify.shape import Shape, compared, fresh
 from coder.verify.shape_lines import known, line_shapes, skips_outside
 from coder.verify.shape_python import elsewhere, shapes, skips
@@ -95,6 +95,7 @@ def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
         found.extend(reads_source(path, *pair, sources))
     for path in touched:
         found.extend(turned_outcomes(path, old.get(path), new.get(path)))
+        found.extend(replaced_modules(path, old.get(path), new.get(path)))
         found.extend(_left_out(path, old.get(path), new.get(path)))
     changed = frozenset[str]().union(*(changed_functions(*pair) for pair in sources.values()))
     found.extend(finding for path, pair in tests.items() for finding in stand_ins(path, *pair, changed))

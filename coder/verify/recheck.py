@@ -62,7 +62,7 @@ def patch_between(repository: Repository, base: str, head: str) -> Patch:
 
 
 def table(verification: Verification) -> Sequence[str]:
-    """The runs and the verdict, a line each, for a terminal."""
+    """The runs, the verdict and what it leaves open, a line each, for a terminal."""
     lines = [f"{'run':<16}{'exit':>7}{'passed':>8}{'failed':>8}{'errors':>8}{'skipped':>8}{'time':>10}"]
     for cell in verification.evidence.cells:
         report = cell.report
@@ -72,4 +72,5 @@ def table(verification: Verification) -> Sequence[str]:
         columns = "".join(f"{count:>8}" for count in shown)
         lines.append(f"{cell.name:<16}{code:>7}{columns}{cell.duration_s:>8.1f} s")
     lines.append(f"verdict: {verification.verdict.kind}")
-    return [*lines, *(f"  {reason}" for reason in verification.verdict.reasons)]
+    lines += [f"  {reason}" for reason in verification.verdict.reasons]
+    return [*lines, *(f"  not verified: {line}" for line in verification.evidence.not_verified)]

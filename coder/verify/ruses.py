@@ -16,6 +16,7 @@ _TURNED: Final = re.compile(
     r"\b(WILL_FAIL|PASS_REGULAR_EXPRESSION|SKIP_REGULAR_EXPRESSION|SKIP_RETURN_CODE|DISABLED)\b"
 )
 """Properties by which CMake takes a failing test for a passing or a skipped one."""
+_GO_CHECKS: Final = re.compile(r"testify|gomega|ginkgo|go-cmp|quicktest|check|assert|require\b|matryer/is|goconvey")
 
 
 def equal_to_anything(old: ast.Module | None, new: ast.Module | None) -> dict[str, int]:
@@ -86,6 +87,18 @@ def _read(module: ast.Module | None, names: Mapping[str, str]) -> dict[str, int]
             if source:
                 found.setdefault(source, node.lineno)
     return found
+
+
+def replaced_modules(path: str, old: bytes | None, new: bytes | None) -> Iterator[Finding]:
+    """A finding for each module of Go that is taken from somewhere else as of this patch; fatal where it is one that checks."""
+    if posixpath.basename(path) not in {"go.mod", "go.work"}:
+        return
+    was = {line.strip() for line in (old or b"").decode("utf-8", "replace").splitlines()}
+    for number, line in enumerate((new or b"").decode("utf-8", "replace").splitlines(), start=1):
+        if "=>" in line.partition("//")[0] and line.strip() not in was:
+            yield Finding(
+                path, number, f"takes a module from elsewhere: {line.strip()[:80]}", fatal=bool(_GO_CHECKS.search(line))
+            )
 
 
 def turned_outcomes(path: str, old: bytes | None, new: bytes | None) -> Iterator[Finding]:

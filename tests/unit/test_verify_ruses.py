@@ -104,3 +104,13 @@ def test_what_can_put_another_program_in_the_place_of_the_tests_decides_how_they
 
     assert kinds.config == (path,)
     assert path in kinds.restored, "the old tests run as base ran them"
+
+
+def test_a_module_of_go_from_elsewhere_is_told() -> None:
+    old = b"module a\n\nrequire github.com/stretchr/testify v1.8.0\n"
+    new = old + b"\nreplace (\n\tgithub.com/stretchr/testify => ./calm // quicker\n\ta/b => ../b\n)\n"
+
+    found = findings(["go.mod"], {"go.mod": old}.get, {"go.mod": new}.get)
+
+    assert [(one.line, one.fatal) for one in found] == [(6, True), (7, False)]
+    assert findings(["go.mod"], {"go.mod": new}.get, {"go.mod": new.replace(b"1.8.0", b"1.9.0")}.get) == ()
