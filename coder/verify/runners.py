@@ -11,8 +11,7 @@ REPORT: Final = "{report}"
 SELECT: Final = "{select}"
 """Stands in a command for the tests that are chosen; `everything` takes its place when none are."""
 
-_TO_THE_END: Final = "--continue-on-collection-errors"
-"""A file that cannot be imported, on base or because of the change, says nothing of the others."""
+_TO_THE_END: Final = "--continue-on-collection-errors"  # a file that cannot be imported says nothing of the others
 PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 {_TO_THE_END} -o junit_family=xunit1 --junitxml={REPORT}"
 
 _NODE_REPORTER: Final = (
@@ -162,11 +161,12 @@ def phpunit(command: str) -> TestCommand:
 
 
 def ctest() -> TestCommand:
-    """CMake's tests, built in a folder outside of the repository. Of the build nothing is shown but how it fails."""
+    """CMake's tests, built outside of the repository, where a later run goes on. A build is shown only where it fails."""
     build = '{ cmake -S . -B "$d" && cmake --build "$d" -j 2; } > "$d.log" 2>&1 || { tail -n 80 "$d.log"; false; }'
     run = f'ctest --test-dir "$d" --output-on-failure --output-junit "$PWD/{REPORT}"'
     shown = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
-    return TestCommand(f"d=$(mktemp -d); {{ {build}; }} && {run}", "ctest", plain=shown)
+    place = 'd=${TMPDIR:-/tmp}/ctest-$(pwd | cksum | tr " " -)'
+    return TestCommand(f"{place}; {{ {build}; }} && {run}", "ctest", plain=shown)
 
 
 def unittest(command: str) -> TestCommand:
@@ -176,15 +176,14 @@ def unittest(command: str) -> TestCommand:
 
 def npm(script: str, around: Sequence[str] = ()) -> TestCommand:
     """`npm test` where `script` is what package.json says it runs; `around` are the hooks that npm runs beside it."""
-    words = _words(script)
-    kind = _JS_RUNNERS.get(words[0].rpartition("/")[2]) if words else None
+    kind = script_kind(script)
     if kind == "tap":
         return in_package(script)
+    if kind == "node":
+        return _node(script, around)
     if kind is not None:
         full = f"npm test --silent -- {_APPENDED[kind]} {SELECT}"
         return TestCommand(_kept(full) if kind == "mocha" else full, kind, plain=f"npm test --silent -- {SELECT}")
-    if words[:1] == ["node"] and "--test" in words and "--test-reporter" not in script:
-        return _node(script, around)
     return TestCommand("npm test --silent", "exit_code")
 
 

@@ -150,7 +150,7 @@ def test_of_a_build_only_the_failure_is_shown(tmp_path: Path) -> None:
     for name, body in (("cmake", "echo built; exit 2"), ("ctest", "echo tested")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
     line = ["bash", "-c", ctest().line("r.xml")]
 
     broken = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -159,6 +159,7 @@ def test_of_a_build_only_the_failure_is_shown(tmp_path: Path) -> None:
 
     assert (broken.returncode, broken.stdout) == (1, "built\n")
     assert (whole.returncode, whole.stdout) == (0, "tested\n")
+    assert len(list(tmp_path.glob("ctest-*.log"))) == 1
 
 
 @pytest.mark.parametrize("call", ["mocha", "npx mocha t.js"])
