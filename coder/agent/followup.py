@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
+from coder.agent.fence import fenced
 from coder.prompts import render
 from coder.trace.events import Opened, Reopened
 from coder.types import Followup, Message, Note
 
-_NOTE_CHARS = 40_000
 _FENCE = re.compile(r"<data-([0-9a-f]{8,64})>")
 _HEADINGS = {
     "answer": "Your question is answered by",
@@ -99,5 +99,4 @@ def _listed(lines: tuple[str, ...], nonce: str) -> str:
 
 
 def _fenced(text: str, nonce: str) -> str:
-    """Text that cannot end its fence early, however it came to know the nonce."""
-    return text.replace(nonce, "")[:_NOTE_CHARS].strip() or "(no words)"
+    return fenced(text, nonce) or "(no words)"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from coder.agent.fence import fenced
 from coder.prompts import render
 from coder.trace.events import Baseline, Prepared
 from coder.types import Base, Message, Note, Problem
@@ -10,7 +11,6 @@ from coder.types import Base, Message, Note, Problem
 GUIDES = ("AGENTS.md", "CLAUDE.md", ".github/copilot-instructions.md", "CONTRIBUTING.md")
 """Where repositories say how they want to be worked on; the first three exclude each other, the nearest wins."""
 _GUIDE_CHARS = 8_000
-_NOTE_CHARS = 40_000
 _MAX_FOLDER_GUIDES = 40
 
 
@@ -43,24 +43,24 @@ def opening(
         nonce=nonce,
         notes=_notes(problem, nonce),
         guides=[
-            _Part(f"The repository's own guide ({path})", _fenced(text[:_GUIDE_CHARS], nonce))
+            _Part(f"The repository's own guide ({path})", fenced(text[:_GUIDE_CHARS], nonce))
             for path, text in guides.items()
         ],
-        folder_guides=[_fenced(path, nonce) for path in folder_guides],
+        folder_guides=[fenced(path, nonce) for path in folder_guides],
         base_sha=base.sha,
         base_ref=base.ref,
         test_command=prepared.test_command,
         baseline=baseline,
-        problem=_fenced(baseline.problem, nonce) if baseline else "",
-        red=_fenced("\n".join(baseline.red), nonce) if baseline else "",
+        problem=fenced(baseline.problem, nonce) if baseline else "",
+        red=fenced("\n".join(baseline.red), nonce) if baseline else "",
         services=prepared.services,
         egress=prepared.egress,
-        submodules=[_fenced(path, nonce) for path in prepared.submodules],
-        submodules_missing=[_fenced(line, nonce) for line in prepared.submodules_missing],
+        submodules=[fenced(path, nonce) for path in prepared.submodules],
+        submodules_missing=[fenced(line, nonce) for line in prepared.submodules_missing],
         setup_ok=prepared.setup_ok,
-        setup_log=_fenced(prepared.setup_log[-3_000:], nonce),
-        remembered=[_fenced(fact, nonce) for fact in remembered],
-        map=_fenced(code_map, nonce) or "(no map of this repository could be made)",
+        setup_log=fenced(prepared.setup_log[-3_000:], nonce),
+        remembered=[fenced(fact, nonce) for fact in remembered],
+        map=fenced(code_map, nonce) or "(no map of this repository could be made)",
     )
     system = render("system", nonce=nonce, may_ask=may_ask)
     return (Message(role="system", content=system), Message(role="user", content=text))
@@ -87,15 +87,10 @@ def nested_guides(paths: Sequence[str]) -> list[str]:
 def _notes(problem: Problem, nonce: str) -> list[_Part]:
     number = f" #{problem.number}" if problem.number else ""
     first = f"{problem.title}\n\n{problem.body.body}"
-    notes = [_Part(f"The {problem.kind.replace('_', ' ')}{number}, by {_who(problem.body)}:", _fenced(first, nonce))]
-    comments = (_Part(f"Comment by {_who(c)}, {c.created_at}:", _fenced(c.body, nonce)) for c in problem.comments)
+    notes = [_Part(f"The {problem.kind.replace('_', ' ')}{number}, by {_who(problem.body)}:", fenced(first, nonce))]
+    comments = (_Part(f"Comment by {_who(c)}, {c.created_at}:", fenced(c.body, nonce)) for c in problem.comments)
     return [*notes, *comments]
 
 
 def _who(note: Note) -> str:
     return f"{note.author} ({'may write to the repository' if note.trusted else 'has no write permission'})"
-
-
-def _fenced(text: str, nonce: str) -> str:
-    """Text that cannot end its fence early, however it came to know the nonce."""
-    return text.replace(nonce, "")[:_NOTE_CHARS].strip()

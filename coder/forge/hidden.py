@@ -53,6 +53,11 @@ class _Count:
         return tuple(f"{kind} ({count})" for kind, count in self.kinds.items())
 
 
+def without_model_tokens(text: str) -> str:
+    """`text` with tokens that steer a model (`<|…|>`) visible, but broken: some servers read them wherever they stand."""
+    return _MODEL_TOKEN.sub(r"<\\\1>", text)
+
+
 def strip_hidden(text: str) -> Cleaned:
     """`text` without what a browser would not show.
 
