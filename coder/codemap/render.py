@@ -9,7 +9,7 @@ from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
 from coder.codemap.tokens import line_cost
 
-HEAD_SHARE: Final = 0.7
+HEAD_SHARE: Final = 0.6
 """The part of the budget for files with definitions; the rest is for bare paths."""
 MAX_LINE: Final = 90
 """Characters of a signature that a map shows; symbol look-up shows all."""

@@ -24,11 +24,13 @@ _MERGED: Final = 113
 """A word behind a mark that tokenizers hold together with it, as in `_name`;"""
 _MARKED: Final = 153
 """and one that they do not."""
-_PIECE: Final = 75
-"""Each piece but the first of a word that is not known. Often it is half of that; but a repository's own name is such a word,
-and stands in every path."""
-_MORE_PIECES: Final = 80
-"""In a word of so many that it is hardly one."""
+_PIECE: Final = 80
+"""The second piece of a word that is not known. Often it is half of that; but a repository's own name is such a word, and
+stands in every path."""
+_NEXT_PIECE: Final = 47
+"""Each further one: long words are less often strange ones,"""
+_MORE_PIECES: Final = 85
+"""but a word of so many is hardly one."""
 _FEW_PIECES: Final = 3
 _LONGEST: Final = 14
 
@@ -92,7 +94,8 @@ def _name_cost(name: str, is_marked: bool) -> int:  # noqa: FBT001 - `lru_cache`
             cost += _INNER * ((len(part) + 1) // 2) + _PIECE * marked
         else:
             more = _pieces(word, words) - 1
-            cost += _INNER + _PIECE * (min(more, _FEW_PIECES) + marked) + _MORE_PIECES * max(0, more - _FEW_PIECES)
+            cost += _INNER + _PIECE * (min(more, 1) + marked)
+            cost += _NEXT_PIECE * max(0, min(more, _FEW_PIECES) - 1) + _MORE_PIECES * max(0, more - _FEW_PIECES)
     return cost
 
 
