@@ -36,6 +36,9 @@ _FOREIGN: Final = re.compile(
     r"(?:site-packages|dist-packages|node_modules|/usr/lib|/usr/share|/usr/local|/rustc/|node:internal|vendor/|gems/|\(internal/)"
 )
 
+_GREEN: Final = re.compile(r":PASS$|\bPASSED$|^\s*(?:ok \d+|--- PASS:|[\u2713\u2714] )|^\[ +(?:OK|RUN) +\]")
+"""Tests that passed, in a program that runs several and is one test to ctest."""
+
 
 def excerpt(output: str, names: Iterable[str] = ()) -> str:
     """The part of a test run's output that tells why it failed.
@@ -97,7 +100,7 @@ def _trimmed(text: str) -> str:
     """A failure, without the frames of other people's code when it is long."""
     if len(text) <= _MAX_FAILURE_CHARS:
         return text
-    lines = text.split("\n")
+    lines = [line for line in text.split("\n") if not _GREEN.search(line)]
     kept = [
         line
         for at, line in enumerate(lines)

@@ -114,3 +114,16 @@ def test_what_cannot_be_told_apart_is_cut_in_the_middle() -> None:
 
     assert found.endswith("the end")
     assert len(found) < MAX_CHARS + 100
+
+
+def test_a_failure_among_many_checks_that_pass_is_seen() -> None:
+    green = [f"/w/tests/misc.c:{n}:a_check_with_a_long_name_{n}:PASS" for n in range(60)]
+    red = "/w/tests/misc.c:294:detaches_the_first:FAIL: Failed to detach the first item."
+    output = "\n".join(
+        ["14/19 Test #14: misc ....***Failed    0.03 sec", *green[:30], red, *green[30:], "60 Tests 1 Failures"]
+    )
+
+    found = excerpt(output, ["misc::misc"])
+
+    assert red in found
+    assert "PASS" not in found
