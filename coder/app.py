@@ -252,11 +252,12 @@ def service_parts(config: Path | None) -> ServiceParts:
     def describe(task: Task, what: str) -> str:
         return _described(services, task, what)
 
-    us = who_we_are(settings.github)
+    # A token may be that of the person who asks; an App is nobody else.
+    us = who_we_are(settings.github) if settings.github.app_id is not None else None
     values: JsonObject = {
         **service.model_dump(),
-        "bot_login": us.login if us else None,
-        "bot_id": us.id if us else None,
+        "bot_login": us.login if us else settings.github.bot_login,
+        "bot_id": us.id if us else settings.github.bot_id,
         "state_dir": settings.state_dir,
         "model": settings.model.chosen,
         "limits": settings.limits.model_dump(),
