@@ -136,6 +136,13 @@ def test_an_early_end_is_never_taken_for_a_whole_answer(profile: ModelProfile, a
     assert (cut.finish_reason, stopped.finish_reason, long.finish_reason) == ("cut", "tool_calls", "length")
 
 
+@each(ALL)
+def test_an_answer_that_reached_its_limit_says_so(profile: ModelProfile, answers: Answers) -> None:
+    text, calls = answers(profile, [Turn(content="x", finish_reason="length"), Turn(calls=TWO, finish_reason="length")])
+
+    assert (text.finish_reason, calls.finish_reason) == ("length", "length")
+
+
 @each(KIMI)
 def test_calls_that_leak_as_text_are_recovered(profile: ModelProfile, answers: Answers) -> None:
     leaks = [Turn(content="I look." + LEAK), Turn(reasoning="I look." + LEAK)]
