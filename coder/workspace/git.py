@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,16 +115,18 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout_s: float = PLUMBING_TIMEOUT_S,
         memory_mb: int | None = None,
+        max_bytes: int | None = None,
     ) -> Finished:
         """Run git without a network; a non-zero exit is a result.
 
-        `memory_mb` caps the address space, for input that a stranger made.
+        `memory_mb` caps the address space, for input that a stranger made; `max_bytes` what it may print.
 
         Raises:
-            WorkspaceError: Git is missing or did not end in time.
+            WorkspaceError: Git is missing, did not end in time or printed too much.
         """
         environment = self._environment(git_dir, _SETTINGS) | dict(env or {}) | {"GIT_ALLOW_PROTOCOL": "none"}
-        return _execute(args, environment, stdin, timeout_s=timeout_s, memory_mb=memory_mb, secrets=())
+        limits = _Limits(timeout_s, memory_mb, max_bytes)
+        return _execute(args, environment, stdin, limits=limits, secrets=())
 
     def output(
         self,
@@ -133,13 +136,14 @@ class Git:
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
         timeout_s: float = PLUMBING_TIMEOUT_S,
+        max_bytes: int | None = None,
     ) -> bytes:
-        """What git printed.
+        """What git printed, which is at most `max_bytes`.
 
         Raises:
             WorkspaceError: It failed; says which command and why.
         """
-        finished = self.run(args, git_dir=git_dir, stdin=stdin, env=env, timeout_s=timeout_s)
+        finished = self.run(args, git_dir=git_dir, stdin=stdin, env=env, timeout_s=timeout_s, max_bytes=max_bytes)
         if finished.exit_code != 0:
             raise WorkspaceError(f"git {_verb(args)} failed: {finished.reason}")
         return finished.stdout
@@ -172,7 +176,7 @@ class Git:
             environment |= self._proxies
             if self._ca_bundle is not None:
                 environment["GIT_SSL_CAINFO"] = str(self._ca_bundle)
-        return _execute(args, environment, None, timeout_s=timeout_s, memory_mb=None, secrets=secrets)
+        return _execute(args, environment, None, limits=_Limits(timeout_s), secrets=secrets)
 
     def _scheme(self, remote: "Remote") -> str:
         if not remote.local and (" " in remote.url or _CONTROL.search(remote.url)):
@@ -248,40 +252,58 @@ def _verb(args: Sequence[str]) -> str:
     return next((arg for arg in args if not arg.startswith("-")), "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Of one call."""
+
+    timeout_s: float
+    memory_mb: int | None = None
+    max_bytes: int | None = None
+
+
 def _execute(
     args: Sequence[str],
     environment: Mapping[str, str],
     stdin: bytes | None,
     *,
-    timeout_s: float,
-    memory_mb: int | None,
+    limits: _Limits,
     secrets: Sequence[str],
 ) -> Finished:
     """Run git in a session of its own; when time is up the whole session is killed, helpers included."""
     binary = shutil.which("git", path=PATH) or shutil.which("git")
     if binary is None:
         raise WorkspaceError("git is not installed: install the package `git`")
-    with tempfile.TemporaryDirectory(prefix="coder-git-") as cwd:
+    with tempfile.TemporaryDirectory(prefix="coder-git-") as cwd, ExitStack() as stack:
+        # Where there is a limit it prints into a file: the kernel then ends it where it goes too far.
+        file = None if limits.max_bytes is None else stack.enter_context(Path(cwd, "stdout").open("w+b"))
         process = subprocess.Popen(
             [binary, "--no-pager", *args],
             env=dict(environment),
             cwd=cwd,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if file is None else file,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
         with process:
-            if memory_mb is not None:
-                # Before the input is written, so before git has seen any of it.
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+            # Before the input is written, so before git has seen any of it.
+            if limits.memory_mb is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (limits.memory_mb << 20, limits.memory_mb << 20))
+            if limits.max_bytes is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (limits.max_bytes, limits.max_bytes))
             try:
-                stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+                stdout, stderr = process.communicate(stdin, timeout=limits.timeout_s)
             except subprocess.TimeoutExpired as exc:
-                raise WorkspaceError(f"git {_verb(args)} did not end within {timeout_s:.0f} s") from exc
+                raise WorkspaceError(f"git {_verb(args)} did not end within {limits.timeout_s:.0f} s") from exc
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
+        if file is not None:
+            file.seek(0)
+            stdout = file.read()
+        # A short output may be through before the limit is set.
+        if process.returncode == -signal.SIGXFSZ or len(stdout) > (limits.max_bytes or len(stdout)):
+            raise WorkspaceError(f"git {_verb(args)} prints more than {limits.max_bytes} bytes")
     return Finished(process.returncode, stdout, _redacted(stderr.decode("utf-8", "replace"), secrets))
 
 

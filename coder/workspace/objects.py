@@ -13,6 +13,8 @@ from coder.workspace.git import Git, checked_sha
 from coder.workspace.subjects import Said, question, subjects
 
 REMEMBERED_TREES = 8  # base, head and what is laid over them
+MAX_LISTING_BYTES = 128 << 20
+"""A million files. A few objects can make a tree of billions of them."""
 SUBJECTS_TIMEOUT_S = 20.0
 READ_AHEAD_FILES = 512
 READ_AHEAD_BYTES = 16 * 1024 * 1024
@@ -69,7 +71,7 @@ class Objects:
     def _listed(self, tree_ish: str) -> dict[str, Entry]:
         args = ["ls-tree", "-r", "-z", "-l", "--full-tree", checked_sha(tree_ish)]
         found: dict[str, Entry] = {}
-        for record in self._git.output(args, git_dir=self._git_dir).split(b"\0"):
+        for record in self._git.output(args, git_dir=self._git_dir, max_bytes=MAX_LISTING_BYTES).split(b"\0"):
             if record:
                 meta, _, path = record.partition(b"\t")
                 mode, _kind, sha, size = meta.decode("ascii").split()
