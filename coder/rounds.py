@@ -111,9 +111,8 @@ class Rounds:
     def _open(self) -> Sandbox:
         """A sandbox with the work as it stood at the last checkpoint."""
         self._services.progress("starting the sandbox")
-        sandbox = self._services.sandboxes.open(
-            self._ground.image, self._ground.pack, labels={"coder.run": self._task.run_id}
-        )
+        labels = {"coder.run": self._task.run_id}
+        sandbox = self._services.sandboxes.open(self._ground.image, self._ground.pack, labels=labels)
         if (checkpoint := self._state.checkpoint) is not None:
             diff = self._journal.blob(checkpoint.diff_blob).decode("utf-8", "surrogateescape")
             sandbox.restore(diff)
@@ -123,15 +122,12 @@ class Rounds:
         """Let the agent work; take its change out of the sandbox and check it. False when it waits or was stopped."""
         model = self._services.model(self._task.model)
         before = self._state.opened
-        red = (
-            before.baseline if before else baseline(self._services, self._ground, self._base.sha, sandbox, self._shelf)
-        )
+        services, ground, base_sha = self._services, self._ground, self._base.sha
+        red = before.baseline if before else baseline(services, ground, base_sha, sandbox, self._shelf)
         toolbox = self._toolbox(sandbox, model.profile, red)
         if before is None:
             self._show("working")
-            facts = remembered(
-                self._services.memory, self._task.repo.full_name, self._ground.repository, self._base.sha
-            )
+            facts = remembered(services.memory, self._task.repo.full_name, ground.repository, base_sha)
             messages = self._opening(facts, red)
             opened = Opened(messages=messages, tools=toolbox.specs, baseline=red, remembered=facts)
             self._journal.append(opened)
@@ -258,15 +254,10 @@ class Rounds:
         )
 
     def _refuse(self, reason: str) -> None:
-        verdict = Verdict(
-            kind="refused", reasons=(reason,), objections=(f"The change may not leave the sandbox: {reason}",)
-        )
-        evidence = Evidence(
-            base_sha=self._base.sha,
-            head_tree="",
-            image=self._ground.image.reference,
-            image_digest=self._ground.image.digest,
-        )
+        objections = (f"The change may not leave the sandbox: {reason}",)
+        verdict = Verdict(kind="refused", reasons=(reason,), objections=objections)
+        image = self._ground.image
+        evidence = Evidence(base_sha=self._base.sha, head_tree="", image=image.reference, image_digest=image.digest)
         self._journal.append(Verified(round=self._state.objections + 1, verdict=verdict, evidence=evidence))
 
     def _send_back(self) -> bool:
@@ -286,9 +277,8 @@ class Rounds:
         if last.reviewed is not None and objected and state.opened is not None:
             nonce = nonce_of(state.opened)
             parts.append(objection_text(last.reviewed, verdict=verdict.kind, rounds_left=left, nonce=nonce))
-        step = spent(self._journal.entries).steps
         message = Message(role="user", content="\n\n".join(parts))
-        self._journal.append(Told(step=step, reason="objection", message=message))
+        self._journal.append(Told(step=spent(self._journal.entries).steps, reason="objection", message=message))
         return True
 
 
