@@ -43,7 +43,7 @@ def run(
     prompt: Annotated[str, typer.Option(help="What to do, in words.")] = "",
     repo: RepoPath = Path(),
     model: Annotated[str, typer.Option(help="Model profile.")] = "",
-    effort: Annotated[str, typer.Option(help="low, medium, high or max: thought, steps, rounds.")] = "",
+    effort: Annotated[str, typer.Option(help="low, medium, high or max: thought, steps, rounds, attempts.")] = "",
     max_cost: Annotated[float | None, typer.Option(help="Most dollars.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Most model calls.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Most minutes.")] = None,

@@ -30,7 +30,7 @@ class ModelSettings(Value):
     profile: str = "kimi-k2-thinking"
     """Name of a profile in `configs/models/` or in `profiles`."""
     effort: Effort | None = None
-    """low, medium, high or max: thought per step, steps and rounds, as the profile says; none leaves the profile as it is."""
+    """low, medium, high or max: thought per step, steps, rounds and attempts, as the profile says; none leaves the profile as it is."""
     fallbacks: tuple[str, ...] = ()
     """Profiles that go on with a run, in this order, when the model before cannot be asked. The overrides below are not theirs."""
     profiles: Path | None = None
