@@ -1,5 +1,6 @@
 """One run of the tests in one sandbox, and how much of what it claims is believed."""
 
+import re
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ _NO_TESTS = 5
 """pytest's exit code when it collected nothing: https://docs.pytest.org/en/stable/reference/exit-codes.html"""
 
 _MAX_FILES = 2_000
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
 
 _READERS: Final[Mapping[Kind, Reader]] = {
     "go": read_go,
@@ -105,7 +107,8 @@ def _cleared(sandbox: Sandbox, path: str, command: TestCommand) -> str:
 
 
 def _printed(output: str, told: str) -> str:
-    """What people are shown: what was printed, and what the report holds of failures."""
+    """What people are shown: what was printed, and what the report holds of failures; no colours, which hide titles."""
+    output, told = _COLOUR.sub("", output), _COLOUR.sub("", told)
     if not told:
         return output
     return f"{output[-OUTPUT_TAIL_CHARS // 4 :].rstrip()}\n{told[: OUTPUT_TAIL_CHARS * 3 // 4].rstrip()}".strip()

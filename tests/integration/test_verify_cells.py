@@ -151,6 +151,18 @@ def test_some_tests_can_be_selected(tmp_path: Path, local: LocalSandboxProvider)
     assert "test_slugs.py" in left
 
 
+def test_colours_are_not_kept(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    stage = staged(HONEST[0], tmp_path)
+    pack = stage.repository.pack(stage.patch.base_sha, depth=1)
+    command = commands.given("python3 -m pytest -q --color=yes").selecting(["test_slugs.py::test_shout"])
+
+    with local.open(IMAGE, pack, labels={}) as sandbox:
+        cell = run_cell(sandbox, "head", "", command, 60)
+
+    assert "1 passed" in cell.output_tail
+    assert "\x1b" not in cell.output_tail
+
+
 def test_a_patch_of_nothing_runs_nothing(tmp_path: Path, local: LocalSandboxProvider) -> None:
     stage = staged(HONEST[0], tmp_path)
     empty = Patch(base_sha=stage.patch.base_sha, tree_sha=stage.patch.tree_sha, diff="", files=())
