@@ -146,28 +146,41 @@ def open_engine(
         concurrency=config.concurrency,
     )
 
+    gone: set[str] = set()
+
     def stop_job(job_id: str) -> None:
+        gone.add(job_id)
         if stop_run is not None:
             stop_run(run_of(job_id))
 
-    return DbosEngine(options, None if runner is None else on_payload(runner, store), stop_job=stop_job)
+    return DbosEngine(options, None if runner is None else on_payload(runner, store, gone), stop_job=stop_job)
 
 
 def on_payload(
-    runner: TaskRunner, store: Store, *, pause: Callable[[float], None] = time.sleep
+    runner: TaskRunner, store: Store, gone: set[str], *, pause: Callable[[float], None] = time.sleep
 ) -> Callable[[JsonObject], JsonObject]:
-    """`runner` for the engine's jobs. What fails by something that may pass is tried again, unless a person stops it."""
+    """`runner` for the engine's jobs. What fails by something that may pass is tried again.
+
+    Not so what a person stopped, and what is `gone`: jobs, by their ids, that were cancelled or given to another worker.
+    """
     inbox = Inbox(store.database)
 
     def run(payload: JsonObject) -> JsonObject:
         work = Work.model_validate(payload)
+        gone.discard(work.job_id)
+
+        def is_over(result: JsonObject) -> bool:
+            told = inbox.of(work.task.run_id)
+            ended = work.job_id in gone or any(said.kind == "stop" for said in told)
+            return result.get("code") not in _PASSING or ended
+
         result = runner(work.task, work.followup, inbox.of)
         for pause_s in PAUSES_S:
-            if result.get("code") not in _PASSING:
+            if is_over(result):
                 break
             logger.warning("a job is tried again", extra={"job": work.job_id, "pause_s": pause_s})
             pause(pause_s)
-            if any(said.kind == "stop" for said in inbox.of(work.task.run_id)):
+            if is_over(result):
                 break
             result = runner(work.task, work.followup, inbox.of)
         return result

@@ -100,7 +100,7 @@ class Stage:
         self.free.set()
         self.engine = MemoryEngine(self._run)
         self.store = Store(folder / "deliveries.db")
-        self._worker = on_payload(runner or self._played, self.store, pause=lambda _: None)
+        self._worker = on_payload(runner or self._played, self.store, set(), pause=lambda _: None)
         self.inbox = Inbox(self.store.database)
         outside = Outside(self.forge, lambda task, what: f"{what} of the run on #{task.number}", self._stop)
         # An hour of pauses at the desk is over at once.

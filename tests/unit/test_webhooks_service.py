@@ -114,7 +114,7 @@ GITHUB_IS_AWAY: JsonObject = {"ok": False, "code": 72}
 def test_what_may_pass_is_tried_again(tmp_path: Path, results: list[JsonObject], paused: list[float]) -> None:
     left, pauses = list(results), list[float]()
     store = Store(tmp_path / "deliveries.db")
-    run = on_payload(lambda *_: left.pop(0), store, pause=pauses.append)
+    run = on_payload(lambda *_: left.pop(0), store, {TASK.run_id}, pause=pauses.append)
 
     result = run(Work(task=TASK).model_dump(mode="json"))
 
@@ -122,17 +122,32 @@ def test_what_may_pass_is_tried_again(tmp_path: Path, results: list[JsonObject],
     store.close()
 
 
-def test_what_a_person_stopped_is_not_tried_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["before the pause", "in the pause"])
+@pytest.mark.parametrize("what", ["stopped", "given to another worker"])
+def test_what_was_stopped_or_is_anothers_is_not_tried_again(tmp_path: Path, what: str, when: str) -> None:
     store = Store(tmp_path / "deliveries.db")
     stop = Followup(id="comment-1", kind="stop", note=Note(author="mona", body="/coder stop"))
+    gone: set[str] = set()
     calls: list[str] = []
+
+    def end() -> None:
+        if what == "stopped":
+            Inbox(store.database).put(TASK.run_id, stop, created_at="2026")
+        else:
+            gone.add(TASK.run_id)
 
     def work(*_: object) -> JsonObject:
         calls.append("work")
+        if when == "before the pause":
+            end()
         return GITHUB_IS_AWAY
 
-    run = on_payload(work, store, pause=lambda _: Inbox(store.database).put(TASK.run_id, stop, created_at="2026"))
+    def pause(_: float) -> None:
+        calls.append("pause")
+        end()
+
+    run = on_payload(work, store, gone, pause=pause)
 
     assert run(Work(task=TASK).model_dump(mode="json")) == GITHUB_IS_AWAY
-    assert calls == ["work"]
+    assert calls == (["work"] if when == "before the pause" else ["work", "pause"])
     store.close()
