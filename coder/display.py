@@ -137,8 +137,8 @@ def show_result(console: Console, result: RunResult, evidence: Evidence | None, 
             f"  {cell.name:<15} {ending:<10} {counts}  {cell.duration_s:.1f} s", highlight=False, soft_wrap=True
         )
     if result.outcome.kind != "submitted":
-        early = f"the agent ended early: {result.outcome.kind}: {escape(result.outcome.reason)}"
-        console.print(early, highlight=False, soft_wrap=True)
+        how = "it asks" if result.outcome.kind == "asked" else f"the agent ended early: {result.outcome.kind}"
+        console.print(f"{how}: {escape(result.outcome.reason)}", highlight=False, soft_wrap=True)
     cached = f"{spent.cached_tokens / spent.prompt_tokens:.0%} cached" if spent.prompt_tokens else "none"
     console.print(
         f"{spent.steps} steps, {spent.prompt_tokens:,} prompt tokens ({cached}), {spent.completion_tokens:,} completion "

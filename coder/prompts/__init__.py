@@ -1,14 +1,12 @@
 """Every text that a model or a person reads from us: Markdown templates beside this file, and the one way to fill them."""
 
 import importlib.resources
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 
 import jinja2
 
 from coder.errors import ConfigError
-
-_NAME = re.compile(r"[a-z0-9_]+(?:/[a-z0-9_]+)*")
 
 
 def render(name: str, /, **values: object) -> str:
@@ -20,20 +18,20 @@ def render(name: str, /, **values: object) -> str:
     Raises:
         ConfigError: There is no such prompt, it does not parse, or it uses a value that was not given.
     """
-    return _render(name, values, source=_source)
+    return _render(name, values, source=_library())
 
 
 def exists(name: str) -> bool:
     """Whether there is a prompt of this name."""
-    return _source(name) is not None
+    return name in _library()
 
 
-def _render(name: str, values: Mapping[str, object], *, source: Callable[[str], str | None]) -> str:
+def _render(name: str, values: Mapping[str, object], *, source: Mapping[str, str]) -> str:
     """As `render`, with the templates taken from `source`."""
     environment = jinja2.Environment(
         autoescape=False,  # noqa: S701 — the output is Markdown for models and for GitHub, never our own HTML
         undefined=jinja2.StrictUndefined,
-        loader=jinja2.FunctionLoader(source),
+        loader=jinja2.DictLoader(source),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -45,9 +43,13 @@ def _render(name: str, values: Mapping[str, object], *, source: Callable[[str], 
         raise ConfigError(f"cannot fill the prompt {name!r}: {exc}") from exc
 
 
-def _source(name: str) -> str | None:
-    """The template's text, or None when there is none; `name` cannot leave the folder."""
-    if not _NAME.fullmatch(name):
-        return None
-    file = importlib.resources.files("coder.prompts").joinpath(f"{name}.md")
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+@cache
+def _library() -> Mapping[str, str]:
+    """All templates by name, read together: an upgrade of the files under a running process must not mix two versions."""
+    here = importlib.resources.files("coder.prompts")
+    found = {}
+    for prefix, folder in (("", here), ("tools/", here.joinpath("tools"))):
+        for file in folder.iterdir():
+            if file.name.endswith(".md"):
+                found[f"{prefix}{file.name.removesuffix('.md')}"] = file.read_text(encoding="utf-8")
+    return found

@@ -5,7 +5,7 @@ from coder.prompts import _render, render
 
 
 def filled(template: str, **values: object) -> str:
-    return _render("made_up", values, source={"made_up": template}.get)
+    return _render("made_up", values, source={"made_up": template})
 
 
 def test_a_value_is_never_a_template() -> None:
