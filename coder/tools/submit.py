@@ -23,6 +23,8 @@ _QUESTIONS = """Before you hand it in:
 - Explained: does `rationale` give a reason for each file?
 If so, call submit again with confirm=true. What is changed after this look has to be looked at again."""
 
+_UNTRIED = "Nothing was run since the last edit: see the tests that have to do with it pass first.\n\n"
+
 
 class Reason(Arguments):
     """Why one file changed."""
@@ -64,7 +66,9 @@ class Submit:
         if change is None:
             return ToolOutput(content="Handed in.", submission=submission)
         moved = "The change is not the one that you looked at last.\n" if arguments.confirm and seen else ""
-        return ToolOutput(content=moved + _shown(change), look=Look(tree_sha=change.tree_sha, submission=submission))
+        untried = "" if tried(of_attempt(self._journal.events)) else _UNTRIED
+        content = moved + _shown(change, untried)
+        return ToolOutput(content=content, look=Look(tree_sha=change.tree_sha, submission=submission))
 
 
 def last_seen(events: Iterable[Event]) -> str:
@@ -78,7 +82,18 @@ def last_seen(events: Iterable[Event]) -> str:
     return seen
 
 
-def _shown(change: Snapshot) -> str:
+def tried(events: Iterable[Event]) -> bool:
+    """Whether anything was run since the last edit; also where there was none."""
+    ran = True
+    for event in events:
+        if isinstance(event, ToolFinished) and event.name in {"run", "run_tests"}:
+            ran = True
+        elif isinstance(event, ToolFinished) and event.checkpoint is not None:
+            ran = False
+    return ran
+
+
+def _shown(change: Snapshot, untried: str) -> str:
     """The change, what is not part of it, and what to ask oneself about it."""
     if not (change.diff.strip() or change.left_out):
         return _NOTHING
@@ -88,4 +103,4 @@ def _shown(change: Snapshot) -> str:
         parts.append(
             f"Not part of it, because no file of more than 16 MiB can be: {names}. Nothing may depend on them.\n"
         )
-    return "\n".join([*parts, _QUESTIONS])
+    return "\n".join([*parts, untried + _QUESTIONS])

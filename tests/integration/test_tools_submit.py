@@ -11,7 +11,7 @@ from coder.tools.base import Toolbox
 from coder.tools.submit import Submit
 from coder.trace.events import Answered, ToolFinished
 from coder.trace.journal import Journal, JournalStore
-from coder.types import Completion, Message, ToolCall, ToolOutput, Usage
+from coder.types import Checkpoint, Completion, Message, ToolCall, ToolOutput, Usage
 from tests.contract.sandbox_support import committed, local_backend
 
 WORDS = {"title": "t", "summary": "s", "rationale": [{"path": "a.txt", "reason": "r"}]}
@@ -137,3 +137,21 @@ def test_the_look_is_bounded_and_names_files_that_are_too_large_to_be_part_of_it
     assert "diff --git a/long.txt b/long.txt" in look
     assert "Not part of it, because no file of more than 16 MiB can be: huge.bin." in look
     assert "call submit again with confirm=true" in look
+
+
+def test_the_look_says_when_nothing_was_run_since_the_last_edit(hand: Hand) -> None:
+    def finished(name: str, checkpoint: Checkpoint | None = None) -> None:
+        output = ToolOutput(content="done")
+        hand.journal.append(
+            ToolFinished(step=0, call_id="x", name=name, output=output, duration_s=0.0, checkpoint=checkpoint)
+        )
+
+    hand.sandbox.write("a.txt", b"two\n")
+    edited = Checkpoint(step=0, tree_sha="t", diff_blob="b")
+    finished("run_tests")
+    finished("edit", edited)
+    untried = hand.submit(confirm=False).content
+    finished("run", edited)
+
+    assert "Nothing was run since the last edit" in untried
+    assert "Nothing was run" not in hand.submit(confirm=False).content
