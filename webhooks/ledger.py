@@ -25,12 +25,50 @@ REFUSED = "refused"
 _UNHEARD = frozenset({REFUSED, "failed", "cancelled"})
 
 
+class _Jobs:
+    """Jobs as they were kept, and how the engine says that they ended."""
+
+    def __init__(self, store: Store, engine: JobEngine) -> None:
+        self._rows, self._engine = store.database.rows, engine
+
+    def of(self, run_id: str) -> list[tuple[str, str | None]]:
+        """The jobs of a run in the order in which they came, and how they ended as far as it was written down."""
+        rows = self._rows("SELECT job_id, ended FROM jobs WHERE run_id = ? ORDER BY rowid", (run_id,))
+        return [(row["job_id"], row["ended"]) for row in rows]
+
+    def unclosed(self) -> list[str]:
+        """Jobs that the engine has and of which no end was written down, oldest first."""
+        rows = self._rows(
+            "SELECT job_id FROM jobs WHERE ended IS NULL AND enqueued = 1 ORDER BY rowid LIMIT ?", (_MAX_OPEN,)
+        )
+        return [row["job_id"] for row in rows]
+
+    def ended(self, job_id: str) -> str | None:
+        """How a job ended, asked of the engine; None while it is not over, or not yet offered.
+
+        Raises:
+            EngineError: The engine cannot be asked.
+        """
+        job = self._engine.status(job_id)
+        if job is None:
+            rows = self._rows("SELECT enqueued FROM jobs WHERE job_id = ?", (job_id,))
+            return "forgotten" if rows and rows[0]["enqueued"] else None
+        return None if job.state in {"queued", "running"} else _ending(job.state, job.result or {})
+
+    def ended_if_known(self, job_id: str) -> str | None:
+        """The same; None, too, while the engine cannot be asked."""
+        try:
+            return self.ended(job_id)
+        except EngineError:
+            return None
+
+
 class Ledger:
     """Jobs by run, runs by issue and by the pull request that they opened."""
 
     def __init__(self, store: Store, engine: JobEngine) -> None:
         self._store, self._engine = store, engine
-        self._rows = store.database.rows
+        self._rows, self._jobs = store.database.rows, _Jobs(store, engine)
         self._switches = Switches(store.database)
         self._waits = Waits(store.database)
 
@@ -88,21 +126,23 @@ class Ledger:
 
     def live_jobs(self, run_id: str) -> tuple[str, ...]:
         """Jobs of a run that are not over."""
-        return tuple(job_id for job_id, ended in self._jobs(run_id) if ended is None and not self._ended(job_id))
+        return tuple(
+            job_id for job_id, ended in self._jobs.of(run_id) if ended is None and not self._jobs.ended(job_id)
+        )
 
     def is_overtaken(self, job_id: str) -> bool:
         """Whether a later job of the same run is at work, or was heard."""
-        jobs = self._jobs(run_of(job_id))
+        jobs = self._jobs.of(run_of(job_id))
         later = jobs[[known for known, _ in jobs].index(job_id) + 1 :]
-        return any((ended or self._ended(known)) not in _UNHEARD for known, ended in later)
+        return any((ended or self._jobs.ended(known)) not in _UNHEARD for known, ended in later)
 
     def state(self, run_id: str) -> RunState:
         """How a run stands. What the engine does not know any more is over; while it cannot be asked, too."""
-        jobs = self._jobs(run_id)
+        jobs = self._jobs.of(run_id)
         if not jobs:
             return "none"
         try:
-            results = [(job_id, ended or self._ended(job_id)) for job_id, ended in jobs]
+            results = [(job_id, ended or self._jobs.ended(job_id)) for job_id, ended in jobs]
         except EngineError:
             # Unknown is not a reason to lose a request; the engine runs one job per repository anyway.
             logger.exception("cannot ask the engine for a run")
@@ -119,7 +159,7 @@ class Ledger:
         Raises:
             EngineError: The engine cannot be asked.
         """
-        for job_id in self._open_jobs():
+        for job_id in self._jobs.unclosed():
             job = self._engine.status(job_id)
             if job is None:  # ended so long ago that the engine has forgotten it
                 self._rows("UPDATE jobs SET ended = 'forgotten' WHERE job_id = ?", (job_id,))
@@ -132,7 +172,7 @@ class Ledger:
         Those that failed are left to the desk, which tells of them.
         """
         try:
-            mine = [job_id for job_id in self._open_jobs() if job_id.startswith(f"{repository}-")]
+            mine = [job_id for job_id in self._jobs.unclosed() if job_id.startswith(f"{repository}-")]
             for job in filter(None, map(self._engine.status, mine[:_MAX_LOOKED_AT])):
                 if job.state == "done":
                     self.close(job)
@@ -160,39 +200,15 @@ class Ledger:
                     self._waits.end(thread)
             self._rows("UPDATE jobs SET ended = ? WHERE job_id = ?", (_ending(job.state, result), job.id))
 
-    def _ended(self, job_id: str) -> str | None:
-        """How a job ended, asked of the engine; None while it is not over, or not yet offered."""
-        job = self._engine.status(job_id)
-        if job is None:
-            rows = self._rows("SELECT enqueued FROM jobs WHERE job_id = ?", (job_id,))
-            return "forgotten" if rows and rows[0]["enqueued"] else None
-        return None if job.state in {"queued", "running"} else _ending(job.state, job.result or {})
-
-    def _jobs(self, run_id: str) -> list[tuple[str, str | None]]:
-        rows = self._rows("SELECT job_id, ended FROM jobs WHERE run_id = ? ORDER BY rowid", (run_id,))
-        return [(row["job_id"], row["ended"]) for row in rows]
-
     def _followups(self, run_id: str) -> list[Followup]:
         """What was added to a run by people who may, and by checks."""
         rows = self._rows(
             "SELECT job_id, ended, work FROM jobs WHERE run_id = ? AND job_id <> run_id AND work <> '' ORDER BY rowid",
             (run_id,),
         )
-        heard = [row for row in rows if (row["ended"] or self._ended_quietly(row["job_id"])) not in _UNHEARD]
+        heard = [row for row in rows if (row["ended"] or self._jobs.ended_if_known(row["job_id"])) not in _UNHEARD]
         works = [Work.model_validate_json(row["work"]) for row in heard]
         return [work.followup for work in works if work.followup is not None]
-
-    def _ended_quietly(self, job_id: str) -> str | None:
-        try:
-            return self._ended(job_id)
-        except EngineError:
-            return None
-
-    def _open_jobs(self) -> list[str]:
-        rows = self._rows(
-            "SELECT job_id FROM jobs WHERE ended IS NULL AND enqueued = 1 ORDER BY rowid LIMIT ?", (_MAX_OPEN,)
-        )
-        return [row["job_id"] for row in rows]
 
     def _pull(self, thread: str) -> str | None:
         rows = self._rows("SELECT run_id FROM pulls WHERE thread = ?", (thread,))
@@ -201,7 +217,7 @@ class Ledger:
     def _has_pull(self, run_id: str) -> bool:
         """Also when it has ended a moment ago."""
         try:
-            for job_id in self._open_jobs():
+            for job_id in self._jobs.unclosed():
                 job = self._engine.status(job_id) if run_of(job_id) == run_id else None
                 if job is not None and job.state == "done":  # of others the watchdog must hear
                     self.close(job)
