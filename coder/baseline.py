@@ -12,6 +12,7 @@ from coder.services import Ground, Services
 from coder.trace.events import Baseline
 from coder.types import Cell
 from coder.verify.cells import run_cell
+from coder.verify.excerpt import excerpt
 from coder.verify.shelf import Shelf, key_of
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ MAX_NAMED = 200
 """Red tests that are named."""
 _END_CHARS = 300
 """How much is told of a suite that names no tests, and of what it printed last."""
+_WHY_CHARS = 1_500
+"""How much is told of the reasons for which tests are red."""
 
 
 def baseline(services: Services, ground: Ground, base_sha: str, sandbox: Sandbox, shelf: Shelf) -> Baseline | None:
@@ -66,6 +69,7 @@ def told(cell: Cell, timeout_s: float) -> Baseline:
         red_count=len(red),
         duration_s=cell.duration_s,
         problem=" ".join(problem.split())[: 3 * _END_CHARS],
+        why=excerpt(cell.output_tail, red)[:_WHY_CHARS] if red else "",
     )
 
 

@@ -203,6 +203,10 @@ def trace_lines(entries: Iterable[Entry], *, full: bool) -> Iterable[str]:
             yield from (f"        {plain(line)}" for line in _detail(entry).splitlines())
 
 
+_SAID = {"told": "reason", "cell_run": "cell", "attempted": "number", "chosen": "number"}
+"""Events that one field says enough of."""
+
+
 def _summary(entry: Entry) -> str:
     match entry.event:
         case Answered(step=step, completion=completion):
@@ -216,12 +220,10 @@ def _summary(entry: Entry) -> str:
             line = brief(review_line(reviewed))
         case Continued(followup=followup):
             line = brief(f"{followup.kind} by {followup.note.author}")
-        case Told(reason=reason):
-            line = reason
         case Solved(outcome=outcome):
             line = outcome.kind
         case _:
-            line = ""
+            line = brief(str(getattr(entry.event, _SAID.get(entry.event.type, ""), "")))
     return line
 
 

@@ -53,6 +53,7 @@ def opening(
         baseline=baseline,
         problem=fenced(baseline.problem, nonce) if baseline else "",
         red=fenced("\n".join(baseline.red), nonce) if baseline else "",
+        red_because=fenced(baseline.why, nonce) if baseline else "",
         services=prepared.services,
         egress=prepared.egress,
         submodules=[fenced(path, nonce) for path in prepared.submodules],

@@ -119,6 +119,8 @@ class Baseline(Value):
     duration_s: float
     problem: str = ""
     """Why little is known, when little is."""
+    why: str = ""
+    """How the first of the red ones fail."""
 
 
 class Opened(Value):

@@ -97,6 +97,17 @@ def test_a_baseline_names_what_is_red_and_no_more_than_is_worth_it() -> None:
     assert told(cell(TestReport(by_id=False, problem="no\nreport")), 60).problem == "exit code 1: no report"
 
 
+def test_the_model_is_told_why_tests_are_red_before_it_begins() -> None:
+    report = TestReport(by_id=True, failed=("t.py::test_old",))
+    tail = "= FAILURES =\n___ test_old ___\nE   ModuleNotFoundError: no yaml\n=== short ===\n" + "x" * 9_000
+    found = told(cell(report).model_copy(update={"output_tail": tail}), 60)
+
+    assert found.why == "___ test_old ___\nE   ModuleNotFoundError: no yaml"
+    assert "How they fail, the first of them:" in first(baseline=found)[1]
+    assert "no yaml" in first(baseline=found)[1]
+    assert "How they fail" not in first(baseline=RED)[1]
+
+
 def test_of_a_suite_that_names_no_tests_the_end_is_told_when_it_is_red() -> None:
     silent = TestReport(by_id=False, problem="an exit code only")
     red, green = (cell(silent, code).model_copy(update={"output_tail": "eslint:\nOops"}) for code in (2, 0))
