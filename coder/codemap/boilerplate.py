@@ -28,6 +28,8 @@ _ASIDE: Final = (
     r"|validations?|check ?list|(?:pre-?)?requisites|prerequisites|code of conduct|(?:initial |issue |pre-?flight )?checks?|are you willing.*|contribution.*"
 )
 """A heading under which a form asks for what surrounds the problem."""
+_MAX_LINE: Final = 400
+"""What a form has on a line is shorter; longer ones are said by somebody, or are there to make patterns slow."""
 
 
 def without_boilerplate(text: str) -> str:
@@ -37,6 +39,9 @@ def without_boilerplate(text: str) -> str:
     kept: list[str] = []
     is_aside = is_code = False
     for line in re.sub(_COMMENT, " ", text).split("\n"):
+        if len(line) > _MAX_LINE:
+            kept += [] if is_aside else [line]
+            continue
         is_fence = re.match(_FENCE, line) is not None
         is_code ^= is_fence
         heading = None if is_code else re.fullmatch(_HEADING, line)

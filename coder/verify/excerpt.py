@@ -11,6 +11,8 @@ _MAX_FAILURE_CHARS: Final = 2_000
 _HEAD_LINES: Final = 12
 """Of a failure that is too long so many first lines stay: its title, and where it began."""
 
+_MAX_TITLE: Final = 500
+"""A title is looked for in so much of a line: what tests print may be there to make patterns slow."""
 _PYTEST_TITLE: Final = re.compile(r"^_{3,} (.+?) _{3,}$")
 _TITLES: Final = (
     _PYTEST_TITLE,
@@ -85,7 +87,7 @@ def _failures(output: str) -> list[tuple[str, str]]:
     found: list[tuple[str, list[str]]] = []
     current: list[str] | None = None
     for line in output[_start(output) :].split("\n"):
-        title = next((match[1].strip() for pattern in _TITLES if (match := pattern.match(line))), None)
+        title = next((match[1].strip() for pattern in _TITLES if (match := pattern.match(line[:_MAX_TITLE]))), None)
         if title is not None:
             current = []
             found.append((title, current))

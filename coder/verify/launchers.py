@@ -16,11 +16,12 @@ Read = Callable[[str], bytes | None]
 
 _MAX_TEXTS: Final = 20
 _MAX_BYTES: Final = 50_000
+_MAX_LINE: Final = 1_000
 _SCRIPTS: Final = 2
 """The depth of scripts: the command itself is 0, the tasks that it names 1."""
 _INTERPRETERS: Final = r"(?:(?:ba|da|z)?sh|python[\d.]*|node|ruby|perl|php|tsx|deno run|bun)"
 _STARTED: Final = re.compile(
-    rf"(?:^|&&|\|\||;|\||\$\(|`)[\s@(-]*(?:(?:\w+=\S*|exec|env|time|xvfb-run|npx|source|\.)\s+)*(?:{_INTERPRETERS}(?:\s+-\S+)*\s+)?([\w./-]+)",
+    rf"(?:^|&&|\|\||;|\||\$\(|`)[ \t@(-]*+(?:(?:\w+=\S*|exec|env|time|xvfb-run|npx|source|\.)\s+)*(?:{_INTERPRETERS}(?:\s+-\S+)*\s+)?([\w./-]+)",
     re.MULTILINE,
 )
 """The program of each simple command, or the file that an interpreter is given."""
@@ -100,7 +101,7 @@ def ends_with_success(path: str, old: bytes | None, new: bytes | None) -> Iterat
     """
     was = {line.strip() for line in (old or b"").decode("utf-8", "replace").splitlines()}
     for number, line in enumerate((new or b"").decode("utf-8", "replace").splitlines(), start=1):
-        if line.strip() not in was and _SUCCESS.search(line):
+        if line.strip() not in was and _SUCCESS.search(line[:_MAX_LINE]):
             yield Finding(
                 path, number, "ends the process with success, and the tests are judged by their exit code", fatal=True
             )

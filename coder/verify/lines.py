@@ -18,11 +18,12 @@ _CARGO_RESULT: Final = re.compile(r"test result: \w+\. (\d+) passed; (\d+) faile
 _CARGO_OUTCOMES: Final[dict[str, Outcome]] = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
 
 _UNITTEST: Final = re.compile(
-    r"([\w.]+) \(([\w.]+)\)(?: \.\.\.|\n.* \.\.\.) (ok|FAIL|ERROR|expected failure|skipped .*)$", re.MULTILINE
+    r"(?<![\w.])([\w.]++) \(([\w.]++)\)(?: \.\.\.|\n.* \.\.\.) (ok|FAIL|ERROR|expected failure|skipped .*)$",
+    re.MULTILINE,
 )
 _UNITTEST_OUTCOMES: Final[dict[str, Outcome]] = {"ok": "passed", "FAIL": "failed", "ERROR": "errored"}
 _UNITTEST_RAN: Final = re.compile(r"^Ran (\d+) tests? in [\d.]+s$", re.MULTILINE)
-_MINITEST: Final = re.compile(r"(\S+#.+) = \d+\.\d+ s = ([.FES])")
+_MINITEST: Final = re.compile(r"([^\s#]+#.+) = \d+\.\d+ s = ([.FES])")
 _MINITEST_RAN: Final = re.compile(r"(\d+) (?:runs|tests), \d+ assertions, (\d+) failures, (\d+) errors, (\d+) skips.*")
 _MINITEST_OUTCOMES: Final[dict[str, Outcome]] = {".": "passed", "F": "failed", "E": "errored", "S": "skipped"}
 

@@ -17,10 +17,12 @@ from coder.verify.shape import Shape
 _TRIVIAL: Final = frozenset({"0", "1", "2", "10", "100", "0.0", "1.0", "", " ", "\\n"})
 """Literals that stand in any program and any test."""
 _MAX_SHOWN: Final = 60
+_MAX_BYTES: Final = 1_000_000
+"""Of a file so much is looked at."""
 _LITERAL: Final = r"\(?(\"[^\"\n]*\"|'[^'\n]*'|`[^`\n]*`|-?\d[\w.]*)\)?"
 _BY_LINES: Final = re.compile(
-    rf"(?:===?|\bcase|\bwhen|\.equals\(|\.eql\?)\s*{_LITERAL}[\s)}}{{:]*(?:then\s+|\?\s*|return\s+)\s*{_LITERAL}\s*(?=[;:,\n}}])"
-    rf"|^\s*{_LITERAL}\s*=>\s*{_LITERAL}\s*,?\s*$",
+    rf"(?:===?|\bcase|\bwhen|\.equals\(|\.eql\?)[ \t]*+{_LITERAL}[\s)}}{{:]*+(?:then\s|\?|return\s)\s*+{_LITERAL}[ \t]*+(?=[;:,\r\n}}])"
+    rf"|^[ \t]*+{_LITERAL}[ \t]*+=>[ \t]*+{_LITERAL}[ \t]*+,?[ \t\r]*+$",
     re.MULTILINE,
 )
 """`if (x === 5) return 25`, `case 5: return 25`, `x === 5 ? 25 :`, `5 => 25`; also over the end of a line."""
@@ -72,11 +74,12 @@ def answers_in(module: ast.Module | None) -> Iterator[Answer]:
 
 def answers_by_lines(data: bytes | None) -> Iterator[Answer]:
     """The answers of a source file in a language whose syntax we do not parse."""
-    text = (data or b"").decode("utf-8", "replace")
+    text, line, counted = (data or b"")[:_MAX_BYTES].decode("utf-8", "replace"), 1, 0
     for match in _BY_LINES.finditer(text):
+        line, counted = line + text.count("\n", counted, match.end()), match.end()
         asked, given = (_bare(group) for group in match.groups() if group)
         if asked != given:
-            yield Answer(text.count("\n", 0, match.end()) + 1, asked, given)
+            yield Answer(line, asked, given)
 
 
 def _pairs(line: int, asked: Iterable[str], given: Collection[str]) -> Iterator[Answer]:

@@ -104,7 +104,9 @@ _DELAY: Final = re.compile(
     r"\b(?:time\.Sleep|Thread\.sleep|thread::sleep|sleep|usleep|retryTimes)\s*\(|\bretry:\s*\d|\bPromise\b.*\bsetTimeout\b"
 )
 _LITERAL: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`|\b\d[\w.]*")
-_CALL: Final = re.compile(r"([A-Za-z_]\w*)[!?]?\s*\(")
+_CALL: Final = re.compile(r"\b([A-Za-z_]\w*+)[!?]?\s*+\(")
+_MAX_LINE: Final = 1_000
+"""So much of a line is looked at: no person reads further, and generated lines make patterns slow."""
 _ASIDE: Final = frozenset(
     {"if", "for", "while", "switch", "func", "fn", "function", "it", "test", "describe", "expect", "require"}
 )
@@ -154,7 +156,7 @@ def line_shapes(path: str, data: bytes | None) -> tuple[dict[str, Shape], frozen
     twice: set[str] = set()
     current, outside, above = _Open(), set[str](), 0
     marked = language.mark is None
-    for number, raw in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+    for number, raw in enumerate(_lines(data), start=1):
         text = "" if language.comment.match(raw) else raw
         match = language.name.match(text)
         if match or language.other.match(text):
@@ -179,9 +181,13 @@ def skips_outside(path: str, data: bytes | None) -> int:
     if data is None or len(data) > MAX_SOURCE_BYTES:
         return 0
     language = _LANGUAGES[posixpath.splitext(path)[1]]
-    lines = (line for line in data.decode("utf-8", "replace").splitlines() if not language.comment.match(line))
+    lines = (line for line in _lines(data) if not language.comment.match(line))
     inside = sum(shape.skips for shape in line_shapes(path, data)[0].values())
     return sum(len(language.skip.findall(line)) for line in lines) - inside
+
+
+def _lines(data: bytes) -> list[str]:
+    return [line[:_MAX_LINE] for line in data.decode("utf-8", "replace").splitlines()]
 
 
 def _keep(found: dict[str, Shape], twice: set[str], test: _Open) -> set[str]:
