@@ -113,7 +113,7 @@ def test_the_evidence_names_what_was_run(tmp_path: Path, local: LocalSandboxProv
     assert all("junit" not in cell.command for cell in evidence.cells)
 
 
-def test_the_base_is_run_once_for_several_rounds(tmp_path: Path, local: LocalSandboxProvider) -> None:
+def test_runs_of_an_earlier_round_are_taken_again(tmp_path: Path, local: LocalSandboxProvider) -> None:
     stage = staged(HONEST[5], tmp_path)
     said: list[str] = []
     tests = commands.given("python3 -m pytest -q")
@@ -121,8 +121,10 @@ def test_the_base_is_run_once_for_several_rounds(tmp_path: Path, local: LocalSan
 
     first, second = (verifier.verify(stage.patch, image=IMAGE, round=number) for number in (1, 2))
 
-    assert said == ["round 1: testing base", "round 1: testing head", CANARY, "round 2: testing head", CANARY]
-    assert first.evidence.cells[0] == second.evidence.cells[0]
+    assert said == ["round 1: testing base", "round 1: testing head", CANARY, CANARY]
+    assert [cell.kept_as for cell in first.evidence.cells] == ["", ""]
+    assert all(cell.kept_as for cell in second.evidence.cells)
+    assert [cell.model_copy(update={"kept_as": ""}) for cell in second.evidence.cells] == [*first.evidence.cells]
 
 
 def test_without_a_way_to_test_nothing_is_claimed(tmp_path: Path, local: LocalSandboxProvider) -> None:
