@@ -25,6 +25,7 @@ from coder.verify.commands import TestCommand, test_command
 from coder.workspace.checkout import Checkout
 from coder.workspace.contents import Contents
 from coder.workspace.repository import Repository
+from coder.workspace.submodules import fetch_submodules
 
 LOG_LINES = 15
 MAX_NAMES = 10
@@ -68,8 +69,8 @@ def examine(target: Path | RepoRef, settings: Settings, say: Say) -> bool:
         return False
     try:
         with Application(settings) as app:
-            where = _checkout(found, app, target) if isinstance(target, Path) else _hub(found, app, target)
-            _repository(found, app, *where)
+            subject = _checkout(found, app, target) if isinstance(target, Path) else _hub(found, app, target)
+            _repository(found, app, subject)
     except CoderError as exc:
         found.note("failed", "doctor", str(exc))
     if found.proposal:
@@ -87,22 +88,32 @@ def target_of(text: str) -> Path | RepoRef:
     return RepoRef(owner=match[1], name=match[2])
 
 
-def _checkout(found: Diagnosis, app: Application, path: Path) -> tuple[Repository, str]:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The commit that is looked at."""
+
+    repository: Repository
+    remote: Remote
+    sha: str
+
+
+def _checkout(found: Diagnosis, app: Application, path: Path) -> Subject:
     checkout = Checkout(path)
     dirty = "; uncommitted changes are left out" if checkout.is_dirty() else ""
     found.note("ok", "checkout", f"{checkout.path} at {checkout.head[:12]}{dirty}")
     repo = RepoRef(owner="local", name=checkout.path.name or "checkout")
     remote = Remote(url=str(checkout.path), local=True)
-    return app.workspace().fetch(remote, repo, checkout.head), checkout.head
+    return Subject(app.workspace().fetch(remote, repo, checkout.head), remote, checkout.head)
 
 
-def _hub(found: Diagnosis, app: Application, repo: RepoRef) -> tuple[Repository, str]:
+def _hub(found: Diagnosis, app: Application, repo: RepoRef) -> Subject:
     with GitHubAccess(app.settings.github) as github:
         _access(found, repo, github.look(repo))
     forge = app.github()
     task = Task(run_id="doctor", repo=repo, kind="prompt", requested_by="doctor", requested_at=utc_now(), model="none")
     base = forge.base(task)
-    return app.workspace().fetch(forge.remote(task), repo, base.sha), base.sha
+    remote = forge.remote(task)
+    return Subject(app.workspace().fetch(remote, repo, base.sha), remote, base.sha)
 
 
 def _access(found: Diagnosis, repo: RepoRef, access: Access) -> None:
@@ -120,12 +131,16 @@ def _access(found: Diagnosis, repo: RepoRef, access: Access) -> None:
     found.note("warning" if access.unheard else "ok", "webhook", "; ".join((access.webhook, *access.unheard)))
 
 
-def _repository(found: Diagnosis, app: Application, repository: Repository, sha: str) -> None:
+def _repository(found: Diagnosis, app: Application, subject: Subject) -> None:
+    repository, sha = subject.repository, subject.sha
     files = Contents(repository, sha)
     config = repo_config(files)
     policy, sandboxes = config.policy(app.settings.policy), app.sandboxes()
     file = next((name for name in FILES if name in files), None)
     found.note("ok", "config", f"{file} is heeded" if file else "no .coder.yml: everything is found out")
+    modules = fetch_submodules(app.workspace(), repository, subject.remote, sha)
+    for line in modules.missing:
+        found.note("warning", "submodule", f"not fetched: {line}")
     pack = repository.pack(sha, depth=policy.history)
     started = time.monotonic()
     image = sandboxes.image_for(

@@ -1,8 +1,8 @@
 """`coder verify`: the cells of a pull request or branch again, on this machine, without a model."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from coder.verify.recheck import recheck, table
 from coder.workspace.contents import Contents
 from coder.workspace.git import Git
 from coder.workspace.repository import Repository
+from coder.workspace.submodules import fetch_submodules
 
 _PULL = re.compile(r"(?:(https?://[^/\s]+)/)?([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)(#|/pull/)([0-9]{1,9})/?")
 
@@ -27,6 +28,7 @@ class _Found:
     """The two commits, where they are, and what was said of them."""
 
     repository: Repository
+    remote: Remote
     base: str
     head: str
     claim: Published | None
@@ -54,6 +56,8 @@ def verify(
         pull = None if base else _PULL.fullmatch(target.strip())
         claim = _claim(evidence)
         found = _of_branch(app, repo, base, target, claim) if pull is None else _of_pull(app, pull, claim)
+        for line in _not_fetched(app, found):
+            echo(_plain(app.redactor.full(f"· submodule not fetched: {line}")))
         # As in the run: what the base commit says of itself, below what is set on this machine.
         config = repo_config(Contents(found.repository, found.base))
         policy = config.policy(settings.policy)
@@ -95,7 +99,7 @@ def _of_pull(app: Application, pull: re.Match[str], claim: Published | None) -> 
     workspace = app.workspace()
     workspace.fetch(read.remote, name, read.base_sha)
     repository = workspace.fetch(read.remote, name, read.head_sha)
-    return _Found(repository, repository.merge_base(read.base_sha, read.head_sha), read.head_sha, claim)
+    return _Found(repository, read.remote, repository.merge_base(read.base_sha, read.head_sha), read.head_sha, claim)
 
 
 def _of_branch(app: Application, repo: Path, base: str, head: str, claim: Published | None) -> _Found:
@@ -109,7 +113,15 @@ def _of_branch(app: Application, repo: Path, base: str, head: str, claim: Publis
     workspace = app.workspace()
     repository = workspace.fetch(remote, name, shas[0])
     workspace.fetch(remote, name, shas[1])
-    return _Found(repository, shas[0] if base else repository.merge_base(*shas), shas[1], claim)
+    return _Found(repository, remote, shas[0] if base else repository.merge_base(*shas), shas[1], claim)
+
+
+def _not_fetched(app: Application, found: _Found) -> Sequence[str]:
+    """Fetch the submodules of both commits; those that cannot be had. What only the head names gets no credential."""
+    lines: dict[str, None] = {}
+    for commit, remote in ((found.base, found.remote), (found.head, replace(found.remote, authorization=None))):
+        lines |= dict.fromkeys(fetch_submodules(app.workspace(), found.repository, remote, commit).missing)
+    return tuple(lines)
 
 
 def _claim(path: Path | None) -> Published | None:

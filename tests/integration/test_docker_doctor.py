@@ -18,6 +18,8 @@ from coder.types import RepoRef
 from tests.contract.sandbox_support import committed, docker_backend, settings
 from tests.integration.github_support import repo_of, running
 from tests.integration.github_support import settings as github_settings
+from tests.integration.test_workspace_submodules import declared, linked
+from tests.servers.github_git import create_repository
 from tests.servers.github_state import Hook
 
 pytestmark = pytest.mark.docker
@@ -90,6 +92,19 @@ def test_the_repositorys_own_file_is_heeded_and_servers_of_its_workflows_are_pro
     assert "✓ config    .coder.yml is heeded" in said
     assert "! services  workflows or compose files start postgres" in said
     assert "services:\n- redis\n- postgres\ntest: python3 -m pytest -q test_app.py" in said
+
+
+def test_submodules_are_there_and_missing_ones_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    create_repository(folder, {".coder.yml": "test: grep -q 42 lib/answer.txt\n"})
+    lib = create_repository(folder / ".git" / "modules" / "lib", {"answer.txt": "42"}, bare=True)
+    linked(folder, {"lib": lib, "gone": lib}, declared("lib", "../lib.git"))
+    said: list[str] = []
+
+    healthy = examine(folder, all_settings(tmp_path), said.append)
+
+    assert healthy, said
+    assert "! submodule not fetched: gone: .gitmodules does not say where it is" in said
 
 
 def test_a_wrong_file_is_told(tmp_path: Path) -> None:

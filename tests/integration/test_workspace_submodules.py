@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from coder.local_verify import verify
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.local import IMAGE, LocalSandboxProvider
 from coder.sandbox.protocol import Sandbox
+from coder.settings import Settings
 from coder.types import Remote, RepoRef
 from coder.workspace.policy import PatchRules
 from coder.workspace.submodules import Fetched, fetch_submodules, submodules
@@ -109,6 +111,37 @@ def test_the_trees_of_patches_have_them_too(checkout: Checkout) -> None:
     )
 
     assert [path for path, _ in checkout.repository.pack(head, depth=1).inner] == ["vendor/lib"]
+
+
+def test_a_proof_is_repeated_with_them(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    test = "from app import answer\n\n\ndef test_it():\n    assert answer() == open('lib/answer.txt').read()\n"
+    create_repository(folder, {"app.py": "def answer():\n    return ''\n", "test_app.py": test})
+    lib = create_repository(folder / ".git" / "modules" / "lib", {"answer.txt": "42"}, bare=True)
+    base = linked(folder, {"lib": lib, "gone": lib}, declared("lib", "../lib.git"))
+    git("read-tree", "main", cwd=folder)
+    blob = git("hash-object", "-w", "--stdin", cwd=folder, stdin=b"def answer():\n    return '42'\n").decode().strip()
+    git("update-index", "--cacheinfo", f"100644,{blob},app.py", cwd=folder)
+    tree = git("write-tree", cwd=folder).decode().strip()
+    head = git("commit-tree", tree, "-p", base, cwd=folder, stdin=b"Fix").decode().strip()
+    git("update-ref", "refs/heads/fix", head, cwd=folder)
+    said: list[str] = []
+
+    kind, _ = verify(
+        "fix",
+        repo=folder,
+        base="",
+        evidence=None,
+        settings=Settings(state_dir=tmp_path / "state"),
+        unsafe=True,
+        echo=said.append,
+    )
+
+    # Without the file of the submodule the test would be red on both sides.
+    assert kind == "proven", said
+    assert [line for line in said if "submodule" in line] == [
+        "· submodule not fetched: gone: .gitmodules does not say where it is"
+    ]
 
 
 def test_a_host_is_asked_with_the_credential_of_the_run(tmp_path: Path) -> None:
