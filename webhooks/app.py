@@ -32,8 +32,8 @@ _MAX_REQUESTS_BYTES = 16 * 1024 * 1024
 BODY_TIMEOUT_S = 30.0
 MAX_BUFFERED_BYTES = 256 * 1024 * 1024
 """Bodies in memory at the same time, all connections together; anybody may send one before its signature is checked."""
-RETRY_EVERY_S = 15.0
-"""How often tasks that the engine did not take are offered again."""
+RETRY_EVERY_S = 5.0
+"""How often requests that had to wait are decided, and tasks that the engine did not take are offered again."""
 TICK_EVERY_S = 20.0
 FORGET_EVERY_S = 24 * 3600.0
 

@@ -57,6 +57,14 @@ CREATE TABLE IF NOT EXISTS inbox (
     created_at TEXT NOT NULL,
     PRIMARY KEY (run_id, followup_id)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS deferred (
+    digest TEXT NOT NULL,
+    event TEXT NOT NULL,
+    guid TEXT NOT NULL,
+    repo TEXT NOT NULL,
+    request TEXT NOT NULL,
+    PRIMARY KEY (digest, event)
+) STRICT;
 CREATE TABLE IF NOT EXISTS chores (
     id TEXT NOT NULL PRIMARY KEY,
     urgency INTEGER NOT NULL,

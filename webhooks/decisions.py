@@ -40,6 +40,10 @@ class Situation:
     """Who said it."""
     awaits: int = 0
     """The pull request that waits for the checks that passed."""
+    doubtful: bool = False
+    """What is live was asked for by somebody else a moment ago, and GitHub has not said yet whether they may."""
+    asking: tuple[tuple[int, str], ...] = ()
+    """Pull requests whose failed checks people asked to have fixed, and who did: for a check that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,17 @@ class Decision:
     chores: tuple[Chore, ...] = ()
     run_id: str | None = None
     reason: str = ""
+    waits: bool = False
+    """It is too early to decide."""
 
 
 def decide(request: Request, situation: Situation, rules: Rules) -> Decision:
     """What `request` leads to."""
     if request.problem:
         return _answer(request, help_text(rules, request.problem), "asked for what there is not", once="help")
+    if situation.doubtful and request.what not in _ANYTIME:
+        # A stranger's word, which will come to nothing, must not stand in a permitted person's way.
+        return Decision(reason="it is not known yet whether who asked before may", waits=True)
     if request.what in STARTS:
         return _started(request, situation, rules)
     return _HANDLERS[request.what](request, situation, rules)
@@ -350,6 +359,8 @@ def _seen(work: Work) -> Chore:
 
 
 _NO_MODEL: Final = "-"
+_ANYTIME: Final[frozenset[What]] = frozenset({"stop", "status", "explain", "autofix", "config", "help", "passed"})
+"""What is said to a run however it came to be."""
 _HANDLERS: Final[Mapping[What, Callable[[Request, Situation, Rules], Decision]]] = MappingProxyType(
     {
         "approve": _approved,

@@ -56,7 +56,8 @@ class Deeds:
         key = (task.repo.full_name, asker)
         now = self._clock()
         denied_at = self._denied.get(key)
-        if denied_at is not None and now - denied_at < DENIED_FOR:
+        begins = chore.kind == "react" and followup is None  # the run itself asks anew, and must hear the same
+        if denied_at is not None and now - denied_at < DENIED_FOR and not begins:
             return False
         if self._outside.forge.may_write(task.model_copy(update={"requested_by": asker})):
             return True

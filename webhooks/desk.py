@@ -130,6 +130,8 @@ class Desk:
         try:
             if self._deeds.may(chore):
                 self._deeds.do(chore)
+            elif chore.kind == "react":
+                self._ledger.refuse(chore.work.job_id)
         except CoderError as exc:
             self._failed(chore, attempts, exc)
         else:

@@ -15,12 +15,13 @@ from coder.types import JsonObject
 from webhooks import signature
 from webhooks.caps import Accounts, Caps
 from webhooks.decisions import Decision, decide, refused
+from webhooks.deferred import Deferred
 from webhooks.engine.port import NORMAL_PRIORITY, JobEngine
 from webhooks.errors import EngineError
 from webhooks.events import Malformed, Ping, Unsupported
 from webhooks.ledger import Ledger
 from webhooks.reading import read
-from webhooks.request import Request
+from webhooks.request import Request, Source
 from webhooks.rules import Refusal, Rules
 from webhooks.store import Delivery, Store
 from webhooks.triggers import asked
@@ -73,6 +74,7 @@ class Intake:
         self._store = store
         self._engine = engine
         self._ledger = Ledger(store, engine)
+        self._deferred = Deferred(store.database)
         self._accounts = Accounts(caps or Caps(), store, engine)
         self._clock = clock
         self._wake = wake
@@ -99,7 +101,7 @@ class Intake:
         request = asked(event, self._rules)
         repo = "" if isinstance(event, Unsupported | Malformed) else event.repository.full_name
         status = 400 if isinstance(event, Malformed) else 202
-        source = _Source(name, _guid(headers), hashlib.sha256(body).hexdigest(), repo)
+        source = Source(name, _guid(headers), hashlib.sha256(body).hexdigest(), repo)
         return replace(self._settle(source, request), status=status)
 
     @property
@@ -119,9 +121,9 @@ class Intake:
         if known is not None and known.guid != fingerprint:
             return Answer(409, {"error": "the key was used for another request before"})
         name = repo or (request.repository.full_name if isinstance(request, Request) else "")
-        return self._settle(_Source(source, fingerprint, digest, name), request)
+        return self._settle(Source(source, fingerprint, digest, name), request)
 
-    def _settle(self, source: "_Source", request: Request | Refusal) -> Answer:
+    def _settle(self, source: Source, request: Request | Refusal) -> Answer:
         # One at a time: of two deliveries for one issue, the second must see the first.
         with self._guard:
             decision = Decision()
@@ -130,7 +132,13 @@ class Intake:
             if known is None or known.decision == "refused":
                 decision = self._decide(request)
                 known = self._delivery(source, decision)
+                if decision.waits and isinstance(
+                    request, Request
+                ):  # first, as whoever dies in between decides it later
+                    self._deferred.keep(source, request)
                 self._store.add(known, decision.work, decision.chores)
+            if not decision.waits:
+                self._deferred.drop(source)
         if decision.work is not None:
             self._enqueue(decision.work)
         if decision.chores:
@@ -145,7 +153,7 @@ class Intake:
             return Answer(202, {"answered": known.reason})
         return Answer(202, {"run": known.run_id})
 
-    def _delivery(self, source: "_Source", decision: Decision) -> Delivery:
+    def _delivery(self, source: Source, decision: Decision) -> Delivery:
         kind: Literal["run", "answered", "refused"] = "run" if decision.run_id is not None else "refused"
         if kind == "refused" and decision.chores:
             kind = "answered"
@@ -183,7 +191,9 @@ class Intake:
         return removed + self._store.forget(before=before.isoformat(timespec="milliseconds"))
 
     def enqueue_pending(self) -> int:
-        """Offer the engine again what it has not confirmed; how many jobs that were."""
+        """Decide what had to wait, and offer the engine again what it has not confirmed; how many jobs that were."""
+        for source, request in self._deferred.all():
+            self._settle(source, request)
         works = self._store.to_enqueue()
         for work in works:
             self._enqueue(work)
@@ -194,16 +204,6 @@ class Intake:
             offer(work, self._engine, self._store)
         except EngineError:
             logger.exception("a task waits for the engine", extra={"run_id": work.task.run_id})
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where a request came from; digest and event together are its key."""
-
-    event: str
-    guid: str
-    digest: str
-    repo: str
 
 
 def offer(work: Work, engine: JobEngine, store: Store) -> None:

@@ -96,10 +96,10 @@ class Ledger:
         task = self._store.task(run_id) if run_id else None
         if run_id is None or task is None:
             return Situation(now=now, autofix=autofix, autofix_by=by)
-        followups = self._followups(run_id)
+        followups, state = self._followups(run_id), self.state(run_id)
         return Situation(
             now=now,
-            state=self.state(run_id),
+            state=state,
             task=task,
             own_pull=by_pull is not None,
             has_pull=by_pull is not None or self._has_pull(run_id),
@@ -108,7 +108,22 @@ class Ledger:
             added_cost_usd=sum(one.add_cost_usd for one in followups),
             autofix=autofix,
             autofix_by=by,
+            doubtful=state == "live" and self._is_doubtful(run_id, request.sender),
         )
+
+    def _is_doubtful(self, run_id: str, sender: str) -> bool:
+        """Whether somebody else asked for a job of the run, and the desk has not found out yet whether they may."""
+        return bool(
+            self._rows(
+                "SELECT 1 AS one FROM jobs JOIN chores ON chores.id = 'react:' || jobs.job_id"
+                " WHERE jobs.run_id = ? AND jobs.ended IS NULL AND lower(jobs.sender) <> ? AND chores.done = 0",
+                (run_id, sender.lower()),
+            )
+        )
+
+    def refuse(self, job_id: str) -> None:
+        """Write down that who asked for a job may not: it stands in nobody's way any more."""
+        self._rows("UPDATE jobs SET ended = ? WHERE job_id = ? AND ended IS NULL", (REFUSED, job_id))
 
     def latest_run(self, thread: str) -> str | None:
         """The newest run of an issue (`gh<repository>-<number>`)."""

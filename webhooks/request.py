@@ -1,4 +1,4 @@
-"""What an event asks for, before anybody has looked at what is going on already."""
+"""What an event asks for, and where it came from, before anybody has looked at what is going on already."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -13,6 +13,16 @@ What = Verb | Literal["say", "review", "checks", "passed"]
 
 STARTS: Final[frozenset[What]] = frozenset({"fix", "plan", "retry", "rebase"})
 """What gives a new run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a request came from; digest and event together are its key."""
+
+    event: str
+    guid: str
+    digest: str
+    repo: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,7 @@ def test_a_comment_on_the_pull_request_goes_to_the_run_that_opened_it(place: Pla
     place.say("@coder rename it", number=30, on_pull=True)
     place.deliver("pull_request_review", reviewed())
     place.deliver("pull_request_review_comment", review_commented())
+    place.work()
     busy = place.deliver("check_suite", check())
     place.say("@coder and while you are at it", number=30, on_pull=True)
     place.work()

@@ -1,0 +1,32 @@
+"""Requests that nothing can be decided of yet, kept until it can."""
+
+from pydantic import TypeAdapter
+
+from webhooks.database import Database
+from webhooks.request import Request, Source
+
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+
+
+class Deferred:
+    """Each by where it came from, so that what is kept twice is kept once."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database.rows
+
+    def keep(self, source: Source, request: Request) -> None:
+        """Keep a request."""
+        self._rows(
+            "INSERT OR IGNORE INTO deferred (digest, event, guid, repo, request) VALUES (?, ?, ?, ?, ?)",
+            (source.digest, source.event, source.guid, source.repo, _REQUEST.dump_json(request).decode()),
+        )
+
+    def drop(self, source: Source) -> None:
+        """It is decided."""
+        self._rows("DELETE FROM deferred WHERE digest = ? AND event = ?", (source.digest, source.event))
+
+    def all(self) -> tuple[tuple[Source, Request], ...]:
+        """What is kept, the oldest first."""
+        rows = self._rows("SELECT digest, event, guid, repo, request FROM deferred ORDER BY rowid")
+        kept = ((_REQUEST.validate_json(row.pop("request")), Source(**row)) for row in rows)
+        return tuple((source, request) for request, source in kept)
