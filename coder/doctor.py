@@ -24,6 +24,7 @@ from coder.verify.cells import run_cell
 from coder.verify.commands import TestCommand, test_command
 from coder.workspace.checkout import Checkout
 from coder.workspace.contents import Contents
+from coder.workspace.lfs import lfs_pointers
 from coder.workspace.repository import Repository
 from coder.workspace.submodules import fetch_submodules
 
@@ -141,6 +142,9 @@ def _repository(found: Diagnosis, app: Application, subject: Subject) -> None:
     modules = fetch_submodules(app.workspace(), repository, subject.remote, sha)
     for line in modules.missing:
         found.note("warning", "submodule", f"not fetched: {line}")
+    if pointers := lfs_pointers(repository, sha):
+        text = f"{len(pointers)} files are pointers, their contents are not fetched: {named(pointers)}"
+        found.note("warning", "lfs", text)
     pack = repository.pack(sha, depth=policy.history)
     started = time.monotonic()
     image = sandboxes.image_for(

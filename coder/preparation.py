@@ -14,9 +14,12 @@ from coder.trace.state import RunState, state_of
 from coder.types import Base, Remote, Task, Verdict
 from coder.verify.commands import test_command
 from coder.workspace.contents import Contents
+from coder.workspace.lfs import lfs_pointers
 from coder.workspace.repository import Repository
 from coder.workspace.submodules import fetch_submodules
 
+MAX_POINTERS: Final = 20
+"""Of Git LFS, named."""
 _VERBS: Final = {"review": "revise", "check_failure": "autofix"}
 
 
@@ -100,6 +103,7 @@ class Preparation:
         self._narrow(config)
         services, policy = self.services, self.services.policy
         modules = fetch_submodules(services.workspace, repository, self._shared(base), base.sha)
+        pointers = lfs_pointers(repository, base.sha)
         pack = repository.pack(base.sha, depth=policy.history)
         setup_pack = pack if trusted == base else repository.pack(trusted.sha, depth=policy.history)
         image = services.sandboxes.image_for(
@@ -116,6 +120,8 @@ class Preparation:
             egress=image.egress,
             submodules=modules.present,
             submodules_missing=modules.missing,
+            lfs_pointers=pointers[:MAX_POINTERS],
+            lfs_count=len(pointers),
         )
         if self._state.prepared is None or (image.setup_ok and not self._state.prepared.setup_ok):
             self._journal.append(prepared)

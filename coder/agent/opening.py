@@ -58,6 +58,8 @@ def opening(
         egress=prepared.egress,
         submodules=[fenced(path, nonce) for path in prepared.submodules],
         submodules_missing=[fenced(line, nonce) for line in prepared.submodules_missing],
+        lfs_pointers=[fenced(path, nonce) for path in prepared.lfs_pointers],
+        lfs_count=prepared.lfs_count,
         setup_ok=prepared.setup_ok,
         setup_log=fenced(prepared.setup_log[-3_000:], nonce),
         remembered=[fenced(fact, nonce) for fact in remembered],

@@ -241,6 +241,7 @@ def inputs(texts: Texts, account: Account) -> str:
             *_remembered(texts, account.events),
             *_added(texts, account.events),
             *_submodules(texts, account.events),
+            *_lfs(texts, account.events),
             _network(texts, account),
             *_contacts(texts, account.events),
             *_outside(texts, account.events),
@@ -267,6 +268,18 @@ def _submodules(texts: Texts, events: Sequence[Event]) -> list[str]:
     missing = next((event.submodules_missing for event in events if isinstance(event, Prepared)), ())
     lines = [f"- submodule not fetched: {texts.line(line, 300)}" for line in missing]
     return fitting(lines, 1_500, more="- … and {} more submodules that were not fetched")
+
+
+def _lfs(texts: Texts, events: Sequence[Event]) -> list[str]:
+    """Files whose contents nobody had: what a test that reads them says is no fault of the change."""
+    prepared = next((event for event in events if isinstance(event, Prepared) and event.lfs_count), None)
+    if prepared is None:
+        return []
+    shown = prepared.lfs_pointers[:5]
+    named = ", ".join(texts.code(path, 100) for path in shown)
+    more = f" and {prepared.lfs_count - len(shown)} more" if prepared.lfs_count > len(shown) else ""
+    what = "Git LFS: contents not fetched, so tests that read them fail before and after"
+    return [f"- {what}: {named}{more}"]
 
 
 def _network(texts: Texts, account: Account) -> str:

@@ -107,6 +107,9 @@ class Prepared(Value):
     """Folders of other repositories, there to build and test with."""
     submodules_missing: tuple[str, ...] = ()
     """Those that could not be had: folder, colon, why."""
+    lfs_pointers: tuple[str, ...] = ()
+    """Files whose contents lie on a Git LFS server, not more than are worth naming."""
+    lfs_count: int = 0
 
 
 class Baseline(Value):

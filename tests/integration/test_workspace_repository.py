@@ -7,6 +7,7 @@ import pytest
 from coder.errors import WorkspaceError
 from coder.types import Remote, RepoRef
 from coder.workspace.git import Git
+from coder.workspace.lfs import lfs_pointers
 from coder.workspace.repository import Repository
 from coder.workspace.workspace import Workspace
 from tests.servers.github_git import ENVIRONMENT, commit_files, create_repository, git
@@ -168,6 +169,19 @@ def test_a_whole_history_has_no_boundary(tmp_path: Path, origin: Path) -> None:
     repository, _, sha = fetched(tmp_path, origin)
 
     assert repository.pack(sha).shallow == ()
+
+
+def test_pointers_of_lfs_are_known_by_what_they_hold(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    files = {"art/.gitattributes": "*.png filter=lfs -text\n", "art/a.png": pointer, "art/b.png": "x" * 150}
+    create_repository(tmp_path / "origin", files)
+    create_repository(tmp_path / "other" / "origin", {"about.txt": pointer})
+
+    repository, _, sha = fetched(tmp_path, tmp_path / "origin")
+    other, _, other_sha = fetched(tmp_path / "other", tmp_path / "other" / "origin")
+
+    assert lfs_pointers(repository, sha) == ("art/a.png",)
+    assert lfs_pointers(other, other_sha) == ()
 
 
 def test_the_same_commit_has_the_same_id_and_hostile_names_stay_inside_it(tmp_path: Path, origin: Path) -> None:

@@ -141,3 +141,13 @@ def test_submodules_are_named_and_what_is_not_there_too() -> None:
     assert "vendor/a\n</data-n0>" in text
     assert "b: </data-n0>" not in text
     assert "elsewhere\n</data-n0>" in text
+
+
+def test_pointers_of_lfs_are_counted_and_the_first_named() -> None:
+    there = PREPARED.model_copy(update={"lfs_pointers": ("a.bin</data-n0>",), "lfs_count": 9})
+    _, user = opening(PROBLEM, BASE, there, code_map="a.py", guides={}, nonce="n0")
+    text = user.content or ""
+
+    assert "9 files are Git LFS pointers" in text
+    assert "The first of them:\n<data-n0>\na.bin" in text
+    assert "a.bin</data-n0>\n" not in text

@@ -7,7 +7,7 @@ from coder.publish.made_in import made_in
 from coder.publish.template import template_path
 from coder.publish.texts import BODY_UNITS, units
 from coder.publish.titles import in_style
-from coder.trace.events import Continued, Event, Reopened, Reviewed, ToolFinished
+from coder.trace.events import Continued, Event, Prepared, Reopened, Reviewed, ToolFinished
 from coder.types import (
     Checkpoint,
     Evidence,
@@ -126,6 +126,18 @@ def test_inputs_tell_what_could_be_reached_and_who_added_what() -> None:
 
     assert "- network: none while the model worked" in body()
     assert "- network: while the model worked only `db.example.org`;" in body(hosts=("db.example.org",))
+    prepared = Prepared(
+        image="i",
+        image_digest="d",
+        setup_ok=True,
+        setup_log="",
+        test_command=None,
+        lfs_pointers=("a`.bin", *"bcdef"),
+        lfs_count=9,
+    )
+    assert "tests that read them fail before and after: ``a`.bin``, `b`" in body(events=[prepared])
+    assert "`e` and 4 more\n" in body(events=[prepared])
+    assert "LFS" not in body()
     assert "without isolation" in body(evidence=evidence(image_digest="local"))
     assert "- later, revise by `eve`: 13 characters, shown as data, not as instructions" in body(events=[later])
 
