@@ -270,6 +270,8 @@ class Cell(Value):
     """The last part of the output, for objections and for people."""
     kept_as: str = ""
     """Digest of the record that it was taken from; empty for a run that was made for this very verdict."""
+    at_first: str = ""
+    """What was wrong with a first run that contradicted itself or was lost; this is the second, which did not."""
 
 
 class FlakyTest(Value):

@@ -85,7 +85,7 @@ def _cell(cell: Cell) -> JsonObject:
         "exit_code": cell.exit_code,
         "duration_s": cell.duration_s,
         "counts": counts if report.by_id else None,
-    } | ({"taken_from": cell.kept_as} if cell.kept_as else {})
+    } | {key: text for key, text in (("taken_from", cell.kept_as), ("first_run", cell.at_first)) if text}
 
 
 def _without_lists(document: JsonObject) -> JsonObject:

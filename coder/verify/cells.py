@@ -22,8 +22,13 @@ CellName = Literal["base", "base+new tests", "head", "head+old tests"]
 OUTPUT_TAIL_CHARS = 8_000
 """How much of the output's end a cell keeps."""
 
+EXIT_CODE_ONLY: Final = "this command tells an exit code only"
+
 _NO_TESTS = 5
 """pytest's exit code when it collected nothing: https://docs.pytest.org/en/stable/reference/exit-codes.html"""
+
+_SIGNAL: Final = 128
+"""From here on a shell's exit code tells a signal: the process crashed, or was killed."""
 
 _MAX_FILES = 2_000
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
@@ -117,7 +122,7 @@ def _printed(output: str, told: str) -> str:
 def _read(sandbox: Sandbox, path: str, command: TestCommand, result: ExecResult, root: str) -> Reading:
     """The report of a run as far as its exit code bears it out."""
     if command.kind == "exit_code" or result.exit_code is None:
-        return Reading(unreadable("this command tells an exit code only"))
+        return Reading(unreadable(EXIT_CODE_ONLY))
     where = _SCATTERED.get(command.kind)
     try:
         parts = _parts(sandbox, _found(sandbox, where) if where else [path])
@@ -154,6 +159,19 @@ def _parts(sandbox: Sandbox, paths: Sequence[str]) -> list[bytes]:
         parts.append(data)
         left -= len(data)
     return parts
+
+
+def is_unclear(cell: Cell) -> bool:
+    """Whether the run says nothing that another might not: it crashed, its sandbox or report was lost, or it contradicts itself.
+
+    A run that was killed for its time is none of these, nor one that tells by its exit code that it could not begin.
+    """
+    code = cell.exit_code
+    if code is None:
+        return cell.duration_s == 0
+    if cell.report.by_id:
+        return cell.report.problem is not None
+    return code >= _SIGNAL or (code == 0 and cell.report.problem != EXIT_CODE_ONLY)
 
 
 def believed(report: TestReport, exit_code: int, kind: Kind = "pytest") -> TestReport:

@@ -10,7 +10,7 @@ from coder.errors import SandboxError
 from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
 from coder.types import Cell
 from coder.verify.canary import MAX_FILES
-from coder.verify.cells import CellName, run_cell
+from coder.verify.cells import CellName, is_unclear, run_cell
 from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
 from coder.verify.shelf import Shelf, key_of
@@ -101,16 +101,28 @@ class Runs:
         cell = self._taken(key)
         if cell is None:
             self.progress(f"round {self.number}: testing {name}")
-            try:
-                cell = self._fresh(name, tree_sha, tests)
-            except SandboxError as exc:
-                # Lost before the tests began: the engine's doing. An hour of work does not end for one container.
-                logger.warning("sandbox lost, taking another", extra={"cell": name, "why": str(exc)})
-                cell = self._fresh(name, tree_sha, tests)
+            cell = self._made(name, tree_sha, tests)
             self.shelf.put(key, cell)
         if name == "base":
             self._base[key] = cell
         return cell
+
+    def _made(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
+        """A new run. Of one that is no clear answer (a crash, a lost report or sandbox) a second one stands, if it is."""
+        try:
+            first = self._fresh(name, tree_sha, tests)
+        except SandboxError as exc:
+            # Lost before the tests began: the engine's doing. An hour of work does not end for one container.
+            logger.warning("sandbox lost, taking another", extra={"cell": name, "why": str(exc)})
+            return self._fresh(name, tree_sha, tests)
+        if not is_unclear(first):
+            return first
+        try:
+            second = self._fresh(name, tree_sha, tests)
+        except SandboxError:
+            return first
+        clear = not is_unclear(second)
+        return second.model_copy(update={"at_first": first.report.problem or ""}) if clear else first
 
     def _taken(self, key: str) -> Cell | None:
         """The run that was made when this one was asked for before, as often as it is asked for now."""

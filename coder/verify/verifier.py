@@ -137,7 +137,14 @@ class CellVerifier:
         cells = replace(made, accounted=seen.accounted, rewritten=rewritten)
         look = second_look(cells, runs)
         found = _Proof(
-            look.cells, (*seen.findings, *self._launchers(runs.tests, paths, before, after), *look.findings), look.flaky
+            look.cells,
+            (
+                *seen.findings,
+                *self._launchers(runs.tests, paths, before, after),
+                *look.findings,
+                *_recovered(look.cells),
+            ),
+            look.flaky,
         )
         if found.verdict.kind == "proven" and not look.cells.exit_codes_only:
             look = proof_again(look.cells, runs)
@@ -311,12 +318,24 @@ class _Proof:
         return replace(self, findings=(*self.findings, *found), flaky=(*self.flaky, *tests, *others))
 
 
+def _recovered(cells: Cells) -> Iterator[Finding]:
+    """A finding for a run with the patch that was clear the second time only, where base never needed one: a flake of it."""
+    if not cells.base.at_first:
+        for cell in filter(None, (cells.head, cells.head_old)):
+            if cell.at_first:
+                what = f"the first of two runs of the same code was no clear answer: {cell.at_first}"
+                yield Finding(cell.name, 0, what, remedy="none")
+
+
 def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) -> tuple[str, ...]:
     """What these runs leave open, a line each."""
     tests = runs.tests
     often = f", and {runs.rules.repeat} times where a test is in doubt or proves the change"
     lines = [f"each cell was run once{often}: a test that fails only now and then may have been missed"]
     lines += filter(None, map(taken_line, cells.ran))
+    lines += [
+        f"{cell.name}: run twice, the first was not counted: {cell.at_first}" for cell in cells.ran if cell.at_first
+    ]
     if not image.setup_ok:
         lines.append("the setup of the environment failed; the tests ran without it")
     changed = [path for path in paths if path.rsplit("/", 1)[-1] in _DEPENDENCIES]

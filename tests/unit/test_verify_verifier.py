@@ -195,14 +195,14 @@ def test_a_failure_that_comes_back_is_a_regression() -> None:
 
 
 def test_a_sandbox_that_dies_under_the_patch_is_a_regression() -> None:
-    made, _ = verified(GREEN, Run(dies=True), RED_NEW, GREEN)
+    made, _ = verified(GREEN, Run(dies=True), Run(dies=True), RED_NEW, GREEN)
 
     assert made.verdict.kind == "regressed"
     assert "the sandbox died while the tests ran: the container is gone" in made.verdict.reasons[0]
 
 
 def test_a_sandbox_that_always_dies_is_nobodys_regression() -> None:
-    made, _ = verified(*[Run(dies=True)] * 4)
+    made, _ = verified(*[Run(dies=True)] * 8)
 
     assert made.verdict.kind == "unverified"
 
@@ -214,6 +214,38 @@ def test_a_sandbox_that_is_lost_before_the_tests_begin_is_replaced_once() -> Non
     assert sandboxes.left == []
     with pytest.raises(SandboxError, match="the container ended"):
         verified(Run(lost=True), Run(lost=True))
+
+
+CRASHED = Run({OLD: "pass", NEW: "pass"}, exit_code=139)
+
+
+def test_a_run_that_contradicts_itself_on_base_is_made_again_and_costs_the_change_nothing() -> None:
+    made, sandboxes = verified(Run({OLD: "pass"}, exit_code=139), GREEN, BOTH, RED_NEW, GREEN, RED_NEW, BOTH)
+
+    assert made.verdict.kind == "proven", made.verdict
+    assert sandboxes.left == []
+    told = "base: run twice, the first was not counted: the report lists no failure, but the exit code is 139"
+    assert told in made.evidence.not_verified
+
+
+@pytest.mark.parametrize("first", [CRASHED, Run(exit_code=139), Run(exit_code=0), Run(dies=True)])
+def test_a_run_with_the_patch_that_is_clear_the_second_time_only_proves_nothing(first: Run) -> None:
+    made, sandboxes = verified(GREEN, first, BOTH, RED_NEW, GREEN, BOTH)
+
+    assert made.verdict.kind == "passing", made.verdict
+    assert any("head: the first of two runs of the same code was no clear answer" in r for r in made.verdict.reasons)
+    assert made.verdict.objections == ()
+    assert sandboxes.left == []
+
+
+def test_a_run_that_is_never_clear_counts_as_it_was() -> None:
+    made, _ = verified(GREEN, CRASHED, CRASHED, RED_NEW, GREEN)
+    ended, sandboxes = verified(Run(exit_code=4), Run(exit_code=4), GREEN, GREEN)
+
+    assert made.verdict.kind == "unverified"
+    assert made.verdict.reasons == ("head: the report lists no failure, but the exit code is 139",)
+    assert ended.verdict.kind == "unverified"
+    assert sandboxes.left == [], "what tells by its exit code that it cannot begin is not run again"
 
 
 def test_source_alone_takes_two_runs_and_one_of_a_failing_test() -> None:
