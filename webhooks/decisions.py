@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from coder.types import Followup, Note, RepoRef, Task
 from webhooks.answers import config_text, help_text, mentioned
-from webhooks.request import STARTS, Request, What
+from webhooks.request import STARTS, Request, What, as_json
 from webhooks.rules import Refusal, Rules
 from webhooks.work import Chore, Work
 
@@ -33,6 +33,8 @@ class Situation:
     has_pull: bool = False
     followups: int = 0
     check_followups: int = 0
+    check_runs: int = 0
+    """Runs that failed checks of the pull request began."""
     added_cost_usd: float = 0.0
     autofix: bool | None = None
     """What people said of automatic fixes; None is nothing."""
@@ -248,14 +250,26 @@ def _checked(request: Request, situation: Situation, rules: Rules) -> Decision:
     if situation.own_pull:
         return _own_checks(request, situation, rules)
     if not request.number and not (rules.fix_default_branch and _is_on_default(request)):
-        return Decision(reason="a failed check that belongs to no pull request of ours")
+        looks = tuple(_look(request, number, by) for number, by in situation.asking)
+        return Decision(chores=looks, reason="a failed check that belongs to no pull request of ours")
     if request.number and not situation.autofix:
         return Decision(reason="failed checks of a pull request that is not ours, and nobody asked for fixes")
     if situation.state == "live":
         return Decision(reason="a run is at work there already")
     # A program sends it; who asked for fixes there is whose permission counts.
     asked = replace(request, sender=situation.autofix_by) if request.number and situation.autofix_by else request
+    if situation.check_runs >= rules.max_check_followups:
+        return _too_often(asked, situation, rules, rules.max_check_followups)
     return _new_run(asked, situation, rules)
+
+
+def _look(request: Request, number: int, by: str) -> Chore:
+    """Somebody looks whether the commit is the head of a pull request from a fork, of which a check says nothing."""
+    found = replace(request, number=number, is_pull_request=True, sender=by)
+    sha = "" if request.head is None else request.head.sha
+    marker = f"look-gh{request.repository.id}-{number}-{sha}"
+    work = Work(task=_place(found, marker).model_copy(update={"base_ref": f"pull/{number}/head"}))
+    return Chore(id=marker, kind="look", work=work, text=as_json(found), number=number)
 
 
 def _is_on_default(request: Request) -> bool:
@@ -329,7 +343,14 @@ def _answer(request: Request, text: str, reason: str, *, once: str = "") -> Deci
     """A comment; `once` names one that is said once an issue, however often there is reason to."""
     at = f"gh{request.repository.id}-{request.number}"
     marker = f"{once}-{at}" if once else f"answer-{at}-{request.followup}"
-    place = Task(
+    work = Work(task=_place(request, marker))
+    chore = Chore(id=f"answer:{marker}", kind="answer", work=work, text=text, marker=marker)
+    return Decision(chores=(chore,), reason=reason)
+
+
+def _place(request: Request, marker: str) -> Task:
+    """Where something was said, and by whom, as the forge takes it."""
+    return Task(
         run_id=marker,
         repo=RepoRef(owner=request.repository.owner, name=request.repository.name),
         kind="issue",
@@ -339,8 +360,6 @@ def _answer(request: Request, text: str, reason: str, *, once: str = "") -> Deci
         comment_id=request.comment_id,
         model=_NO_MODEL,
     )
-    chore = Chore(id=f"answer:{marker}", kind="answer", work=Work(task=place), text=text, marker=marker)
-    return Decision(chores=(chore,), reason=reason)
 
 
 def _chore(

@@ -1,5 +1,6 @@
 """What the service does at GitHub by itself: reactions, answers, words passed on, runs ended."""
 
+import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,11 +10,14 @@ from typing import Final
 
 from coder.forge.protocol import Forge
 from coder.types import Followup, Outcome, RunResult, Spent, Task, Verdict
+from webhooks.deferred import Deferred
 from webhooks.engine.port import JobEngine
 from webhooks.errors import EngineError
 from webhooks.intake import offer
+from webhooks.jobs import Jobs
 from webhooks.ledger import Ledger
 from webhooks.outbox import Inbox, Switches
+from webhooks.request import Source, from_json
 from webhooks.store import Store
 from webhooks.waits import BEGIN_S, WAIT_S, Waits
 from webhooks.work import Chore, Work, thread_of
@@ -43,7 +47,7 @@ class Deeds:
 
     def __init__(self, outside: Outside, store: Store, engine: JobEngine, *, clock: Callable[[], datetime]) -> None:
         self._outside, self._store, self._engine, self._clock = outside, store, engine, clock
-        self._ledger = Ledger(store, engine)
+        self._ledger, self._jobs = Ledger(store, engine), Jobs(store, engine)
         self._inbox, self._switches = Inbox(store.database), Switches(store.database)
         self._waits = Waits(store.database)
         self._denied: dict[tuple[str, str], datetime] = {}
@@ -77,6 +81,7 @@ class Deeds:
             "stop": self._stop_run,
             "finalise": self._finalise,
             "ready": self._ready,
+            "look": self._look,
         }
         deeds[chore.kind](chore)
 
@@ -124,7 +129,7 @@ class Deeds:
         followup = self._heard(chore)
         self._inbox.put(run_id, followup, created_at=self._now())
         for job_id in live:
-            self._ledger.withdraw(job_id)
+            self._jobs.withdraw(job_id)
             self._engine.cancel(job_id)
         self._outside.stop_run(run_id)
         self._pass_on(chore, followup)
@@ -172,6 +177,14 @@ class Deeds:
             self._waits.end(wait.thread)
         elif state == "none" and waited_s > BEGIN_S:
             forge.status(where, f"No check began on {wait.sha}, though this repository has some. {_STAYS}")
+
+    def _look(self, chore: Chore) -> None:
+        request = from_json(chore.text)
+        head = self._outside.forge.base(chore.work.task)
+        if request.head is not None and head.sha == request.head.sha:
+            digest = hashlib.sha256(chore.id.encode()).hexdigest()
+            source = Source("checks", guid="", digest=digest, repo=request.repository.full_name)
+            Deferred(self._store.database).keep(source, request)
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")

@@ -1,11 +1,7 @@
 """Requests that nothing can be decided of yet, kept until it can."""
 
-from pydantic import TypeAdapter
-
 from webhooks.database import Database
-from webhooks.request import Request, Source
-
-_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+from webhooks.request import Request, Source, as_json, from_json
 
 
 class Deferred:
@@ -18,7 +14,7 @@ class Deferred:
         """Keep a request."""
         self._rows(
             "INSERT OR IGNORE INTO deferred (digest, event, guid, repo, request) VALUES (?, ?, ?, ?, ?)",
-            (source.digest, source.event, source.guid, source.repo, _REQUEST.dump_json(request).decode()),
+            (source.digest, source.event, source.guid, source.repo, as_json(request)),
         )
 
     def drop(self, source: Source) -> None:
@@ -28,5 +24,5 @@ class Deferred:
     def all(self) -> tuple[tuple[Source, Request], ...]:
         """What is kept, the oldest first."""
         rows = self._rows("SELECT digest, event, guid, repo, request FROM deferred ORDER BY rowid")
-        kept = ((_REQUEST.validate_json(row.pop("request")), Source(**row)) for row in rows)
+        kept = ((from_json(row.pop("request")), Source(**row)) for row in rows)
         return tuple((source, request) for request, source in kept)

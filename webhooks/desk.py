@@ -10,6 +10,7 @@ from typing import Final
 from coder.errors import CoderError
 from webhooks.deeds import Deeds, Outside
 from webhooks.engine.port import Job, JobEngine
+from webhooks.jobs import Jobs
 from webhooks.ledger import Ledger
 from webhooks.outbox import Inbox, Outbox
 from webhooks.store import Store
@@ -51,7 +52,7 @@ class Desk:
     ) -> None:
         self._store, self._clock = store, clock
         self._deeds = Deeds(outside, store, engine, clock=clock)
-        self._ledger = Ledger(store, engine)
+        self._ledger, self._jobs = Ledger(store, engine), Jobs(store, engine)
         self._waits = Waits(store.database)
         self._outbox, self._inbox = Outbox(store.database), Inbox(store.database)
         self._state = _State()
@@ -131,7 +132,7 @@ class Desk:
             if self._deeds.may(chore):
                 self._deeds.do(chore)
             elif chore.kind == "react":
-                self._ledger.refuse(chore.work.job_id)
+                self._jobs.refuse(chore.work.job_id)
         except CoderError as exc:
             self._failed(chore, attempts, exc)
         else:

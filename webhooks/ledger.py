@@ -4,10 +4,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
-from coder.types import Followup, JsonObject
+from coder.types import Followup
 from webhooks.decisions import RunState, Situation
 from webhooks.engine.port import Job, JobEngine
 from webhooks.errors import EngineError
+from webhooks.jobs import REFUSED, Jobs, ending
 from webhooks.outbox import Switches
 from webhooks.request import Request
 from webhooks.store import Store
@@ -16,51 +17,10 @@ from webhooks.work import Work, run_of, thread_of
 
 logger = logging.getLogger(__name__)
 
-_MAX_OPEN = 500
 _MAX_LOOKED_AT = 20
 WAITING = "asked"
 """The outcome of a run that waits for a person."""
-REFUSED = "refused"
-"""The verdict on what somebody without permission asked for."""
 _UNHEARD = frozenset({REFUSED, "failed", "cancelled"})
-
-
-class _Jobs:
-    """Jobs as they were kept, and how the engine says that they ended."""
-
-    def __init__(self, store: Store, engine: JobEngine) -> None:
-        self._rows, self._engine = store.database.rows, engine
-
-    def of(self, run_id: str) -> list[tuple[str, str | None]]:
-        """The jobs of a run in the order in which they came, and how they ended as far as it was written down."""
-        rows = self._rows("SELECT job_id, ended FROM jobs WHERE run_id = ? ORDER BY rowid", (run_id,))
-        return [(row["job_id"], row["ended"]) for row in rows]
-
-    def unclosed(self) -> list[str]:
-        """Jobs that the engine has and of which no end was written down, oldest first."""
-        rows = self._rows(
-            "SELECT job_id FROM jobs WHERE ended IS NULL AND enqueued = 1 ORDER BY rowid LIMIT ?", (_MAX_OPEN,)
-        )
-        return [row["job_id"] for row in rows]
-
-    def ended(self, job_id: str) -> str | None:
-        """How a job ended, asked of the engine; None while it is not over, or not yet offered.
-
-        Raises:
-            EngineError: The engine cannot be asked.
-        """
-        job = self._engine.status(job_id)
-        if job is None:
-            rows = self._rows("SELECT enqueued FROM jobs WHERE job_id = ?", (job_id,))
-            return "forgotten" if rows and rows[0]["enqueued"] else None
-        return None if job.state in {"queued", "running"} else _ending(job.state, job.result or {})
-
-    def ended_if_known(self, job_id: str) -> str | None:
-        """The same; None, too, while the engine cannot be asked."""
-        try:
-            return self.ended(job_id)
-        except EngineError:
-            return None
 
 
 class Ledger:
@@ -68,7 +28,7 @@ class Ledger:
 
     def __init__(self, store: Store, engine: JobEngine) -> None:
         self._store, self._engine = store, engine
-        self._rows, self._jobs = store.database.rows, _Jobs(store, engine)
+        self._rows, self._jobs = store.database.rows, Jobs(store, engine)
         self._switches = Switches(store.database)
         self._waits = Waits(store.database)
 
@@ -95,7 +55,8 @@ class Ledger:
         by = self._switches.who(thread)
         task = self._store.task(run_id) if run_id else None
         if run_id is None or task is None:
-            return Situation(now=now, autofix=autofix, autofix_by=by)
+            asking = () if request.number else self._switches.on(f"gh{request.repository.id}")
+            return Situation(now=now, autofix=autofix, autofix_by=by, asking=asking)
         followups, state = self._followups(run_id), self.state(run_id)
         return Situation(
             now=now,
@@ -104,26 +65,13 @@ class Ledger:
             own_pull=by_pull is not None,
             has_pull=by_pull is not None or self._has_pull(run_id),
             followups=len(followups),
+            check_runs=self._jobs.check_runs(thread),
             check_followups=len([one for one in followups if one.kind == "check_failure"]),
             added_cost_usd=sum(one.add_cost_usd for one in followups),
             autofix=autofix,
             autofix_by=by,
-            doubtful=state == "live" and self._is_doubtful(run_id, request.sender),
+            doubtful=state == "live" and self._jobs.is_doubtful(run_id, request.sender),
         )
-
-    def _is_doubtful(self, run_id: str, sender: str) -> bool:
-        """Whether somebody else asked for a job of the run, and the desk has not found out yet whether they may."""
-        return bool(
-            self._rows(
-                "SELECT 1 AS one FROM jobs JOIN chores ON chores.id = 'react:' || jobs.job_id"
-                " WHERE jobs.run_id = ? AND jobs.ended IS NULL AND lower(jobs.sender) <> ? AND chores.done = 0",
-                (run_id, sender.lower()),
-            )
-        )
-
-    def refuse(self, job_id: str) -> None:
-        """Write down that who asked for a job may not: it stands in nobody's way any more."""
-        self._rows("UPDATE jobs SET ended = ? WHERE job_id = ? AND ended IS NULL", (REFUSED, job_id))
 
     def latest_run(self, thread: str) -> str | None:
         """The newest run of an issue (`gh<repository>-<number>`)."""
@@ -194,10 +142,6 @@ class Ledger:
         except EngineError:
             logger.exception("cannot ask the engine which jobs ended")
 
-    def withdraw(self, job_id: str) -> None:
-        """Never offer the engine a job that it has not got yet."""
-        self._rows("UPDATE jobs SET enqueued = 1, ended = 'cancelled' WHERE job_id = ? AND enqueued = 0", (job_id,))
-
     def close(self, job: Job) -> None:
         """Write down how a job ended, and which pull request it opened."""
         result = job.result or {}
@@ -213,7 +157,7 @@ class Ledger:
                     self._waits.begin(thread, run_id, awaits)
                 else:
                     self._waits.end(thread)
-            self._rows("UPDATE jobs SET ended = ? WHERE job_id = ?", (_ending(job.state, result), job.id))
+            self._rows("UPDATE jobs SET ended = ? WHERE job_id = ?", (ending(job.state, result), job.id))
 
     def _followups(self, run_id: str) -> list[Followup]:
         """What was added to a run by people who may, and by checks."""
@@ -248,11 +192,3 @@ def _awaited(request: Request, store: Store, waits: Waits, *, now: str) -> Situa
     if wait is None or task is None:
         return Situation(now=now)
     return Situation(now=now, state="over", task=task, own_pull=True, has_pull=True, awaits=wait.number)
-
-
-def _ending(state: str, result: JsonObject) -> str:
-    """One word for how a job ended: the run's outcome, or the engine's state."""
-    if state == "done" and result.get("verdict") == REFUSED:
-        return REFUSED
-    outcome = result.get("outcome")
-    return outcome if state == "done" and isinstance(outcome, str) and outcome else state

@@ -1,10 +1,14 @@
 """What is to be said at GitHub, and what people said to runs that work: kept until it is done or taken."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from coder.types import Followup
 from webhooks.database import Database
 from webhooks.work import URGENCY, Chore
+
+_MAX_ON: Final = 24
+"""Pull requests that one failed check is looked for among."""
 
 
 def insert_chore(database: Database, chore: Chore, *, created_at: str) -> None:
@@ -82,6 +86,14 @@ class Switches:
         """Who said it last for just this thread; empty where nobody did."""
         rows = self._database.rows("SELECT login FROM switches WHERE thread = ?", (thread,))
         return str(rows[0]["login"]) if rows else ""
+
+    def on(self, repository: str) -> tuple[tuple[int, str], ...]:
+        """Where fixes were turned on in a repository (`gh<repository>`), and by whom; the latest, some dozen at most."""
+        rows = self._database.rows(
+            "SELECT thread, login FROM switches WHERE autofix = 1 AND thread LIKE ? ORDER BY rowid DESC LIMIT ?",
+            (f"{repository}-%", _MAX_ON),
+        )
+        return tuple((int(row["thread"].rpartition("-")[2]), str(row["login"])) for row in rows)
 
     def autofix(self, threads: Sequence[str]) -> bool | None:
         """What was said for the first of `threads` that anything was said for."""

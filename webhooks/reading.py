@@ -253,7 +253,7 @@ def _status(payload: JsonObject) -> Event:
         head_branch=optional(tips[0], "name", 255) if tips else "",
         app="",
         pulls=(),
-        same_repo=True,
+        same_repo=True if tips else None,
         url=optional(payload, "target_url", 500),
         summary=optional(payload, "description", 1_000),
         completed_at=optional(payload, "updated_at", 40),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from pydantic import TypeAdapter
+
 from coder.types import ReviewThread
 from webhooks.commands import Verb
 from webhooks.events import Head, Repository
@@ -62,3 +64,16 @@ class Request:
     """Of work that belongs to no issue."""
     problem: str = ""
     """What was not understood; the person is told, and nothing else happens."""
+
+
+_JSON: TypeAdapter[Request] = TypeAdapter(Request)
+
+
+def as_json(request: Request) -> str:
+    """A request as it is kept."""
+    return _JSON.dump_json(request).decode()
+
+
+def from_json(text: str) -> Request:
+    """What `as_json` gave."""
+    return _JSON.validate_json(text)

@@ -179,11 +179,9 @@ def _checked(event: ChecksFailed | ChecksPassed, rules: Rules) -> Request | Refu
     return _failed(event) if isinstance(event, ChecksFailed) else _passed(event)
 
 
-def _failed(event: ChecksFailed) -> Request | Refusal:
-    if event.same_repo is False:
-        return Refusal("a check of a fork")
-    if not event.pulls and not event.head_branch:
-        return Refusal("a failed check of no branch here")
+def _failed(event: ChecksFailed) -> Request:
+    # Of a fork's commit GitHub names no pull request, and its branch is none of ours, whatever it is called.
+    branch = "" if event.same_repo is False else event.head_branch
     what = f"`{event.name}` ended with {event.conclusion} on {event.head_sha[:12]}"
     return Request(
         what="checks",
@@ -195,9 +193,9 @@ def _failed(event: ChecksFailed) -> Request | Refusal:
         followup=f"checks-{event.head_sha[:16]}",
         requested_at=event.completed_at,
         is_pull_request=bool(event.pulls),
-        head=Head(event.head_branch, event.head_sha, same_repo=event.same_repo is True),
+        head=Head(branch, event.head_sha, same_repo=event.same_repo is True),
         words="\n\n".join(filter(None, (f"{what}. {event.url}", event.summary))),
-        title=f"{_name(event.name)} fails on {event.head_branch}",
+        title=f"{_name(event.name)} fails on {branch or event.head_sha[:12]}",
     )
 
 

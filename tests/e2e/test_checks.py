@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from coder.types import JsonObject
 from tests.e2e.stage import BOT, PROVEN, Stage, check, published
 from tests.servers.github_state import Pull
 from tests.unit.webhooks_payloads import SHA
@@ -83,3 +84,73 @@ def test_red_checks_of_somebodys_pull_request_are_looked_at_where_a_person_asked
     (work,) = stage.given
     assert "nobody asked for fixes" in str(before)
     assert (work.task.kind, work.task.check_sha, work.task.requested_by) == ("check_failure", SHA, "ann")
+
+
+@pytest.mark.parametrize("name", ["check_run", "check_suite", "workflow_run"])
+def test_red_checks_of_a_fork_are_looked_at_where_a_person_asked_and_nothing_of_a_stranger_costs(
+    stage: Stage, name: str
+) -> None:
+    stage.endings.extend([{"ok": True, "verdict": "no_change", "outcome": "failed"}] * 9)
+    fork = forked(stage)
+    stage.event(name, red(stage, name, 0), by="eve")
+    stage.comment("@coder autofix on", on=stage.pull, by="eve")
+    stage.settle()
+    before = list(stage.given)
+    stage.comment("@coder autofix on", on=stage.pull)
+    stage.settle()
+
+    for number in range(8):
+        for _ in range(2):
+            stage.event(name, red(stage, name, number), by="eve")
+            stage.settle()
+            stage.intake.enqueue_pending()
+            stage.settle()
+        if number < 7:
+            push(stage, fork, number + 1)
+
+    asked = [(work.task.kind, work.task.base_ref, work.task.requested_by) for work in stage.given]
+    assert before == []
+    assert asked == [("check_failure", f"pull/{fork.number}/head", "ann")] * 5
+    assert len({work.task.check_sha for work in stage.given}) == 5
+    assert len([one for one in stage.answers(stage.pull) if "rounds are enough" in one]) == 1
+
+
+def test_nothing_is_looked_for_by_somebody_who_may_not_write_any_more(stage: Stage) -> None:
+    forked(stage)
+    stage.comment("@coder autofix on", on=stage.pull)
+    stage.settle()
+    stage.repo.permissions["ann"] = "read"
+
+    stage.event("check_run", red(stage, "check_run", 0), by="eve")
+    stage.settle()
+    stage.intake.enqueue_pending()
+
+    assert stage.given == []
+
+
+def forked(stage: Stage) -> Pull:
+    """Somebody's pull request 2, whose branch is in a fork."""
+    made = Pull(stage.pull.number, 900, stage.github.state.user("eve"), "Mend it", "", "theirs", "main", draft=False)
+    made.fork = True
+    stage.repo.pulls[made.number] = made
+    push(stage, made, 0)
+    return made
+
+
+def push(stage: Stage, pull: Pull, number: int) -> None:
+    stage.github.commit(stage.repo, {"a.py": f"x = {number}\ny = 0\n"}, branch=pull.head)
+
+
+def red(stage: Stage, name: str, number: int) -> JsonObject:
+    """A failed check of what was pushed to the fork: it names no pull request, and another repository or none."""
+    facts = {
+        "id": 10 + number,
+        "name": "tests",
+        "head_sha": stage.repo.branch("theirs"),
+        "conclusion": "failure",
+        "pull_requests": [],
+        "head_branch": None if name == "check_suite" else "main",
+    }
+    if name == "workflow_run":
+        facts["head_repository"] = {"id": 77_000}
+    return {"action": "completed", name: facts}

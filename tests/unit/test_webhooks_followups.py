@@ -1,5 +1,6 @@
 """What is added to runs that exist: the second table of docs/events.md, row by row."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from tests.unit.webhooks_situations import (
     OWN,
     OWN_LIVE,
     PLANNED,
+    RULES,
     RUN,
     TASK,
     WAITING,
@@ -196,10 +198,41 @@ def test_checks_that_start_nothing(payload: JsonObject, situation: Situation, re
     assert reason in decision.reason
 
 
-def test_checks_of_a_fork_are_nobodys() -> None:
-    payload = check("workflow_run", head_repository={"id": 77})
+FORKED: dict[str, JsonObject] = {"workflow_run": {"head_repository": {"id": 77}}, "check_run": {}, "check_suite": {"head_branch": None}}
+"""What the checks of a fork's commit say beside naming no pull request."""
 
-    assert outcome("workflow_run", payload, OWN).reason == "a check of a fork"
+
+@pytest.mark.parametrize("name", FORKED)
+def test_checks_of_a_fork_are_nobodys_unless_somebody_asked(name: str) -> None:
+    payload = check(name, pulls=(), **FORKED[name])
+
+    nobody = outcome(name, payload)
+    asked = outcome(name, payload, Situation(now=NOW, asking=((31, "mona"), (32, "ann"))))
+
+    assert "no pull request of ours" in nobody.reason
+    assert nobody.chores == ()
+    assert asked.work is None
+    assert [(one.kind, one.number, one.work.sender, one.work.task.base_ref) for one in asked.chores] == [
+        ("look", 31, "mona", "pull/31/head"),
+        ("look", 32, "ann", "pull/32/head"),
+    ]
+
+
+def test_a_forks_branch_that_is_called_like_ours_is_not_ours() -> None:
+    rules = replace(RULES, fix_default_branch=True)
+    payload = check("workflow_run", pulls=(), head_branch="main", head_repository={"id": 77})
+
+    assert outcome("workflow_run", payload, rules=rules).work is None
+
+
+def test_red_commits_of_somebodys_pull_request_are_looked_at_a_few_times() -> None:
+    many = Situation(now=NOW, autofix=True, autofix_by="mona", check_runs=RULES.max_check_followups)
+
+    decision = outcome("check_suite", check(), many)
+
+    assert decision.work is None
+    assert [(one.kind, one.work.sender) for one in decision.chores] == [("answer", "mona")]
+    assert "rounds are enough" in decision.chores[0].text
 
 
 @pytest.mark.parametrize("body", ["/coder fix", "@coder mend the parser", "Hm.\n\n@coder plan"])

@@ -92,7 +92,7 @@ def test_a_check_of_another_commit_or_one_that_fails_releases_nothing(place: Pla
 
     assert other == {"refused": "no draft of ours waits for the checks of this commit"}
     assert single == {"refused": "nothing reacts to check_run.completed with success"}
-    assert failed == {"refused": "a failed check of no branch here"}
+    assert failed == {"refused": "a failed check that belongs to no pull request of ours"}
     assert place.work() == 0
 
 
@@ -131,7 +131,7 @@ def test_a_red_status_of_the_branch_of_our_pull_request_is_a_failed_check_of_it(
         "a failed check that belongs to no pull request of ours",
         "nothing reacts to status with pending",
         "our own check",
-        "a failed check of no branch here",
+        "a failed check that belongs to no pull request of ours",
         "a failed check that belongs to no pull request of ours",
         run,
         "the run is at work: its next commit is checked anew",
