@@ -219,11 +219,11 @@ class ServiceParts:
 
 
 def _prewarmed(settings: Settings) -> Settings:
-    """`settings` with one sandbox started in advance, unless something else is said: there in 0.2 s instead of 1.4 s."""
+    """`settings` with sandboxes of the last 3 images ready, unless something else is said: there in 0.2 s, 15 MiB each."""
     sandbox = settings.sandbox
     if "prewarm" in sandbox.model_fields_set:
         return settings
-    return settings.model_copy(update={"sandbox": sandbox.model_copy(update={"prewarm": 1})})
+    return settings.model_copy(update={"sandbox": sandbox.model_copy(update={"prewarm": 3})})
 
 
 def service_parts(config: Path | None) -> ServiceParts:

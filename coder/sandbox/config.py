@@ -43,7 +43,7 @@ class SandboxSettings(Value):
     """How sandboxes are made. Sizes are MiB."""
 
     prewarm: int = Field(default=0, ge=0, le=8)
-    """Containers to be kept started in advance for the image that was used last; `coder serve` keeps one unless this is set."""
+    """Containers to be kept started in advance, one for each of the images used last; `coder serve` keeps 3 unless this is set."""
     installation: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     """Names this installation in container labels, so that two on one engine do not sweep each other."""
     docker_host: str | None = None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import docker
 import pytest
@@ -95,5 +96,28 @@ def test_an_image_that_cannot_be_started_is_told_by_who_wants_it(
             provider.open(gone, pack, labels={"run": "gone"})
         with provider.open(image, pack, labels={"run": "after"}) as sandbox:
             assert out(sandbox, "echo on") == "on\n"
+
+    becomes(engine, 0)
+
+
+def test_those_wanted_last_are_kept_ready_in_turn_and_no_others(
+    image: Image, pack: TreePack, engine: docker.APIClient
+) -> None:
+    # What is set up alike is started alike: other repositories' images without building any.
+    other, third = replace(image, setup_log="other"), replace(image, setup_log="third")
+    with DockerSandboxProvider(settings(prewarm=2, installation=INSTALLATION)) as provider:
+        for wanted in (image, other):
+            provider.open(wanted, pack, labels={"run": "first"}).close()
+        ready = becomes(engine, 2)
+        for wanted in (image, other):
+            with provider.open(wanted, pack, labels={"run": "again"}) as sandbox:
+                assert sandbox.container in ready
+        ready = becomes(engine, 2)
+        with provider.open(third, pack, labels={"run": "third"}) as sandbox:
+            assert sandbox.container not in ready
+            kept = becomes(engine, 3) - {sandbox.container}
+        assert len(kept & ready) == 1
+        with provider.open(other, pack, labels={"run": "last"}) as sandbox:
+            assert sandbox.container in kept & ready
 
     becomes(engine, 0)
