@@ -49,7 +49,7 @@ def _sections(texts: Texts, account: Account) -> list[Section]:
     return [
         Section("why", "Why", sections.why(texts, account.task, account.problem, outcome, closes=closing)),
         Section("changed", "What changed", sections.what_changed(texts, account)),
-        Section("proof", "Proof", sections.proof(texts, account.verdict, account.evidence, outcome.submission)),
+        Section("proof", "Proof", sections.proof(texts, account)),
         Section("not_verified", "Not verified, risks", sections.not_verified(texts, account)),
         Section("review", "Independent review", sections.review(texts, account.reviewed)),
         Section("inputs", "Inputs", sections.inputs(texts, account)),

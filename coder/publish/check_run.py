@@ -46,7 +46,7 @@ def check_report(account: Account, *, redact: Callable[[str], str]) -> CheckRepo
 def _summary(texts: Texts, account: Account) -> str:
     """Proof, what is not verified, the review; then the evidence if it still fits."""
     told = [
-        Section("proof", "Proof", sections.proof(texts, account.verdict, account.evidence, account.outcome.submission)),
+        Section("proof", "Proof", sections.proof(texts, account)),
         Section("not_verified", "Not verified, risks", sections.not_verified(texts, account)),
         Section("review", "Independent review", sections.review(texts, account.reviewed)),
     ]

@@ -16,21 +16,19 @@ from coder.types import (
     Outcome,
     Problem,
     Spent,
-    Submission,
     Task,
-    Verdict,
     VerdictKind,
 )
 from coder.verify.excerpt import excerpt
 from coder.verify.prediction import as_predicted
-from coder.verify.verdict import CHANGED_EXPECTATION
+from coder.verify.verdict import CHANGED_EXPECTATION, PROVING
 
 _STEPS_SHOWN = 3
 _RED_CHARS = 2_000
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}(?:/[A-Za-z0-9._~/%=?&+-]{0,500})?")
 
 VERDICT_WORDS: dict[VerdictKind, str] = {
-    "proven": "Proven: a test failed before and passes now, and nothing that passed fails.",
+    "proven": "Proven: a test failed before and passes now, and no other test that was run fails newly.",
     "passing": "Passing, not proven: nothing new fails, but no test is known to have failed before.",
     "unverified": "Unverified: the tests could not show that this works.",
     "regressed": "Regressed: tests fail that did not fail before.",
@@ -97,16 +95,19 @@ def _file_line(texts: Texts, change: FileChange, reason: str, flagged: Collectio
     return f"- {texts.code(change.path, 150)} ({change.status}{was}, {size}{made}){mark}{f': {words}' if words else ''}"
 
 
-def proof(texts: Texts, verdict: Verdict, evidence: Evidence, submission: Submission | None = None) -> str:
+def proof(texts: Texts, account: Account) -> str:
     """Verdict, table of runs, proving tests, what the model predicted of them, and what they ran on."""
+    verdict, evidence, submission = account.verdict, account.evidence, account.outcome.submission
     contradicted = verdict.kind == "unverified" and "".join(verdict.reasons[:1]).startswith(CHANGED_EXPECTATION)
     parts = [f"**{_CONTRADICTED if contradicted else VERDICT_WORDS[verdict.kind]}**"]
-    reasons = [f"- {texts.line(reason, 500)}" for reason in verdict.reasons]
+    # The tests that prove it have a list of their own.
+    told = [reason for reason in verdict.reasons if not (evidence.proving_tests and reason.startswith(PROVING))]
+    reasons = [f"- {texts.line(reason, 500)}" for reason in told]
     if reasons:
         parts.append("\n".join(fitting(reasons, 5_000, more="- … and {} more reasons")))
     if evidence.cells:
         parts.append(_table(texts, evidence.cells))
-        parts.append(f"Run by the service, not by the model; {_where(evidence)}.")
+        parts.append(f"Run by the service, not by the model; {_where(texts, account)}.")
     if evidence.proving_tests:
         names = fitting(
             [f"- {texts.code(name, 240)}" for name in evidence.proving_tests], 4_000, more="- … and {} more"
@@ -135,14 +136,16 @@ def _red_run(texts: Texts, evidence: Evidence) -> list[str]:
     red = red or next((cell for cell in evidence.cells if cell.name == "base"), None)
     if red is None or not red.output_tail.strip():
         return []
-    shown = texts.fence(excerpt(red.output_tail, evidence.proving_tests), _RED_CHARS)
+    shown = texts.fence(excerpt(red.output_tail, evidence.proving_tests, max_chars=_RED_CHARS), 2 * _RED_CHARS)
     return [f"<details>\n<summary>How it failed before ({red.name})</summary>\n\n{shown}\n\n</details>"]
 
 
-def _where(evidence: Evidence) -> str:
+def _where(texts: Texts, account: Account) -> str:
     """What the runs were sealed in: only images have a digest of content."""
-    if evidence.image_digest.startswith("sha256:"):
-        return "each row in a fresh container without network"
+    if account.evidence.image_digest.startswith("sha256:"):
+        hosts = ", ".join(texts.code(host, 100) for host in account.hosts[:20])
+        reach = f"from which only {hosts} can be reached" if hosts else "without network"
+        return f"each row in a fresh container {reach}"
     return "each row in a fresh folder, **without isolation** from the machine"
 
 
@@ -187,8 +190,6 @@ def not_verified(texts: Texts, account: Account) -> str:
     if account.outcome.kind != "submitted":
         lines.append("- whether the work is complete: the model did not hand it in")
     lines += [f"- {texts.code(path, 150)} is a protected file: look at this change with care" for path in patch.flagged]
-    lines += [f"- not exercised by any test: {texts.code(place, 200)}" for place in evidence.unexercised]
-    lines += [f"- flaky: {texts.code(t.name, 200)} passed in {t.passed} of {t.runs} runs" for t in evidence.flaky]
     lines += _review_risks(texts, account.reviewed)
     return "\n".join(fitting(lines, 5_000, more="- … and {} more")) or "- nothing that the runs above could show"
 

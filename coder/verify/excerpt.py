@@ -42,8 +42,8 @@ _GREEN: Final = re.compile(r":PASS$|\bPASSED$|^\s*(?:ok \d+|--- PASS:|[\u2713\u2
 """Tests that passed, in a program that runs several and is one test to ctest."""
 
 
-def excerpt(output: str, names: Iterable[str] = ()) -> str:
-    """The part of a test run's output that tells why it failed.
+def excerpt(output: str, names: Iterable[str] = (), *, max_chars: int = MAX_CHARS) -> str:
+    """The part of a test run's output that tells why it failed, some `max_chars` characters at most.
 
     The failures of `names` come first, or are all where they can be told apart; of each that is long, what is left are its
     beginning, its assertion and the lines that name files of the repository. What cannot be told apart is cut in the middle.
@@ -52,12 +52,12 @@ def excerpt(output: str, names: Iterable[str] = ()) -> str:
     wanted = {_short(name) for name in names}
     chosen = [text for title, text in found if not wanted or _named(title, wanted)] or [text for _, text in found]
     if not chosen:
-        return _cut(output[_start(output) :].strip())
+        return _cut(output[_start(output) :].strip(), max_chars)
     kept: list[str] = []
-    left = MAX_CHARS
+    left = max_chars
     for text in chosen:
         trimmed = _trimmed(text)
-        if len(trimmed) > left:
+        if kept and len(trimmed) > left:
             kept.append(f"[… {len(chosen) - len(kept)} more failures]")
             break
         kept.append(trimmed)
@@ -121,8 +121,8 @@ def _start(output: str) -> int:
     return output.rfind("\n", 0, min(places)) + 1 if places else 0
 
 
-def _cut(text: str) -> str:
-    if len(text) <= MAX_CHARS:
+def _cut(text: str, max_chars: int) -> str:
+    if len(text) <= max_chars:
         return text
-    half = MAX_CHARS // 2
+    half = max_chars // 2
     return f"{text[:half].strip()}\n[…]\n{text[-half:].strip()}"

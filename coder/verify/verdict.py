@@ -241,7 +241,7 @@ def _green(cells: Cells) -> _Judgement:
             if unseen
             else ()
         )
-        reason = f"failing on base, passing on head: {listed(proving)}"
+        reason = f"{PROVING}: {listed(proving)}"
         return _Judgement("proven", (reason, *how, counts, *known))
     if cells.base_new is None:
         reason = "the patch changes no test, and none that was red before passes now"
@@ -264,6 +264,9 @@ def _no_test_passed(cells: Cells, known: tuple[str, ...]) -> _Judgement:
     why = (f"the environment cannot run the tests: {told[-1][:300]}",) if told else ()
     return _Judgement("unverified", ("no test passes on base or on head", *why, *known))
 
+
+PROVING: Final = "failing on base, passing on head"
+"""How the first reason of a proof begins; the tests follow."""
 
 _WANTED: Final = "Add a test that fails without the change, for the reason the issue gives, and passes with it."
 

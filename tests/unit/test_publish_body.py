@@ -80,15 +80,33 @@ def test_a_changed_expectation_has_a_head_line_of_its_own_and_shows_the_red_run(
 
 def test_the_red_run_is_shown_and_what_no_test_needs_or_is_flaky() -> None:
     flaky = FlakyTest(name="t.py::c", cell="head", passed=3, runs=5)
+    lines = ("not exercised by any test: a.py:10-14", "flaky, not counted: t.py::c passed in 3 of 5 runs of head")
 
-    text = body(evidence=evidence(unexercised=("a.py:10-14",), hunks_tried=3, flaky=(flaky,)))
+    text = body(evidence=evidence(unexercised=("a.py:10-14",), hunks_tried=3, flaky=(flaky,), not_verified=lines))
 
     assert "<summary>How it failed before (base+new tests)</summary>" in text
     assert "E assert 1 == 2 @\u200bocto" in text
-    assert "- not exercised by any test: `a.py:10-14`" in text
+    told = text.partition("## Not verified")[2].partition("## ")[0]
+    assert told.count("a.py:10-14") == told.count("t.py::c") == 1, "each is told once"
     assert "Taken out one at a time, 2 of 3 parts of the change were missed by a test." in text
-    assert "- flaky: `t.py::c` passed in 3 of 5 runs" in text
     assert "How it failed" not in body(evidence=evidence(), verdict=Verdict(kind="passing"))
+
+
+def test_the_tests_that_prove_it_are_listed_once_and_hosts_are_no_secret() -> None:
+    reasons = ("failing on base, passing on head: t.py::a", "2 tests passing on head, none newly failing")
+
+    text = body(
+        verdict=Verdict(kind="proven", reasons=reasons),
+        evidence=evidence(proving_tests=("t.py::a",)),
+        hosts=("db.example.org",),
+    )
+
+    proof = text.partition("## Proof")[2].partition("## Not verified")[0].partition("<details>")[0]
+    assert proof.count("t.py::a") == 1
+    assert "none newly failing" in proof
+    assert "in a fresh container from which only `db.example.org` can be reached." in proof
+    assert "without network" not in proof
+    assert "fresh container without network" in body(evidence=evidence())
 
 
 def test_a_review_is_objections_first_and_never_a_proof() -> None:

@@ -127,3 +127,13 @@ def test_a_failure_among_many_checks_that_pass_is_seen() -> None:
 
     assert red in found
     assert "PASS" not in found
+
+
+def test_a_smaller_part_ends_between_two_failures() -> None:
+    sections = "".join(f"_____ test_{number} _____\nE   {'x' * 300}\n" for number in range(9))
+
+    found = excerpt(f"=== FAILURES ===\n{sections}", max_chars=1_000)
+
+    assert len(found) < 1_100
+    assert found.endswith("[… 6 more failures]")
+    assert "[…]" not in found
