@@ -66,10 +66,9 @@ def script_command(scripts: Mapping[str, object], dependencies: Collection[str] 
     name = next((name for name in _NAMES if _usable(scripts.get(name))), None)
     if name is None:
         return None
-    around = (
-        tuple(hook for hook in ("pretest", "posttest") if isinstance(scripts.get(hook), str)) if name == "test" else ()
-    )
-    made = runners.npm(str(scripts[name]).strip(), around) if name == "test" else None
+    # What is hooked to it would run in each cell: the runner is called behind the part of it that the tests need.
+    hooked = any(isinstance(scripts.get(hook), str) for hook in ("pretest", "posttest"))
+    made = runners.npm(str(scripts[name]).strip()) if name == "test" and not hooked else None
     if made is not None and made.kind != "exit_code":
         return made
     # Of a script that calls several runners, the one for units.
@@ -109,9 +108,15 @@ def _inner(name: str, scripts: Mapping[str, object]) -> TestCommand | None:
     if len(calls) != 1 or len(parts) > _MAX_PARTS:
         return None
     before = [part for part in parts[: calls[0]] if not _checks_only(part)]
-    hook = f"pre{name}"
-    hooks = [f"npm run --silent {hook}"] if isinstance(scripts.get(hook), str) else []
-    return runners.in_package(parts[calls[0]], [*hooks, *before])
+    return runners.in_package(parts[calls[0]], [*_hook(f"pre{name}", scripts), *before])
+
+
+def _hook(name: str, scripts: Mapping[str, object]) -> list[str]:
+    """What a script's hook does beside checking; where it works in other folders, all of it."""
+    parts = list(_parts(name, scripts, 0))
+    needed = [part for part in parts if not _checks_only(part)]
+    whole = needed == parts or len(parts) > _MAX_PARTS or any(part.startswith("cd ") for part in parts)
+    return [f"npm run --silent {name}"] if needed and whole else needed
 
 
 def _parts(name: str, scripts: Mapping[str, object], depth: int) -> Iterator[str]:

@@ -174,13 +174,13 @@ def unittest(command: str) -> TestCommand:
     return TestCommand(_teed(f"{command} -v"), "unittest", plain=command)
 
 
-def npm(script: str, around: Sequence[str] = ()) -> TestCommand:
-    """`npm test` where `script` is what package.json says it runs; `around` are the hooks that npm runs beside it."""
+def npm(script: str) -> TestCommand:
+    """`npm test` where `script` is what package.json says it runs."""
     kind = script_kind(script)
     if kind == "tap":
         return in_package(script)
     if kind == "node":
-        return _node(script, around)
+        return _node(script)
     if kind is not None:
         full = f"npm test --silent -- {_APPENDED[kind]} {SELECT}"
         return TestCommand(_kept(full) if kind == "mocha" else full, kind, plain=f"npm test --silent -- {SELECT}")
@@ -199,7 +199,7 @@ def in_package(call: str, before: Sequence[str] = ()) -> TestCommand:
     """A call of a runner by one of a package's scripts, after what the script does `before`."""
     kind, first = script_kind(call), " && ".join([*before, ""])
     if kind == "node":
-        made = _node(call, ())
+        made = _node(call)
         return replace(made, command=f"{_BIN}; {first}{made.command}", plain=f"{first}{made.plain}")
     shown = f"{first}{call} {SELECT}"
     if (
@@ -231,17 +231,15 @@ PLAIN_CALLS: Final[Mapping[str, str]] = {"vitest": "vitest run", "jest": "jest",
 """How a runner is called that finds its tests by itself."""
 
 
-def _node(script: str, around: Sequence[str]) -> TestCommand:
+def _node(script: str) -> TestCommand:
     """node:test; its options must stand before the files, so npm cannot append them."""
     head, _, tail = script.partition("--test")
     match = re.match(r"((?:\s+(?:-r|--require|--import|--loader|--experimental-loader)\s+\S+|\s+-\S+)*)(.*)", tail)
     options, files = (match[1], match[2]) if match else ("", tail)
     reporters = f"--test-reporter=spec --test-reporter-destination=stdout --test-reporter={shlex.quote(_NODE_REPORTER)}"
     run = f"{head}{reporters} --test-reporter-destination={REPORT} --test{options} {SELECT}"
-    before = "npm run --silent pretest && " if "pretest" in around else ""
-    after = " && npm run --silent posttest" if "posttest" in around else ""
-    full = f'{before}PATH="$PWD/node_modules/.bin:$PATH" {run}{after}'
-    return TestCommand(full, "node", plain=f"{before}{head}--test{options} {SELECT}{after}", everything=files.strip())
+    full = f'PATH="$PWD/node_modules/.bin:$PATH" {run}'
+    return TestCommand(full, "node", plain=f"{head}--test{options} {SELECT}", everything=files.strip())
 
 
 def _words(script: str) -> list[str]:

@@ -221,7 +221,12 @@ def test_the_script_decides_the_runner(script: str, kind: str) -> None:
         ),
         ({"test": "tsc --noEmit && prettier -c . && yarn unit && tsd", "unit": "vitest run"}, "vitest run"),
         ({"test:unit": "vitest", "pretest:unit": "tsc"}, "npm run --silent pretest:unit && vitest"),
-        ({"test": "X=1 npx c8 mocha", "pretest": "tsc"}, "npm test --silent"),
+        ({"test": "X=1 npx c8 mocha"}, "npm test --silent"),
+        ({"test": "X=1 npx c8 mocha", "pretest": "tsc"}, "npm run --silent pretest && X=1 npx c8 mocha"),
+        ({"test": "mocha", "pretest": "npm run lint", "lint": "eslint ."}, "mocha"),
+        ({"test": "mocha", "pretest": "eslint . && npm run build", "build": "tsc"}, "npm run build && mocha"),
+        ({"test": "jest", "pretest": "cd a && eslint . && tsc"}, "npm run --silent pretest && jest"),
+        ({"test": "node --test t", "pretest": "standard", "posttest": "npm run upload"}, "node --test t"),
         (
             {"test": "pnpm test-unit && pnpm e2e", "test-unit": "vitest run", "e2e": "vitest run -c e2e.ts"},
             "vitest run",
