@@ -47,6 +47,7 @@ def run(
     max_cost: Annotated[float | None, typer.Option(help="Most dollars.")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Most model calls.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Most minutes.")] = None,
+    attempts: Annotated[int | None, typer.Option(min=1, max=8, help="Most beginnings, until one is proven.")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Also apply the change to the working files.")] = False,
     dry_run: Annotated[Path | None, typer.Option(help="Write the pull request into this folder only.")] = None,
     pr: Annotated[bool, typer.Option("--pr", help="Push to GitHub and open the pull request.")] = False,
@@ -82,6 +83,7 @@ def run(
         unsafe=unsafe,
         say=say,
         plan=plan,
+        attempts=attempts,
     )
     caps = {"max_cost_usd": max_cost, "max_steps": max_steps, "max_minutes": max_minutes}
     settings = with_options(load(config), caps, model=model, effort=effort)

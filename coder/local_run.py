@@ -53,6 +53,8 @@ class RunCommand:
     """What is added to the run that is resumed; `+$N` in front adds dollars."""
     plan: bool = False
     """Only a plan, until it is approved."""
+    attempts: int | None = None
+    """How often it may be begun from the start; None leaves it to the effort and the profile."""
 
 
 def with_options(settings: Settings, caps: Mapping[str, float | None], *, model: str, effort: str) -> Settings:
@@ -180,6 +182,7 @@ def _task(command: RunCommand, settings: Settings, app: Application, checkout: C
         mode="plan" if command.plan else "fix",
         model=settings.model.chosen,
         limits=settings.limits,
+        attempts=command.attempts,
     )
     return task, _here(checkout, task)
 
@@ -217,6 +220,7 @@ def _github_task(command: RunCommand, settings: Settings, app: Application, chec
         mode="plan" if command.plan else "fix",
         model=settings.model.chosen,
         limits=settings.limits,
+        attempts=command.attempts,
     )
     return task, github if command.pull_request else _IssueHere(checkout, github.problem(task))
 

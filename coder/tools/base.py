@@ -1,7 +1,7 @@
 """What a tool is, and the box that carries out a model's calls."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Protocol, TypeVar, get_origin
@@ -15,6 +15,21 @@ MAX_OUTPUT_CHARS = 16_000
 """What a model sees of one output; the vendors of Kimi K2 clamp likewise (model card, coding harness)."""
 
 _MAX_ERROR_CHARS = 4_000
+
+_CHANGES = (
+    "create create_file multiedit replace str_replace str_replace_editor strreplacefile write write_file writefile"
+)
+_ELSEWHERE = {
+    "run": "bash cmd command exec execute execute_bash execute_command powershell run_command run_terminal_cmd shell",
+    "read": "cat open open_file readfile view view_file",
+    "list": "find find_files glob list_dir list_directory list_files ls tree",
+    "search": "codebase_search grep grep_search rg search_files",
+    "edit": f"apply_patch {_CHANGES}",
+    "apply_patch": f"edit {_CHANGES}",
+    "plan": "settodolist todo todowrite update_plan",
+    "submit": "attempt_completion complete done exit finish",
+}
+"""What the tools are called in harnesses that models were trained on, in lower case."""
 
 
 class Arguments(BaseModel):
@@ -90,7 +105,7 @@ class Toolbox:
         """Carry out one call. A bad one gives an error that says what to change, never an exception."""
         tool = self._tools.get(call.name)
         if tool is None:
-            alike = get_close_matches(call.name, self._tools, n=1, cutoff=0.6)
+            alike = _elsewhere(call.name, self._tools) or get_close_matches(call.name, self._tools, n=1, cutoff=0.6)
             meant = f" Did you mean `{alike[0]}`?" if alike else ""
             return Carried(_error(f"There is no tool {call.name!r}.{meant} The tools are: {', '.join(self._tools)}."))
         try:
@@ -110,6 +125,11 @@ class Toolbox:
         return Carried(
             output=output.model_copy(update={"content": cut or "(no output)"}), full=content if cut != content else None
         )
+
+
+def _elsewhere(name: str, tools: Collection[str]) -> list[str]:
+    """Those of `tools` that do what another harness calls `name`."""
+    return [ours for ours, theirs in _ELSEWHERE.items() if ours in tools and name.lower() in theirs.split()]
 
 
 def parsed(arguments: str) -> object:

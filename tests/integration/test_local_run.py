@@ -245,16 +245,18 @@ def coder(*args: str, cwd: Path, home: Path) -> "subprocess.CompletedProcess[str
 
 def test_the_program_ends_with_the_verdicts_code_and_errors_with_their_own(checkout: Path, tmp_path: Path) -> None:
     recorded = ("--recorded", str(DEMO / "answers.json"), "--unsafe")
-    good = coder("run", "--issue-file", str(DEMO / "issue.md"), *recorded, cwd=checkout, home=tmp_path)
+    good = coder("run", "--issue-file", str(DEMO / "issue.md"), "--attempts=2", *recorded, cwd=checkout, home=tmp_path)
     no_key = coder("run", "--prompt", "x", "--allow-dirty", cwd=checkout, home=tmp_path)
     no_model = coder("run", "--prompt", "x", "--model", "nope", cwd=checkout, home=tmp_path)
     no_git = coder("run", "--prompt", "x", cwd=Path("/"), home=tmp_path)
     runs = coder("trace", cwd=checkout, home=tmp_path)
-    shown = coder("trace", runs.stdout.splitlines()[-1].split()[0], "--full", cwd=checkout, home=tmp_path)
+    shown = coder("trace", runs.stdout.splitlines()[-1].split()[0], "--jsonl", cwd=checkout, home=tmp_path)
     mapped = coder("map", "--focus", "split a total in cents", cwd=checkout, home=tmp_path)
 
     assert good.returncode == 0, good.stderr
     assert [p.returncode for p in (no_key, no_model, no_git)] == [66, 64, 65]
     assert all(p.stderr.count("\n") == 1 and p.stderr.startswith("coder: ") for p in (no_key, no_model, no_git))
-    assert "verified proven" in shown.stdout
+    events = [json.loads(json.loads(line)["event"]) for line in shown.stdout.splitlines()]
+    assert events[0]["task"]["attempts"] == 2
+    assert "proven" in {event["verdict"]["kind"] for event in events if event["type"] == "verified"}
     assert "def split" in mapped.stdout

@@ -307,6 +307,8 @@ def test_a_background_process_goes_on_between_calls(toolbox: Toolbox) -> None:
     [
         ("raed", "{}", "There is no tool 'raed'. Did you mean `read`? The tools are: edit, list"),
         ("read_file", "{}", "There is no tool 'read_file'. Did you mean `read`?"),
+        ("Bash", "{}", "There is no tool 'Bash'. Did you mean `run`? The tools are: edit"),
+        ("str_replace", "{}", "Did you mean `edit`?"),
         ("browse", "{}", "There is no tool 'browse'. The tools are: edit"),
         ("read", "{}", "The arguments are: path (required)"),
         ("read", "{", "not valid JSON"),
