@@ -57,6 +57,8 @@ class Ledger:
         if run_id is None or task is None:
             asking = () if request.number else self._switches.on(f"gh{request.repository.id}")
             return Situation(now=now, autofix=autofix, autofix_by=by, asking=asking)
+        # Before its state: who is found to be a stranger in between is seen as one there.
+        doubtful = self._jobs.is_doubtful(run_id, request.sender)
         followups, state = self._followups(run_id), self.state(run_id)
         return Situation(
             now=now,
@@ -70,15 +72,17 @@ class Ledger:
             added_cost_usd=sum(one.add_cost_usd for one in followups),
             autofix=autofix,
             autofix_by=by,
-            doubtful=state == "live" and self._jobs.is_doubtful(run_id, request.sender),
+            doubtful=state == "live" and doubtful,
         )
 
     def latest_run(self, thread: str) -> str | None:
-        """The newest run of an issue (`gh<repository>-<number>`)."""
+        """The newest run of an issue (`gh<repository>-<number>`); what a stranger asked for is none."""
         rows = self._rows(
-            "SELECT run_id FROM jobs WHERE thread = ? AND job_id = run_id ORDER BY rowid DESC LIMIT 1", (thread,)
+            "SELECT run_id, ended FROM jobs WHERE thread = ? AND job_id = run_id AND ended IS NOT ? ORDER BY rowid DESC",
+            (thread, REFUSED),
         )
-        return str(rows[0]["run_id"]) if rows else None
+        runs = (row["run_id"] for row in rows if row["ended"] or self._jobs.ended_if_known(row["run_id"]) != REFUSED)
+        return next(runs, None)
 
     def run_of_pull(self, thread: str) -> str | None:
         """The run that opened a pull request, also when it has ended a moment ago."""

@@ -99,3 +99,16 @@ def test_who_was_denied_and_may_now_is_asked_about_anew(place: Place) -> None:
     assert place.eyes()
     assert place.intake.enqueue_pending() == 0
     assert place.store.database.rows("SELECT ended FROM jobs WHERE job_id = ?", (run,)) == [{"ended": None}]
+
+
+@pytest.mark.parametrize("body", ["/coder continue", "/coder revise it", "/coder approve", "@coder status"])
+def test_what_a_stranger_asked_for_is_no_run_to_go_on_with(place: Place, body: str) -> None:
+    run = str(place.say("/coder fix base=evil max=$5", by="eve")["run"])
+    place.engine.end(run, ok=True, verdict="refused", outcome="failed")
+
+    answer = place.say(body)
+    place.work()
+
+    assert "answered" in answer
+    assert asked_for(place) == ["eve"]
+    assert len(place.forge.statuses) == 1
