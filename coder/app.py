@@ -252,8 +252,7 @@ def service_parts(config: Path | None) -> ServiceParts:
     def describe(task: Task, what: str) -> str:
         return _described(services, task, what)
 
-    # A token may be that of the person who asks; an App is nobody else.
-    us = who_we_are(settings.github) if settings.github.app_id is not None else None
+    us = who_we_are(settings.github, mention=service.mention)
     values: JsonObject = {
         **service.model_dump(),
         "bot_login": us.login if us else settings.github.bot_login,
@@ -265,14 +264,23 @@ def service_parts(config: Path | None) -> ServiceParts:
     return ServiceParts(values, forge, app.lookup(), run, stop, describe)
 
 
-def who_we_are(github: GitHubSettings) -> Identity | None:
-    """Our account, whose events trigger nothing; asked of GitHub where the settings do not say it, but not for long."""
+def who_we_are(github: GitHubSettings, *, mention: str) -> Identity | None:
+    """Our account, whose events trigger nothing; asked of GitHub where the settings do not say it, but not for long.
+
+    A personal token may be that of a person who asks: its account is ours where `bot_login` says so, or where we are
+    addressed by just its name.
+    """
     try:
         with GitHubLookup(github.model_copy(update={"timeout_s": 5, "max_retries": 0})) as lookup:
-            return lookup.identity()
+            found = lookup.identity()
     except (ConfigError, ForgeError) as exc:
         logger.warning("GitHub does not say who we are: set github.bot_login and bot_id", extra={"why": str(exc)})
         return None
+    named = found.login.lower() in {mention.lower(), (github.bot_login or "").lower()}
+    if github.app_id is None and not named:
+        logger.info("the token is taken for a person's: if not, set github.bot_login", extra={"login": found.login})
+        return None
+    return found
 
 
 def carried_out(task: Task, followup: Followup | None, services: Services) -> JsonObject:

@@ -119,10 +119,14 @@ def test_who_we_are_is_asked_of_github_unless_the_settings_say_it(
     bot = github.state.user("coder-bot")
     github.faults.append(Fault("cut", method="GET", path="/user$"))
 
-    asked = who_we_are(settings)
-    told = who_we_are(settings.model_copy(update={"bot_login": "us", "bot_id": 7}))
+    named = who_we_are(settings.model_copy(update={"bot_login": "Coder-Bot"}), mention="coder")
+    addressed = who_we_are(settings, mention="Coder-bot")
+    told = who_we_are(settings.model_copy(update={"bot_login": "us", "bot_id": 7}), mention="coder")
+    a_persons = who_we_are(settings, mention="coder")
+    another = who_we_are(settings.model_copy(update={"bot_login": "somebody"}), mention="coder")
     github.state.tokens.clear()
 
-    assert asked == Identity(bot.login, bot.id)
+    assert named == addressed == Identity(bot.login, bot.id)
     assert told == Identity("us", 7)
-    assert who_we_are(settings) is None
+    assert (a_persons, another) == (None, None)
+    assert who_we_are(settings, mention="coder-bot") is None
