@@ -46,7 +46,8 @@ def python_steps(folder: Folder) -> tuple[Step, ...]:
     locked = _locked(folder, project)
     installs = [locked] if locked else [*_requirement_steps(folder), *_package_steps(folder, project)]
     if not locked:
-        installs += _test_steps(folder, project, installs)
+        tests = _test_steps(folder, project, installs)
+        installs += [*tests, *(_own_again(folder, project) if tests else [])]
     checks = [folder.step(_version_check(wish), on_failure="flag") for wish in _wished_versions(folder, project)]
     return (*checks, *installs)
 
@@ -57,7 +58,9 @@ def python_steps(folder: Folder) -> tuple[Step, ...]:
 def _locked(folder: Folder, project: dict[str, Any]) -> Step | None:
     """One step that installs what the lock file says; without lock tool or network to it, what the project says."""
     loose = [step.command for step in (*_requirement_steps(folder), *_package_steps(folder, project))]
-    loose += [" || ".join((step.command, *step.fallbacks)) for step in _test_steps(folder, project, ())]
+    tests = _test_steps(folder, project, ())
+    loose += [" || ".join((step.command, *step.fallbacks)) for step in tests]
+    loose += [step.command for step in _own_again(folder, project) if tests]
     plain = " && ".join(f"{{ {command}; }}" for command in loose)
     fallbacks = [plain] if plain else []
     if folder.has("uv.lock"):
@@ -172,6 +175,22 @@ def _package_steps(folder: Folder, project: dict[str, Any]) -> list[Step]:
     if not wanted:
         return [folder.step(plain)]
     return [folder.step(_editable(project, f".[{','.join(wanted)}]"), plain)]
+
+
+def _own_again(folder: Folder, project: dict[str, Any]) -> list[Step]:
+    """The project once more, where what its tests want has put a release of it in its place: they would test that one.
+
+    Test tools need packaging, attrs or pluggy, too, and a development version is too low or a pre-release to them.
+    """
+    if not _is_package(folder, project):
+        return []
+    program = (
+        "import importlib.metadata as m, json, pathlib, sys; here = pathlib.Path.cwd().as_uri(); "
+        "known = (json.loads(d.read_text('direct_url.json') or '{}') for d in m.distributions()); "
+        "sys.exit(not any(one.get('url') == here for one in known))"
+    )
+    own = _editable(project, ".", "--no-deps")
+    return [folder.step(f'{VENV}/bin/python -c "{program}" || {{ {own}; }}', on_failure="flag")]
 
 
 def _editable(project: dict[str, Any], target: str, *options: str) -> str:

@@ -1,6 +1,10 @@
 """Which extras, groups and requirements the tests of a Python project are taken to need."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +14,9 @@ from coder.sandbox.setup_python_tests import extras, groups, nox_arguments
 
 
 def installs(files: Mapping[str, bytes]) -> list[str]:
-    return [step.command for step in detected(files).steps if "ASKS FOR" not in step.command]
+    """What is run as long as nothing fails, without the looks at what is there."""
+    looks = ("ASKS FOR", "direct_url.json")
+    return [step.command for step in detected(files).steps if not any(look in step.command for look in looks)]
 
 
 PROJECT = (
@@ -49,6 +55,26 @@ def test_hatch_environments_count_like_groups() -> None:
     table = b'[tool.hatch.envs.hatch-test]\nextra-dependencies = ["trio>=1", "{root:uri}", "-r evil"]\n'
 
     assert installs({"pyproject.toml": PROJECT + table}) == [f"{PIP} -e .", f"{PIP} c 'trio>=1'"]
+
+
+def test_the_project_comes_last_once_more_where_its_test_tools_may_have_replaced_it(tmp_path: Path) -> None:
+    files = {"pyproject.toml": PROJECT, "tox.ini": b"[testenv]\ndeps = pytest\n"}
+    look = detected(files).steps[-1].command
+    site = tmp_path / "x-1.0.dist-info"
+    site.mkdir()
+    (site / "METADATA").write_text("Metadata-Version: 2.1\nName: x\nVersion: 1.0\n")
+
+    def again(url: str) -> str:
+        """What the step does where the project was installed from `url`."""
+        (site / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": {"editable": True}}))
+        told = look.replace("/opt/coder/venv/bin/python", sys.executable).replace(PIP, "echo install")
+        environment = {"PYTHONPATH": str(tmp_path)}
+        return subprocess.run(
+            ["sh", "-c", told], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert again(tmp_path.as_uri()) == ""
+    assert again("https://index.example/x-1.0.whl") == "install --no-deps -e .\n"
 
 
 def test_sessions_of_nox_that_run_tests_are_the_last_resort() -> None:
