@@ -11,8 +11,8 @@ REPORT: Final = "{report}"
 SELECT: Final = "{select}"
 """Stands in a command for the tests that are chosen; `everything` takes its place when none are."""
 
-_TO_THE_END: Final = "--continue-on-collection-errors"  # a file that cannot be imported says nothing of the others
-PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 {_TO_THE_END} -o junit_family=xunit1 --junitxml={REPORT}"
+TO_THE_END: Final = "--continue-on-collection-errors"  # a file that cannot be imported says nothing of the others
+PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 {TO_THE_END} -o junit_family=xunit1 --junitxml={REPORT}"
 
 _NODE_REPORTER: Final = (
     "data:text/javascript,export default async function*(s){yield '{}\\n';for await(const{type:t,data:d}of s)"
@@ -74,7 +74,7 @@ class TestCommand:
         if self.plain:
             return " ".join(self.plain.replace(SELECT, self.everything).split()).removesuffix(" --")
         command = self.command.replace(SELECT, self.everything).rstrip()
-        return re.sub(rf"\s+(?:{_TO_THE_END}|-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", command)
+        return re.sub(rf"\s+(?:{TO_THE_END}|-o junit_family=xunit1|--junitxml[= ]{re.escape(REPORT)})", "", command)
 
     def line(self, report: str) -> str:
         """What the shell is given, with the report going to `report`."""
@@ -286,7 +286,7 @@ def given(command: str) -> TestCommand:
 
 
 def _given_pytest(command: str) -> TestCommand:
-    return TestCommand(f"{command} {_TO_THE_END} -o junit_family=xunit1 --maxfail=0 --junitxml={REPORT}", "pytest")
+    return TestCommand(f"{command} {TO_THE_END} -o junit_family=xunit1 --maxfail=0 --junitxml={REPORT}", "pytest")
 
 
 def _given_go(command: str) -> TestCommand:

@@ -86,6 +86,8 @@ class Runs:
     """The test files that a run takes, as far as a tree has them; all where none are named."""
     besides: tuple[str, ...] = ()
     """Test files of the patch: run also where the command names a folder that they are not in."""
+    left_out: tuple[str, ...] = ()
+    """Plug-ins of pytest that keep it from starting on base."""
     spent_s: float = 0.0
     """Seconds of test runs so far, with those that were taken from before: what follows is decided alike."""
     _asked: Counter[str] = field(default_factory=Counter)

@@ -12,6 +12,7 @@ from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
 from coder.verify.launchers import Read, ends_with_success, launched
 from coder.verify.necessity import Necessity, ablate, hunks
+from coder.verify.plugins import settled_without_plugins
 from coder.verify.related import is_test_file
 from coder.verify.repeat import proof_again, second_look
 from coder.verify.rules import ProofRules
@@ -172,9 +173,9 @@ class CellVerifier:
         """Where base gives no report of its tests, do with fewer options, or judge by exit code: what they need is not there.
 
         Only base decides, which the patch cannot touch. pytest comes with our image, and reports unless it is told what it
-        does not know.
+        does not know, or a plug-in stops it.
         """
-        if runs.tests.kind == "exit_code" or (runs.tests.kind == "pytest" and not runs.tests.spare):
+        if runs.tests.kind == "exit_code":
             return
         base_tree = self._trees.tree_sha(patch.base_sha)
         base = runs.cell("base", base_tree)
@@ -182,6 +183,9 @@ class CellVerifier:
             return
         if runs.tests.spare:
             runs.tests = runs.tests.spared()
+            return
+        if runs.tests.kind == "pytest":
+            settled_without_plugins(base_tree, runs)
             return
         plain = runs.tests.by_exit_code()
         if runs.cell("base", base_tree, plain).exit_code == 0:
@@ -333,6 +337,7 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) 
     often = f", and {runs.rules.repeat} times where a test is in doubt or proves the change"
     lines = [f"each cell was run once{often}: a test that fails only now and then may have been missed"]
     lines += filter(None, map(taken_line, cells.ran))
+    lines += [f"without pytest's plug-in {name}, which keeps its tests from starting" for name in runs.left_out]
     lines += [
         f"{cell.name}: run twice, the first was not counted: {cell.at_first}" for cell in cells.ran if cell.at_first
     ]

@@ -26,6 +26,7 @@ class Run:
     killed: bool = False
     canary: str = "failure"
     took_s: float = 0.5
+    output: str = "out"
 
     def xml(self, canary: str | None) -> bytes:
         outcomes = dict(self.outcomes) | ({canary: self.canary} if canary else {})
@@ -114,7 +115,7 @@ class FakeSandbox(Sandbox):
         if self._run.killed:
             return ExecResult(exit_code=None, output="", duration_s=self._run.took_s)
         code = self._run.exit_code if self._run.exit_code is not None else int(bool(red))
-        return ExecResult(exit_code=code, output="out", duration_s=self._run.took_s)
+        return ExecResult(exit_code=code, output=self._run.output, duration_s=self._run.took_s)
 
     @override
     def read(self, path: str, *, max_bytes: int = 4_000_000) -> bytes:
