@@ -222,6 +222,8 @@ def _summary(entry: Entry) -> str:
             line = brief(f"{followup.kind} by {followup.note.author}")
         case Solved(outcome=outcome):
             line = outcome.kind
+        case Prepared() as prepared:
+            line = brief(f"{'' if prepared.setup_ok else 'setup failed: '}{prepared.image}: {prepared.test_command}")
         case _:
             line = brief(str(getattr(entry.event, _SAID.get(entry.event.type, ""), "")))
     return line
@@ -237,6 +239,8 @@ def _detail(entry: Entry) -> str:
             return output.content
         case Told(message=message):
             return message.content or ""
+        case Prepared(setup_log=log):
+            return log
         case Reviewed(review=Review() as review):
             return "\n".join([review.summary, *(f"{r.place}: {r.what}".removeprefix(": ") for r in review.remarks)])
         case _:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from coder.display import run_line, trace_lines
-from coder.trace.events import Entry, ToolFinished
+from coder.trace.events import Entry, Prepared, ToolFinished
 from coder.trace.journal import RunLine
 from coder.types import ToolOutput
 
@@ -44,3 +44,23 @@ def test_of_a_result_the_line_is_shown_that_says_most(name: str, shown: str) -> 
     entry = Entry(ts="2026-01-02T00:00:00Z", seq=0, run_id="r1", prev="0", event=event, hash="a" * 64)
 
     assert f"{name}: ok: {shown}" in next(iter(trace_lines([entry], full=False)))
+
+
+@pytest.mark.parametrize(
+    ("setup_ok", "shown"), [(True, "prepared coder-setup:1: pytest -q"), (False, "prepared setup failed:")]
+)
+def test_the_log_of_the_setup_is_part_of_a_full_trace(*, setup_ok: bool, shown: str) -> None:
+    event = Prepared(
+        image="coder-setup:1",
+        image_digest="d",
+        setup_ok=setup_ok,
+        setup_log="$ pip install x\n\x1b[31mno x\x1b[0m\n[exit code 1, 0.1 s]",
+        test_command="pytest -q",
+    )
+    entry = Entry(ts="2026-01-02T00:00:00Z", seq=2, run_id="r1", prev="0", event=event, hash="a" * 64)
+
+    brief, *log = trace_lines([entry], full=True)
+
+    assert shown in brief
+    assert [line.strip() for line in log] == ["$ pip install x", "[31mno x [0m", "[exit code 1, 0.1 s]"]
+    assert list(trace_lines([entry], full=False)) == [brief]
