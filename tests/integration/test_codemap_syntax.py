@@ -77,6 +77,15 @@ def test_a_file_may_stay_as_broken_as_it_was(checker: SyntaxChecker) -> None:
     assert [f.text for f in checker.new_faults("a.go", before, before + b"\nfunc g( {}\n")] == ["func g( {}"]
 
 
+@pytest.mark.parametrize("path", ["a.cpp", "a.c", "a.hpp"])
+def test_macros_are_no_mistake(checker: SyntaxChecker, path: str) -> None:
+    case = b'TEST_CASE("%s", "[x]") {\n  CHECK(1);\n}\n'
+
+    assert checker.faults(path, case % b"one")
+    assert checker.new_faults(path, b"", case % b"one") == ()
+    assert checker.new_faults(path, case % b"one", case % b"one" + case % b"two") == ()
+
+
 @pytest.mark.parametrize("path", ["README.md", "notes.txt", "Makefile", "a.unknown", ".py"])
 def test_what_has_no_grammar_has_no_errors(checker: SyntaxChecker, path: str) -> None:
     assert checker.faults(path, b"((((\n") == ()
