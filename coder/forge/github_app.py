@@ -12,7 +12,17 @@ import github
 
 from coder.errors import ConfigError, ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import API_VERSION, MEDIA_TYPE, UNPROCESSABLE, SignedAuth, repeated, retry, translated
+from coder.forge.github_client import (
+    API_VERSION,
+    MEDIA_TYPE,
+    MOVED,
+    UNPROCESSABLE,
+    SignedAuth,
+    moved_to,
+    repeated,
+    retry,
+    translated,
+)
 from coder.types import JsonObject, RepoRef
 
 logger = logging.getLogger(__name__)
@@ -163,12 +173,20 @@ class AppTokens:
 
     def _narrowed(self, repo: RepoRef) -> JsonObject:
         """A token for one repository; what the installation does not grant is done without."""
-        installation = int(self._get(f"/repos/{repo.full_name}/installation")["id"])
-        path = f"/app/installations/{installation}/access_tokens"
+        try:
+            installation = self._get(f"/repos/{repo.full_name}/installation")
+            which: JsonObject = {"repositories": [repo.name]}
+        except github.GithubException as exc:
+            place = moved_to(exc, self._settings.api_url) if exc.status in MOVED else None
+            if place is None:
+                raise
+            # Renamed: whether it is the one that the run is about is found out before anything is done there.
+            installation, which = self._get(f"/repositories/{place[0]}/installation"), {"repository_ids": [place[0]]}
+        path = f"/app/installations/{int(installation['id'])}/access_tokens"
         least, more = self._settings.permissions, list(self._settings.more_permissions.items())
         while True:
             try:
-                return self._post(path, {"repositories": [repo.name], "permissions": {**least, **dict(more)}})
+                return self._post(path, {**which, "permissions": {**least, **dict(more)}})
             except github.GithubException as exc:
                 if exc.status != UNPROCESSABLE or not more:
                     raise

@@ -234,6 +234,13 @@ def wait_before_repeating(exc: BaseException, attempt: int, settings: GitHubSett
     return backoff_s if status == UNKNOWN or status >= SERVER_ERROR else None
 
 
+def moved_to(exc: github.GithubException, api_url: str) -> tuple[int, str] | None:
+    """The id of the repository that what was asked for is in now, and the rest of its path; None where GitHub points elsewhere."""
+    headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
+    found = re.fullmatch(re.escape(api_url) + r"/repositories/(\d{1,19})(/.*)?", headers.get("location", ""))
+    return None if found is None else (int(found[1]), found[2] or "")
+
+
 def author(thing: Issue | IssueComment) -> NamedUser | None:
     """Who wrote it; None for an account that is gone, which PyGithub's types do not know of."""
     return cast("NamedUser | None", thing.user)

@@ -21,6 +21,7 @@ from coder.forge.github_client import (
     UNPROCESSABLE,
     Reads,
     author,
+    moved_to,
     reason,
     status_of,
     wait_before_repeating,
@@ -226,14 +227,12 @@ def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id:
     except github.GithubException as exc:
         if exc.status not in MOVED:
             raise
-        headers = {name.lower(): value for name, value in (exc.headers or {}).items()}
-        target = headers.get("location", "")
+        found = moved_to(exc, api_url)
     else:
         raise ForgeError(f"what was asked for is in {ref.full_name} no more: it was moved to another repository")
-    found = re.fullmatch(re.escape(api_url) + r"/repositories/(\d{1,19})", target)
-    if found is None or repository_id not in {None, int(found[1])}:
+    if found is None or found[1] or repository_id not in {None, found[0]}:
         raise ForgeError(f"{ref.full_name} is another repository now; ask again where the issue is")
-    _, data = client.requester.requestJsonAndCheck("GET", f"/repositories/{found[1]}")
+    _, data = client.requester.requestJsonAndCheck("GET", f"/repositories/{found[0]}")
     owner, _, name = str(data["full_name"]).partition("/")
     logger.info("repository was renamed", extra={"repo": ref.full_name, "to": f"{owner}/{name}"})
     return checked(RepoRef(owner=owner, name=name))

@@ -1,7 +1,9 @@
 """The whole line at GitHub's test server without a container: a pull request, a review of it, and what becomes of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,14 @@ from pydantic import SecretStr
 from coder.codemap.map import CodeMap
 from coder.forge.config import GitHubSettings
 from coder.forge.github import GitHubForge
+from coder.forge.github_app import AppTokens
 from coder.model.scripted import ScriptedModel, Turn
 from coder.policy import Policy
 from coder.run import resolve
 from coder.sandbox.local import LocalSandboxProvider
 from coder.services import Services
 from coder.trace.journal import JournalStore
-from coder.types import Followup, Note, RepoRef, RunResult, Task
+from coder.types import Followup, Message, Note, RepoRef, RunResult, Task
 from coder.workspace.workspace import Workspace
 from tests.contract.sandbox_support import settings as sandbox_settings
 from tests.integration.line_support import FILES, submits, writes
@@ -56,37 +59,46 @@ class Site:
         return git("show", spec, cwd=self.repo.folder).decode()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@contextmanager
+def built(
+    folder: Path,
+    *,
+    enterprise: bool = False,
+    app: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[Site]:
+    """A site; as an `app` we have tokens that last an hour of the clock `now`."""
     with (
-        GitHubServer(tmp_path / "github") as server,
-        CodeMap(tmp_path / "codemap.sqlite") as codemap,
+        GitHubServer(folder / "github", enterprise=enterprise) as server,
+        CodeMap(folder / "codemap.sqlite") as codemap,
     ):
-        repo = server.add_repository("octo/shares", {**FILES, ".coder.yml": CONFIG})
+        repo = server.add_repository("octo/shares", {**FILES, ".coder.yml": CONFIG}, installation=77)
         for login in ("maintainer", "coder-bot"):
             server.add_user(login, repo=repo, permission="write")
         server.add_token("pat-0123456789", "coder-bot")
         issue = server.add_issue(repo, title="Shares", body="One is lost.", author="maintainer")
         issue.labels.append("coder")
         server.state.now = "2026-01-03T00:00:00Z"
+        us = {"app_id": server.state.app_id, "private_key": SecretStr(server.add_app())}
         config = GitHubSettings.model_validate(
             {
-                "api_url": server.url,
+                "api_url": server.api_url,
                 "git_url": server.url,
                 "http_hosts": frozenset({server.host}),
-                "token": SecretStr("pat-0123456789"),
+                **(us if app else {"token": SecretStr("pat-0123456789")}),
                 "seconds_between_requests": 0,
                 "seconds_between_writes": 0,
                 "retry_backoff_s": 0,
             }
         )
-        journals = JournalStore(tmp_path / "journal.sqlite")
-        with GitHubForge(config, sleep=lambda _: None) as forge:
+        journals = JournalStore(folder / "journal.sqlite")
+        tokens = AppTokens(config, now=now) if app else None
+        with GitHubForge(config, tokens=tokens, sleep=lambda _: None) as forge:
             services = Services(
                 forge=forge,
                 model=lambda _: ScriptedModel(scripted_profile(), []),
                 sandboxes=LocalSandboxProvider(sandbox_settings()),
-                workspace=Workspace(tmp_path / "mirrors", http_hosts=frozenset({server.host})),
+                workspace=Workspace(folder / "mirrors", http_hosts=frozenset({server.host})),
                 codemap=codemap,
                 journals=journals,
                 policy=Policy(test_command="sh check.sh", max_rounds=1),
@@ -95,6 +107,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
             )
             yield Site(server, repo, services)
         journals.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with built(tmp_path) as site:
+        yield site
 
 
 def test_a_review_is_answered_by_a_commit_and_a_reply_to_each_comment(site: Site) -> None:
@@ -145,3 +163,48 @@ def test_a_red_check_that_is_not_our_fault_gets_a_comment_and_no_commit(site: Si
     assert result.spent.steps == first.spent.steps
     assert site.repo.branch(first.pull_request.branch) == sha
     assert "was there before the change" in result.verdict.reasons[0]
+
+
+def test_a_run_that_takes_hours_never_uses_a_token_that_is_over(tmp_path: Path) -> None:
+    clock = [datetime.now(UTC)]
+
+    with built(tmp_path, app=True, now=lambda: clock[0]) as site:
+
+        def slowly(message: Message) -> Turn:
+            def answered(_messages: Sequence[Message]) -> Message:
+                clock[0] += timedelta(minutes=61)
+                site.server.state.tokens.clear()
+                site.server.state.token_lifetime_s += 61 * 60  # GitHub's clock is ours
+                return message
+
+            return answered
+
+        result = site.run([slowly(one) for one in (writes("1 1 2\\n"), *submits("Add what is lost"))])
+
+        assert result.pull_request is not None
+        assert site.repo.pulls[result.pull_request.number or 0].user.login == "coder-app[bot]"
+        assert site.repo.branch(result.pull_request.branch) == result.pull_request.commit_sha
+        assert [made.path for made in site.server.requests if made.status == 401] == []
+        assert len([made for made in site.server.requests if made.path.endswith("/access_tokens")]) == 2
+
+
+def test_the_whole_line_at_a_github_enterprise_server(tmp_path: Path) -> None:
+    clock = [datetime.now(UTC)]
+
+    with built(tmp_path, enterprise=True, app=True, now=lambda: clock[0]) as site:
+        # More than a page, so that the next one has to be found by its address.
+        for number in range(130):
+            site.server.add_comment(site.repo.issues[1], author="maintainer", body=f"remark {number}")
+        first = site.run([writes("1 1 2\\n"), *submits("Add what is lost")])
+        # It gets another name, and the token ends: the next one has to be asked for by the old name.
+        site.server.rename(site.repo, "parts")
+        clock[0] += timedelta(hours=1)
+        wish = Followup(id="comment-9", kind="revise", note=Note(author="maintainer", body="Three"))
+        second = site.run([writes("1 1 3\\n"), *submits("Three", "Now three.")], wish)
+
+        assert first.pull_request is not None
+        pull = site.repo.pulls[first.pull_request.number or 0]
+        assert second.pull_request is not None
+        assert site.show(f"{pull.head}:shares.txt") == "1 1 3\n"
+        assert site.repo.checks
+        assert len([one for one in site.repo.issues[1].comments if one.user.type == "Bot"]) == 1

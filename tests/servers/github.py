@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.servers.github_call import MAX_BODY
 from tests.servers.github_git import commit_files, create_repository
 from tests.servers.github_http import Fault, Server
-from tests.servers.github_state import Comment, Issue, Json, Pull, Recorded, Repo, State, Token, User
+from tests.servers.github_state import ENTERPRISE, Comment, Issue, Json, Pull, Recorded, Repo, State, Token, User
 from tests.servers.github_webhooks import (
     comment_payload,
     event_payload,
@@ -34,20 +34,21 @@ __all__ = ["Fault", "GitHubServer", "Recorded", "signed_webhook"]
 
 
 class GitHubServer:
-    """The server and its state; a context manager. `folder` holds the repositories.
+    """The server and its state; a context manager. `folder` holds the repositories; `enterprise` is a GitHub of one's own.
 
     `requests` is everything that came in, `complaints` what a strict server would hold against the client,
     `faults` what shall go wrong next.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0) -> None:
-        self.state = State()
+    def __init__(self, folder: Path, *, port: int = 0, enterprise: bool = False) -> None:
+        self.state = State(enterprise=enterprise)
         self._folder = folder
         self._server = Server(self.state, port)
         self.port = int(self._server.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.host = f"127.0.0.1:{self.port}"
-        self.state.url = self.url
+        self.api_url = self.url + (ENTERPRISE if enterprise else "")
+        self.state.url = self.api_url
         self.faults = self._server.faults
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
@@ -112,6 +113,9 @@ class GitHubServer:
             repo.name = name
             self.state.repos[repo.full_name] = repo
             self.state.moved[old] = repo
+            for token in self.state.tokens.values():  # they are for the repository, whatever it is called
+                if token.repositories is not None and old in token.repositories:
+                    token.repositories = token.repositories - {old} | {repo.full_name}
 
     def add_user(
         self, login: str, *, repo: Repo | None = None, permission: str | None = None, kind: str = "User"

@@ -93,12 +93,12 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         parts = urlsplit(self.path)
         body = self._read_body()
-        path = self.server.state.canonical(parts.path)
         self.fault = None
+        is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
+        path = parts.path if is_git else self.server.state.canonical(self.server.state.rest(parts.path))
         if (log := self._log(path)) is not None:
             self._raw(200, {"Content-Type": "text/plain"}, log)
             return
-        is_git = re.fullmatch(r"/[^/]+/[^/]+\.git/.*", parts.path) is not None
         if not is_git:
             self._check(path, parts.query, body)
         fault = self.server.fault(self.command, parts.path)

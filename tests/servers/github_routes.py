@@ -102,7 +102,8 @@ def get_installation(call: Call) -> Answer:
 
 def create_installation_token(call: Call) -> Answer:
     _app(call)
-    names = call.body.get("repositories") or []
+    ids = set(call.body.get("repository_ids") or [])
+    names = call.body.get("repositories") or [repo.name for repo in call.state.repos.values() if repo.id in ids]
     owned = {repo.name: repo for repo in call.state.repos.values() if repo.installation == int(call.parts["id"])}
     if not owned:
         raise Refusal(404, "Not Found")

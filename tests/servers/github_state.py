@@ -14,6 +14,8 @@ from tests.servers.github_rules import Rules
 
 Json = dict[str, Any]
 START = "2026-01-01T00:00:00Z"
+ENTERPRISE = "/api/v3"
+"""What the paths of REST begin with at a GitHub Enterprise Server."""
 
 
 @dataclass
@@ -230,6 +232,7 @@ class State:
     deliveries: list[Delivery] = field(default_factory=list)
     """Newest first."""
     url: str = ""
+    enterprise: bool = False
     rules: Rules = field(default_factory=Rules)
     lock: threading.RLock = field(default_factory=threading.RLock)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
@@ -242,6 +245,14 @@ class State:
         if login not in self.users:
             self.users[login] = User(login, next(self.ids), kind)
         return self.users[login]
+
+    def rest(self, path: str) -> str:
+        """`path` as github.com has it."""
+        if not self.enterprise:
+            return path
+        if path == "/api/graphql":
+            return "/graphql"
+        return path.removeprefix(ENTERPRISE) if path.startswith(f"{ENTERPRISE}/") else f"/nothing{path}"
 
     def canonical(self, path: str) -> str:
         """`path` with `/repositories/ID` by its name."""
