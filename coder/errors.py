@@ -42,6 +42,10 @@ class SandboxError(CoderError):
     exit_code = 68
 
 
+class SandboxRepositoryError(SandboxError):
+    """Git inside a sandbox failed; the sandbox itself lives."""
+
+
 class WorkspaceError(CoderError):
     """Git on the host failed: fetch, push, apply."""
 

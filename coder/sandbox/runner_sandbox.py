@@ -1,12 +1,12 @@
 """A sandbox made of requests to a runner."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import override
 
-from coder.errors import SandboxError
+from coder.errors import SandboxError, SandboxRepositoryError
 from coder.sandbox.inside.frames import MAX_BODY_BYTES
 from coder.sandbox.protocol import Background, Image, Process, Sandbox, Snapshot, TreePack
 from coder.sandbox.session import RunnerSession
@@ -32,6 +32,7 @@ class RunnerSandbox(Sandbox):
         self._end = end
         self._closed = False
         self._background = RunnerBackground(session, output_bytes)
+        self._pack: TreePack | None = None
         self.tree_sha = ""
         """Tree of the loaded commit, as git inside says."""
 
@@ -54,14 +55,30 @@ class RunnerSandbox(Sandbox):
         fields = {"commit": pack.commit_sha, "shallow": list(pack.shallow), "tags": [list(tag) for tag in pack.tags]}
         header, _ = self.request("load", fields, pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
         self.tree_sha = _text(header, "tree")
-        self._load_inner(pack, "")
+        self._send_inner("load", pack)
+        self._pack = pack
 
-    def _load_inner(self, pack: TreePack, prefix: str) -> None:
-        """Fill in the submodules of `pack`, which lies in the folder `prefix`."""
+    def _send_inner(self, op: Literal["load", "mend"], pack: TreePack, prefix: str = "") -> None:
+        """Send the submodules of `pack`, which lies in the folder `prefix`."""
         for path, inner in pack.inner:
             at = f"{prefix}{path}"
-            self.request("load", {"commit": inner.commit_sha, "at": at}, inner.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
-            self._load_inner(inner, f"{at}/")
+            self.request(op, {"commit": inner.commit_sha, "at": at}, inner.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
+            self._send_inner(op, inner, f"{at}/")
+
+    def _git(self, op: str, fields: JsonObject, body: bytes = b"") -> tuple[JsonObject, bytes]:
+        """A request to the git inside; once more in a new repository when it fails, as a command may have spoilt it."""
+        try:
+            return self.request(op, fields, body, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        except SandboxRepositoryError as exc:
+            if self._pack is None:
+                raise
+            try:
+                given = {"commit": self._pack.commit_sha, "shallow": list(self._pack.shallow)}
+                self.request("mend", given, self._pack.pack, timeout_s=GIT_REQUEST_TIMEOUT_S)
+                self._send_inner("mend", self._pack)
+            except SandboxRepositoryError:
+                raise exc from None
+        return self.request(op, fields, body, timeout_s=GIT_REQUEST_TIMEOUT_S)
 
     @override
     def exec(
@@ -90,18 +107,18 @@ class RunnerSandbox(Sandbox):
 
     @override
     def list_files(self) -> tuple[str, ...]:
-        _, body = self.request("list", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        _, body = self._git("list", {})
         return tuple(name.decode("utf-8", "surrogateescape") for name in sorted(set(body.split(b"\0")[:-1])))
 
     @override
     def checkpoint(self) -> str:
-        header, _ = self.request("checkpoint", {}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        header, _ = self._git("checkpoint", {})
         return _text(header, "tree")
 
     @override
     def snapshot(self, known_tree: str) -> Snapshot | None:
         fields = {"known": known_tree, "max_bytes": self._max_diff_bytes}
-        header, body = self.request("snapshot", fields, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        header, body = self._git("snapshot", fields)
         tree = _text(header, "tree")
         left_out = header.get("left_out")
         if not isinstance(left_out, list):
@@ -110,12 +127,12 @@ class RunnerSandbox(Sandbox):
 
     @override
     def diff(self) -> str:
-        _, body = self.request("diff", {"max_bytes": self._max_diff_bytes}, timeout_s=GIT_REQUEST_TIMEOUT_S)
+        _, body = self._git("diff", {"max_bytes": self._max_diff_bytes})
         return _diff_text(body)
 
     @override
     def restore(self, diff: str) -> None:
-        self.request("restore", {}, diff.encode("utf-8"), timeout_s=GIT_REQUEST_TIMEOUT_S)
+        self._git("restore", {}, diff.encode("utf-8"))
 
     @override
     def close(self) -> None:
@@ -128,7 +145,9 @@ class RunnerSandbox(Sandbox):
         """A request whose every failure is the sandbox's."""
         try:
             return self._session.request(op, fields, body, timeout_s=timeout_s)
-        except (OSError, ValueError) as exc:
+        except OSError as exc:
+            raise SandboxRepositoryError(f"the sandbox cannot {op}: {exc}") from exc
+        except ValueError as exc:
             raise SandboxError(f"the sandbox cannot {op}: {exc}") from exc
 
 

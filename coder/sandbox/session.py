@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from coder.errors import SandboxError
+from coder.errors import SandboxError, SandboxRepositoryError
 from coder.sandbox.inside.frames import FrameError, encoded, received
 from coder.types import JsonObject
 
 START_TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 256 << 20
 CHUNK_BYTES = 1 << 20
+MAX_MESSAGE_CHARS = 1000
 
 ERRORS: Mapping[str, type[Exception]] = {
     "FileNotFoundError": FileNotFoundError,
@@ -22,6 +23,7 @@ ERRORS: Mapping[str, type[Exception]] = {
     "PermissionError": PermissionError,
     "ValueError": ValueError,
     "OSError": OSError,
+    "RepositoryError": SandboxRepositoryError,
 }
 
 
@@ -96,7 +98,7 @@ class RunnerSession:
         """Ask for `op`; the answer's fields and body.
 
         Raises:
-            SandboxError: The runner is gone, late, breaks the protocol, or its git refused.
+            SandboxError: The runner is gone, late, or breaks the protocol. SandboxRepositoryError: Its git failed.
             OSError, ValueError: The file operation's own failure, as `ERRORS` lists them.
         """
         with self._lock:
@@ -158,8 +160,8 @@ class RunnerSession:
         kind = header.get("error")
         if kind is None:
             return
-        message = str(header.get("message", ""))[:4000]
-        error = ERRORS.get(str(kind))
-        if error is None:
-            raise SandboxError(f"sandbox {self._name} cannot {op}: {message}")
-        raise error(message)
+        message = str(header.get("message", ""))
+        if len(message) > MAX_MESSAGE_CHARS:  # paths may be as long as a program likes
+            message = f"{message[: MAX_MESSAGE_CHARS // 2]} … {message[-MAX_MESSAGE_CHARS // 2 :]}"
+        error = ERRORS.get(str(kind), SandboxError)
+        raise error(f"sandbox {self._name} cannot {op}: {message}" if issubclass(error, SandboxError) else message)

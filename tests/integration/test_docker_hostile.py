@@ -89,6 +89,10 @@ PROGRAMS = {
     "abstract sockets and watches": "python3 -c '\nimport ctypes,socket\nkept=[]\nfor n in range(2000):\n  s=socket.socket(socket.AF_UNIX); s.bind(chr(0)+\"x%d\"%n); s.listen(); kept.append(s)\n  ctypes.CDLL(None).inotify_init1(0)\n'",
     "memory in files and pipes": 'python3 -c \'\nimport os\nwhile True: os.write(os.memfd_create("x"),b"x"*(1<<26))\n\'',
     "ways up": "echo b > /proc/sysrq-trigger; echo /x > /sys/fs/cgroup/release_agent; echo 0 > /sys/fs/cgroup/cgroup.procs; mount -t cgroup x /tmp; unshare -Urm true; nsenter -t 1 -a true; reboot -f; date -s 2000-01-01; swapon /tmp; chmod u+s run.sh; setcap cap_sys_admin+ep run.sh",
+    "the runner's places emptied": "rm -rf /run/coder/* /run/coder/.[!.]*",
+    "the runner's places taken": "rm -rf /run/coder/repository; echo junk > /run/coder/repository",
+    "the runner's places led astray": "rm -rf /run/coder/repository; ln -s /workspace/.git /run/coder/repository; rm -rf .git",
+    "objects spoilt": "find /run/coder -type f -exec chmod u+w {} + ; find /run/coder -type f | while read -r f; do echo junk > $f; done",
     "no repository": "rm -rf .git; mkdir .git; chmod 0 .git",
 }
 
@@ -130,6 +134,22 @@ def test_without_room_for_its_objects_a_checkpoint_is_an_error_and_no_silent_gap
     assert snapshot is not None
     assert "new.txt" in snapshot.diff
     recovered(sandbox)
+
+
+def test_no_work_is_lost_with_the_runners_repository(shared: DockerSandbox) -> None:
+    shared.exec("echo new > new.txt; echo more >> README.md", timeout_s=10)
+    before = shared.snapshot("")
+
+    shared.exec("rm -rf /run/coder/*", timeout_s=10)
+    after = shared.snapshot("")
+
+    assert before == after
+    assert before is not None
+    assert "new.txt" in before.diff
+    shared.exec("rm -rf /run/coder/*; rm new.txt", timeout_s=10)
+    shared.restore(before.diff)
+    assert shared.diff() == before.diff
+    recovered(shared)
 
 
 def test_a_fork_bomb_beside_a_background_process_ends_all_the_same(shared: DockerSandbox) -> None:

@@ -126,6 +126,14 @@ def test_what_a_setup_leaves_in_the_work_tree_is_there_again_and_in_no_diff(
             assert sandbox.list_files() == (".gitignore", "app.py", "link", "odd x", "src/a.txt")
             sandbox.restore("")
             assert sandbox.read("node_modules/x/i.js") == b"y\n"
+            # Whatever happens to the work tree and to the runner's own places, they come back.
+            sandbox.exec("rm -rf /run/coder/* .git node_modules src; mkdir src; chmod 0 src", timeout_s=10)
+            assert sandbox.list_files() == (".gitignore", "app.py", "link", "src/a.txt")
+            sandbox.restore("")
+            assert sandbox.read("node_modules/x/i.js") == b"y\n"
+            assert sandbox.read("src/gen.egg-info/PKG") == b"z\n"
+            assert sandbox.diff() == ""
+            assert sandbox.exec("git status --porcelain", timeout_s=10).output == ""
     finally:
         engine.remove_image(image.reference, force=True)
 

@@ -20,9 +20,12 @@ class _How(ctypes.Structure):
 
 def reopen(folder: str) -> None:
     """Take back the rights to a folder of ours, which a command may have given away: nothing would go on without them."""
-    mode = stat.S_IMODE(os.stat(folder).st_mode)
-    if mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(folder, mode | stat.S_IRWXU)
+    try:
+        mode = os.lstat(folder).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return  # it is made anew when it is needed
+    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(folder, stat.S_IMODE(mode) | stat.S_IRWXU)
 
 
 class Tree:

@@ -48,9 +48,13 @@ class Modules:
 
     def load(self, path: str, commit: str) -> None:
         """Check the incoming pack's `commit` out at `path`."""
-        self._git("index-pack", self._git.incoming_pack(commit))
+        self.mend(commit)
         self._filled.append((Git(os.path.join(self._git.root, path), self._git.inside("")), commit))
         self.refill(len(self._filled) - 1)
+
+    def mend(self, commit: str) -> None:
+        """Take the objects of the incoming pack's `commit` in."""
+        self._git("index-pack", self._git.incoming_pack(commit))
 
     def refill(self, start: int = 0) -> None:
         """Bring their files, from the one with number `start` on, back to what the commits hold."""
@@ -68,11 +72,30 @@ class Repository:
         self._staging = Staging(self._git)
         self._base = ""
         self._tags: list[list[str]] = []
+        self._artefacts = ""
         self.modules = Modules(self._git)
         os.makedirs(git.inside(""), mode=0o700, exist_ok=True)
 
     def load(self, commit: str, shallow: list[str], tags: list[list[str]]) -> str:
         """Check the incoming pack's `commit` out; its tree id. `tags` are names and commits, for the model's `.git`."""
+        self._take_in(commit, shallow)
+        tree = self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
+        self._git("read-tree", "--reset", "-u", commit)
+        self._base = commit
+        self._staging.begin(commit)
+        self._tags = tags
+        self._make_own(shallow)
+        return tree
+
+    def mend(self, commit: str, shallow: list[str]) -> None:
+        """Make this repository anew from the incoming pack, after a command spoilt it; the work tree stays as it is."""
+        self._take_in(commit, shallow)
+        self._git("read-tree", commit)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(os.path.join(self._artefacts, EXCLUDES), self._git.inside("info/exclude"))
+
+    def _take_in(self, commit: str, shallow: list[str]) -> None:
+        """A repository with the incoming pack's objects."""
         os.makedirs(self._git.inside("refs/heads"), exist_ok=True)
         os.makedirs(self._git.inside("info"), exist_ok=True)
         _put(self._git.inside("HEAD"), "ref: refs/heads/none\n")
@@ -81,13 +104,6 @@ class Repository:
         if shallow:
             _put(self._git.inside("shallow"), "".join(f"{sha}\n" for sha in shallow))
         self._git("index-pack", self._git.incoming_pack(commit))
-        tree = self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
-        self._git("read-tree", "--reset", "-u", commit)
-        self._base = commit
-        self._staging.begin(commit)
-        self._tags = tags
-        self._make_own(shallow)
-        return tree
 
     def _make_own(self, shallow: list[str]) -> None:
         """The work tree's own `.git`, for the model's `git log`: it borrows the objects."""
@@ -185,6 +201,7 @@ class Repository:
         if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
             clear(os.path.join(self._root, ".git"))
             self._make_own(self._shallow())
+            self.unpack_artefacts(self._artefacts)
 
     def _clear_nested(self, tree: str) -> None:
         """Remove repositories that a command made in the work tree: git takes them for submodules and lets them stand."""
@@ -214,6 +231,7 @@ class Repository:
 
     def unpack_artefacts(self, folder: str) -> None:
         """The reverse, where `folder` has any; they are excluded from checkpoints and diffs."""
+        self._artefacts = folder
         source = os.path.join(folder, ARTEFACTS)
         if not os.path.isfile(source):
             return

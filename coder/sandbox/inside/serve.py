@@ -15,6 +15,7 @@ from coder.sandbox.inside.frames import FrameError, encoded, received
 from coder.sandbox.inside.git import Git, RepositoryError
 from coder.sandbox.inside.process import CANNOT_RUN, PR_SET_DUMPABLE, Commands
 from coder.sandbox.inside.repository import Repository
+from coder.sandbox.inside.staging import clear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +93,8 @@ class Runner:
         self._git = Git(config["root"], config["private"])
         self._repository = Repository(self._git)
         self.commands = Commands(channel.incoming, self.leave, whole_namespace=os.getpid() == 1)
+        # Their bodies are not held in memory.
+        self._spooled = {"load": self._load, "mend": self._mend}
         self._operations: dict[str, Callable[[dict[str, Any], bytes], Answer]] = {
             "exec": self._exec,
             "read": self._read,
@@ -116,8 +119,8 @@ class Runner:
         """Do one request and reply to it."""
         number = request.get("id")
         try:
-            if request.get("op") == "load":
-                header, body = self._load(request, length)
+            if (spooled := self._spooled.get(request["op"])) is not None:
+                header, body = spooled(request, length)
             else:
                 content = self._channel.exactly(length)
                 header, body = self._operations[request["op"]](request, content)
@@ -194,6 +197,17 @@ class Runner:
         tree = self._repository.load(commit, request["shallow"], request["tags"])
         self._repository.unpack_artefacts(self._artefacts)
         return {"tree": tree}, b""
+
+    def _mend(self, request: dict[str, Any], length: int) -> Answer:
+        commit, at = request["commit"], request.get("at")
+        if at is None:
+            clear(self._own[-1])
+        self._channel.spool(length, self._git.incoming_pack(commit))
+        if at is None:
+            self._repository.mend(commit, request["shallow"])
+        else:
+            self._repository.modules.mend(commit)
+        return {}, b""
 
     def _keep_artefacts(self, _request: dict[str, Any], _body: bytes) -> Answer:
         return {"bytes": self._repository.keep_artefacts(self._artefacts)}, b""

@@ -20,6 +20,8 @@ FULL_BYTES = 1 << 20
 """So little left after adding means that something was not stored."""
 ROOM_FILES = 500
 TOOL_TIMEOUT_S = 120
+MAX_DEPTH = 256
+"""Of folders. Git asks the kernel for the whole path at each level of a tree, which for thousands of levels takes seconds."""
 
 
 class Staging:
@@ -29,6 +31,7 @@ class Staging:
         self._git = git
         self._base = ""
         self._large: list[str] = []
+        self._deep: list[str] = []
         self._used = 0
         """Bytes used on the work tree's file system when it was last looked for large files."""
 
@@ -39,7 +42,7 @@ class Staging:
 
     def add(self, index: str) -> None:
         """Stage everything that is not ignored, not large and can be read."""
-        if self._large or _used(self._git.root) > self._used + LARGE_BYTES:
+        if self._large or self._deep or _used(self._git.root) > self._used + LARGE_BYTES:
             self._look()
         try:
             self._add(index, accepted=(0,), timeout_s=HASTY_S)
@@ -64,45 +67,34 @@ class Staging:
             self._git("prune", "--expire=now", index=index, accepted=(0, 1, 128))
 
     def left_out(self) -> list[str]:
-        """Large files that are new or changed, as of the last `add`."""
+        """Large files that are new or changed, and folders too deep, as of the last `add`."""
         if not self._large:
-            return []
+            return sorted(self._deep)
         names = self._git("ls-files", "-z", "--others", "--modified", "--exclude-standard", "--", *self._large)
-        return sorted({os.fsdecode(name) for name in names.split(b"\0")[:-1]})
+        return sorted({*self._deep, *(os.fsdecode(name) for name in names.split(b"\0")[:-1])})
 
     def _add(self, index: str, *, accepted: tuple[int, ...], timeout_s: float = 300) -> None:
         args = ["add", "--all", "--ignore-errors"]
-        if not self._large:
+        if not self._large and not self._deep:
             self._git(*args, index=index, accepted=accepted, timeout_s=timeout_s)
             return
-        # In the index a large file stays as it was.
-        paths = [":(top)", *(f":(top,exclude,literal){name}" for name in self._large)]
+        # In the index they stay as they were.
+        paths = [":(top)", *(f":(top,exclude,literal){name}" for name in (*self._large, *self._deep))]
         stdin = b"".join(os.fsencode(path) + b"\0" for path in paths)
         args += ["--pathspec-from-file=-", "--pathspec-file-nul"]
         self._git(*args, index=index, stdin=stdin, accepted=accepted, timeout_s=timeout_s, magic=True)
 
     def _look(self) -> None:
-        """Find the large files."""
+        """Find the large files, and the folders that are too deep."""
         self._used = _used(self._git.root)
-        size = f"+{LARGE_BYTES // 1024}k"
-        argv = [
-            "find",
-            ".",
-            "-xdev",
-            "-path",
-            "./.git",
-            "-prune",
-            "-o",
-            "-type",
-            "f",
-            "-size",
-            size,
-            "-printf",
-            "%P\\0",
-        ]
-        # Folders that it may not enter: exit code 1.
+        self._deep = self._found("-mindepth", str(MAX_DEPTH), "-maxdepth", str(MAX_DEPTH), "-type", "d")
+        self._large = self._found("-path", "./.git", "-prune", "-o", "-type", "f", "-size", f"+{LARGE_BYTES // 1024}k")
+
+    def _found(self, *tests: str) -> list[str]:
+        """What `find` finds in the work tree; folders that it may not enter: exit code 1."""
+        argv = ["find", ".", "-xdev", *tests, "-printf", "%P\\0"]
         names = self._git.run(argv, accepted=(0, 1), timeout_s=TOOL_TIMEOUT_S)
-        self._large = [os.fsdecode(name) for name in names.split(b"\0")[:-1]]
+        return [os.fsdecode(name) for name in names.split(b"\0")[:-1]]
 
 
 def clear(*paths: str) -> None:
