@@ -260,9 +260,8 @@ def models(*, config: ConfigPath = None) -> None:
     folders = [*([settings.model.profiles] if settings.model.profiles else []), data_folder("configs") / "models"]
     for name in profile_names(folders):
         profile = read_profile(next(f / f"{name}.toml" for f in folders if (f / f"{name}.toml").is_file()))
-        state = (
-            "retired" if profile.retired else "key set" if settings.api_key(profile) else f"needs {profile.api_key_env}"
-        )
+        key = f"needs {profile.api_key_env}" if profile.key_required else "needs no key"
+        state = "retired" if profile.retired else "key set" if settings.api_key(profile) else key
         typer.echo(f"{name:<34} {profile.model:<36} {state}")
 
 

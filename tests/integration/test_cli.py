@@ -110,6 +110,7 @@ def test_models_are_listed_with_what_they_need(state: Path, monkeypatch: pytest.
     assert lines["kimi-k2.6"].endswith("key set")
     assert "needs COMETAPI_KEY" in lines["kimi-k2-thinking"]
     assert lines["kimi-k2-thinking-moonshot"].endswith("retired")
+    assert lines["kimi-k2-thinking-vllm"].endswith("needs no key")
 
 
 def test_settings_are_shown_and_secrets_are_not(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
