@@ -14,6 +14,7 @@ from coder.trace.events import Attributed
 from coder.trace.state import RunState
 from coder.types import Task
 from coder.verify.runs import Runs
+from coder.verify.shelf import Shelf
 
 SECONDS_A_SIDE: Final = 1_800.0
 """Time for the runs of base, and for those of head."""
@@ -34,8 +35,10 @@ def in_question(task: Task, state: RunState) -> bool:
     return (state.followup.kind if state.followup is not None else task.kind) == "check_failure"
 
 
-def blamed(task: Task, services: Services, ground: Ground, state: RunState) -> Attributed:
+def blamed(task: Task, services: Services, ground: Ground, state: RunState, shelf: Shelf) -> Attributed:
     """What an experiment says of the failed checks of a commit: of our branch, else of the one that the run is about.
+
+    Runs of the tests that a process before this one made are taken from the `shelf`.
 
     Raises:
         SandboxError: No sandbox can be had.
@@ -55,7 +58,7 @@ def blamed(task: Task, services: Services, ground: Ground, state: RunState) -> A
         jobs = services.forge.checks.failures(task, head_sha)
     told = followup.note.body if followup is not None else problem.problem.body.body
     jobs = jobs or (FailedJob(name="check", log=told),)
-    found = _found(jobs, task, services, ground, base_sha=base_sha, head_sha=head_sha)
+    found = _found(jobs, task, services, ground, shelf, base_sha=base_sha, head_sha=head_sha)
     return Attributed(followup=key, kind=found.kind, lines=found.lines, log=found.log)
 
 
@@ -76,7 +79,14 @@ def _before(task: Task, services: Services, ground: Ground, head_sha: str) -> st
 
 
 def _found(
-    jobs: tuple[FailedJob, ...], task: Task, services: Services, ground: Ground, *, base_sha: str, head_sha: str
+    jobs: tuple[FailedJob, ...],
+    task: Task,
+    services: Services,
+    ground: Ground,
+    shelf: Shelf,
+    *,
+    base_sha: str,
+    head_sha: str,
 ) -> Attribution:
     if ground.tests is None:
         return Attribution("not_reproduced", ("no way to run this repository's tests is known",))
@@ -90,6 +100,7 @@ def _found(
         labels={"coder.run": task.run_id},
         progress=services.progress,
         number=1,
+        shelf=shelf,
     )
     trees = ground.repository
     return experiment(

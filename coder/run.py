@@ -171,7 +171,8 @@ class _Run:
         head_sha = state.reopened.head_sha if state.reopened is not None else self._task.check_sha
         if state.attributed is None and head_sha is not None:
             self._show("running what failed on base and head")
-            self._journal.append(blamed(self._task, self._services, ground, state))
+            shelf = self._services.shelf(self._journal)
+            self._journal.append(blamed(self._task, self._services, ground, state, shelf))
         found = self._state.attributed
         if found is None or found.kind == "caused":
             return None

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from coder.forge.protocol import FailedJob
-from coder.trace.events import Attributed
+from coder.trace.events import Attributed, CellRun
 from coder.types import Base
-from tests.integration.line_support import FILES, Line, lined_up, submits, writes
+from tests.integration.line_support import FILES, Killed, Line, lined_up, submits, writes
 
 LOG = "##[group]Run sh check.sh\nE  one share is lost\n##[error]Process completed with exit code 1."
 MEND = [writes("1 1 1\\n"), *submits("Mend it"), *submits("Mend it")]
@@ -61,6 +61,19 @@ def test_what_a_pull_request_turned_red_is_mended_onto_its_branch(line: Line) ->
     assert line.forge.proposals[result.pull_request.number or 0].base_ref == "theirs"
     assert "one share is lost" in opening(line)
     assert "failed each of 3 times on head and never on base" in opening(line)
+
+
+def test_a_killed_experiment_makes_no_run_twice(line: Line) -> None:
+    on_a_pull_request(line, "0\n")
+    with pytest.raises(Killed):
+        line.run(MEND, dies_after=5)
+    before = [event.key for event in line.events if isinstance(event, CellRun)]
+
+    line.run(MEND)
+
+    of_blame = line.events[: line.events.index(blamed(line))]
+    assert 0 < len(before) < len([event for event in of_blame if isinstance(event, CellRun)]) == 6
+    assert blamed(line).kind == "caused"
 
 
 def test_what_is_red_on_its_base_too_is_told_and_costs_nothing(line: Line) -> None:
