@@ -123,12 +123,12 @@ class Repository:
 
     def checkpoint(self) -> str:
         """The tree id of the work tree as it stands."""
-        self._add("index")
+        self._staging.add("index")
         return self._git("write-tree").decode().strip()
 
     def files(self) -> bytes:
         """Names of all files that are not ignored, NUL-terminated."""
-        self._add("index")
+        self._staging.add("index")
         return self._git("ls-files", "-z")
 
     def snapshot(self, known_tree: str, max_bytes: int) -> tuple[str, bytes, list[str]]:
@@ -186,7 +186,7 @@ class Repository:
             tree = self._git("write-tree", index=index).decode().strip()
             self._git.forget(index)
         try:
-            self._add("index")
+            self._staging.add("index")
             for name in self._staging.left_out():
                 # In no index, so git would leave a new one; a changed one it brings back.
                 clear(os.path.join(self._root, name))
@@ -200,7 +200,7 @@ class Repository:
         self.modules.refill()
         if not os.path.isfile(os.path.join(self._root, ".git", "HEAD")):
             clear(os.path.join(self._root, ".git"))
-            self._make_own(self._shallow())
+            self._make_own(_lines(self._git.inside("shallow")))
             self.unpack_artefacts(self._artefacts)
 
     def _clear_nested(self, tree: str) -> None:
@@ -209,11 +209,6 @@ class Repository:
         made = [name for meta, name in zip(changes[::2], changes[1::2], strict=False) if b" 160000 " in meta]
         if made:
             clear(*(os.path.join(self._root, os.fsdecode(name)) for name in made))
-
-    def _shallow(self) -> list[str]:
-        with suppress(OSError), open(self._git.inside("shallow")) as file:
-            return file.read().split()
-        return []
 
     def keep_artefacts(self, folder: str) -> int:
         """Put what a setup phase left in the work tree besides the commit's files into `folder`; its size."""
@@ -240,13 +235,17 @@ class Repository:
         own = os.path.join(self._root, ".git", "info", "exclude")
         shutil.copyfile(os.path.join(folder, EXCLUDES), own)
 
-    def _add(self, index: str) -> None:
-        self._staging.add(index)
-
 
 def _put(path: str, text: str) -> None:
     with open(path, "w") as file:
         file.write(text)
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of the file; none where there is none."""
+    with suppress(OSError), open(path) as file:
+        return file.read().split()
+    return []
 
 
 def _is_text(data: bytes) -> bool:
