@@ -284,7 +284,7 @@ def _head_unreadable(cells: Cells) -> _Judgement:
     # was caused by the patch.
     kind: VerdictKind = "unverified" if head.exit_code == 0 or not cells.base.report.by_id else "regressed"
     reasons = (what,) if cells.base.report.by_id else (what, _problem(cells.base))
-    return _Judgement(kind, reasons, (_told(head, what),))
+    return _Judgement(kind, reasons, () if _end_alike(cells) else (_told(head, what),))
 
 
 def _base_unreadable(cells: Cells) -> _Judgement:
@@ -312,14 +312,19 @@ def _by_exit_code(cells: Cells) -> _Judgement:
         reason = f"the tests do not succeed on base already, so the patch cannot be judged: {codes}"
         ends = _end(base)
         said = (f"base's output ends: {ends}",) if ends else ()
-        # A suite that ends the same way with and without the patch is nothing that the model could mend.
-        same = ends and re.sub(r"\d+", "", ends) == re.sub(r"\d+", "", _end(head))  # times and counts differ
-        objections = () if same else (_told(head, reason),)
+        objections = () if _end_alike(cells) else (_told(head, reason),)
         return _Judgement("unverified", (reason, *said, _problem(base)), objections)
     if head.exit_code != 0:
         reason = f"the tests succeed on base and fail on head: {codes}"
         return _Judgement("regressed", (reason, weak), (_told(head, reason),))
     return _exit_code_pair(cells, (codes, weak))
+
+
+def _end_alike(cells: Cells) -> bool:
+    """Whether base gets no further than head does: nothing that the model could mend."""
+    base, head = cells.base, cells.head
+    ends = [re.sub(r"\d+", "", _end(cell)) for cell in (base, head)]  # times and counts differ
+    return base.exit_code != 0 and not base.report.by_id and bool(ends[0]) and ends[0] == ends[1]
 
 
 def _end(cell: Cell) -> str:
