@@ -189,7 +189,7 @@ class Rounds:
         if state.problem is None or state.prepared is None:
             raise JournalError(f"run {self._task.run_id} opens a conversation before it has read and prepared")
         problem = with_evidence(state.problem.problem, state)
-        words = "\n".join([problem.title, problem.body.body, *(c.body for c in problem.comments if c.trusted)])
+        words = words_of(problem)
         tree = self._ground.repository.tree(base.sha)
         try:
             code_map = self._services.codemap.map(tree, focus=words, max_tokens=self._policy.map_tokens)
@@ -230,7 +230,13 @@ class Rounds:
         self._show("testing the change in clean containers")
         # Parts that no test needs are held out to the model once: a proven change has no other objections.
         offered = any(r.verified.verdict.kind == "proven" and r.verified.verdict.objections for r in state.rounds)
-        result = self._verifier.verify(patch, image=self._ground.image, round=state.objections + 1, offer=not offered)
+        result = self._verifier.verify(
+            patch,
+            image=self._ground.image,
+            round=state.objections + 1,
+            offer=not offered,
+            asked=words_of(problem_of(state).problem),
+        )
         verdict = result.verdict if patch.files else _no_change(state.solved)
         self._journal.append(Verified(round=state.objections + 1, verdict=verdict, evidence=result.evidence))
 
@@ -317,6 +323,11 @@ def problem_of(state: RunState) -> ProblemRead:
     if state.problem is None:
         raise JournalError("the journal goes on without having read its problem")
     return state.problem
+
+
+def words_of(problem: Problem) -> str:
+    """What the issue says, and what those with a say in the repository said to it."""
+    return "\n".join([problem.title, problem.body.body, *(c.body for c in problem.comments if c.trusted)])
 
 
 def with_evidence(problem: Problem, state: RunState) -> Problem:

@@ -76,8 +76,18 @@ class CellVerifier:
         self._progress = progress
         self._shelf = shelf or Shelf()
 
-    def verify(self, patch: Patch, *, image: Image, round: int, offer: bool = True) -> Verification:  # noqa: A002 — a run's own word
+    def verify(
+        self,
+        patch: Patch,
+        *,
+        image: Image,
+        round: int,  # noqa: A002 — a run's own word
+        offer: bool = True,
+        asked: str = "",
+    ) -> Verification:
         """What the tests say of `patch`; with `offer`, parts of a proven one that no test needs are held out to the model.
+
+        `asked` is the issue's text: it decides nothing, and is only held against lines of tests that are replaced.
 
         Raises:
             SandboxError: No sandbox can be had. (One that dies while tests run is a result.)
@@ -106,7 +116,7 @@ class CellVerifier:
             shelf=self._shelf,
             besides=tuple(path for path in touched.tests if is_test_file(path)),
         )
-        found = self._proof(patch, paths, touched, runs)
+        found = self._proof(patch, paths, touched, runs, asked)
         cells, judged = found.cells, found.verdict
         if judged.kind == "proven" and offer and found.necessity.offer:
             judged = judged.model_copy(update={"objections": (*judged.objections, found.necessity.offer)})
@@ -125,7 +135,7 @@ class CellVerifier:
         }
         return Verification(judged, evidence.model_copy(update=more))
 
-    def _proof(self, patch: Patch, paths: Sequence[str], touched: TestPaths, runs: Runs) -> "_Proof":
+    def _proof(self, patch: Patch, paths: Sequence[str], touched: TestPaths, runs: Runs, asked: str) -> "_Proof":
         """All runs that a verdict takes, in order; each step only where those before leave something to learn."""
         self._settle_command(patch, runs)
         base_tree = self._trees.tree_sha(patch.base_sha)
@@ -133,7 +143,7 @@ class CellVerifier:
         runs.files = scope.files
         before, after = self._reader(patch.base_sha), self._reader(patch.tree_sha)
         seen = inspected(paths, before, after)
-        rewritten = changed_lines(filter(is_test_file, touched.tests), before, after)
+        rewritten = changed_lines(filter(is_test_file, touched.tests), before, after, asked=asked)
         made = self._cells(patch, base_tree, touched, runs)
         cells = replace(made, accounted=seen.accounted, rewritten=rewritten)
         look = second_look(cells, runs)

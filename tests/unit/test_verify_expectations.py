@@ -22,6 +22,33 @@ def test_each_replaced_line_is_shown_with_what_stood_there() -> None:
     assert shown(old, new) == ["tests/test_a.py:3: `assert f(2) == 4` was `assert f(2) == 2` on base"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("slug gives 'a_b', it must give 'a-b'", "; the issue's text has both values"),
+        ("It must give a-b.", "; the issue's text has the new value, not the old"),
+        ("Why a_b?", "; the issue's text has the old value, not the new"),
+        ("xa-bc and a_bb", "; the issue's text has neither value"),
+        ("", ""),
+        (" ", ""),
+    ],
+)
+def test_the_issues_text_is_held_against_what_is_exchanged(asked: str, said: str) -> None:
+    old, new = b'assert slug("a b", 1) == "a_b"\n', b'assert slug("a b", 1) == "a-b"\n'
+
+    (line,) = changed_lines(["t.py"], lambda _: old, lambda _: new, asked=asked)
+
+    assert str(line).endswith(f"on base{said}")
+
+
+def test_of_a_line_that_exchanges_no_values_nothing_is_said_of_the_issue() -> None:
+    (line,) = changed_lines(["t.py"], lambda _: b"assert f(1)\n", lambda _: b"assert g(1)\n", asked="1")
+    (number,) = changed_lines(["t.py"], lambda _: b"assert f() == 2\n", lambda _: b"assert f() == 3\n", asked="3.5 2.")
+
+    assert str(line).endswith("on base")
+    assert str(number).endswith("; the issue's text has the old value, not the new")
+
+
 def test_new_files_additions_and_data_are_no_changed_expectations() -> None:
     assert shown(None, b"assert 1\n") == []
     assert shown(b"assert 1\n", None) == []
