@@ -55,8 +55,11 @@ def as_predicted(expected: str, evidence: Evidence) -> bool | None:
 
     A kind of error that is named must occur; else half of what is quoted, or of the telling words.
     """
-    cell = next((cell for cell in evidence.cells if cell.name == "base+new tests"), None)
-    if cell is None or cell.exit_code == 0 or not expected.strip():
+    cells = {cell.name: cell for cell in evidence.cells}
+    cell, base = cells.get("base+new tests"), cells.get("base")
+    if cell is None or not cell.exit_code or not expected.strip():  # what was killed did not come to speak
+        return None
+    if base is not None and base.exit_code != 0 and not cell.report.by_id:  # what base prints without the new tests
         return None
     # What fails on base anyway is not what was predicted.
     told = excerpt(cell.output_tail, evidence.proving_tests) if evidence.proving_tests else cell.output_tail

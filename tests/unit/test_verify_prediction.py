@@ -39,7 +39,19 @@ def test_a_prediction_is_held_against_what_was_printed(expected: str, *, outcome
 
 def test_without_a_red_run_there_is_nothing_to_compare() -> None:
     assert as_predicted("AssertionError", ran(exit_code=0)) is None
+    assert as_predicted("never returns", ran("", exit_code=None)) is None
     assert as_predicted("AssertionError", Evidence(base_sha="b", head_tree="h", image="i", image_digest="d")) is None
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, False), (1, None), (None, None)])
+def test_a_suite_that_does_not_report_with_or_without_the_new_tests_bears_nothing_out(
+    code: int | None, *, outcome: bool | None
+) -> None:
+    new = ran().cells[0].model_copy(update={"report": TestReport(by_id=False, problem="no report")})
+    base = new.model_copy(update={"name": "base", "exit_code": code})
+    evidence = ran().model_copy(update={"cells": (base, new)})
+
+    assert as_predicted("KeyError: 'name'", evidence) is outcome
 
 
 @pytest.mark.parametrize(
