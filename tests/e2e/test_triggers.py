@@ -304,6 +304,30 @@ def test_a_dropped_answer_of_github_makes_no_second_comment(stage: Stage) -> Non
     assert len(stage.answers()) == 1
 
 
+def test_a_request_is_seen_before_its_run_begins_and_before_anything_else_is_said(stage: Stage) -> None:
+    stage.free.clear()
+    other = stage.github.add_issue(stage.repo, title="Other", body="b", author="ann")
+    stage.comment("/coder fix", on=other)
+    until(lambda: stage.given and not stage.desk.waiting(), what="the worker to be busy")
+    stage.github.faults.append(Fault("slow", path="/comments", delay_s=0.2, times=3))
+    for _ in range(8):
+        stage.comment("/coder config")
+
+    stage.label()
+    said = len(stage.answers())
+    until(lambda: stage.eyes(stage.issue), what="the reaction")
+    begun = [work.task.number for work in stage.given]
+    stage.free.set()
+    stage.settle()
+
+    writes = [made.path for made in stage.github.writes("/issues/1/")]
+    before = writes[: writes.index("/repos/octo/bills/issues/1/reactions")]
+    assert begun == [other.number]
+    # What was said already, and what was on its way when it was asked for.
+    assert len(before) <= said + 1
+    assert len(stage.answers()) == 8
+
+
 def test_an_answer_frees_and_takes_the_place_again(stage: Stage) -> None:
     stage.endings.extend([ASKED, PROVEN])
     stage.label()
