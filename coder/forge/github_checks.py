@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import github
@@ -21,6 +21,9 @@ MAX_DESCRIPTION = 140
 MAX_LOG_BYTES = 20_000_000
 MAX_LOG_CHARS = 200_000
 MAX_JOBS = 5
+PAGE = 100
+MAX_PAGES = 10
+"""A thousand checks of one commit: as many as GitHub keeps statuses of a context."""
 LOOKS = 4
 BETWEEN_LOOKS_S = 5.0
 """GitHub starts checks within seconds of a push, or never."""
@@ -74,7 +77,7 @@ class CommitChecks:
     def _status(self, commit_sha: str, check: CheckReport) -> None:
         body = {"state": _STATES[check.conclusion], "context": CHECK_NAME, "description": check.title[:MAX_DESCRIPTION]}
 
-        listed = self._get(f"{self._root}/commits/{commit_sha}/statuses")
+        listed = self._all(f"{self._root}/commits/{commit_sha}/statuses")
         newest = next((one for one in listed if one["context"] == CHECK_NAME), None)
         if newest is None or (newest["state"], newest["description"]) != (body["state"], body["description"]):
             self._write("POST", f"{self._root}/statuses/{commit_sha}", body)
@@ -87,13 +90,13 @@ class CommitChecks:
 
     def suites(self, commit_sha: str) -> int:
         """How many check suites of other Apps there are for a commit."""
-        found = self._get(f"{self._root}/commits/{commit_sha}/check-suites")["check_suites"]
+        found = self._all(f"{self._root}/commits/{commit_sha}/check-suites", "check_suites")
         return len([one for one in found if (one.get("app") or {}).get("id") != self._settings.app_id])
 
     def state(self, commit_sha: str) -> ChecksState:
         """What the suites of other Apps, and statuses that are not ours, say together."""
         path = f"{self._root}/commits/{commit_sha}"
-        suites = self._get(f"{path}/check-suites", per_page="100")["check_suites"]
+        suites = self._all(f"{path}/check-suites", "check_suites")
         theirs = [one for one in suites if (one.get("app") or {}).get("id") != self._settings.app_id]
         return together([*map(_suite, theirs), *(str(one["state"]) for one in self._statuses(path))])
 
@@ -101,7 +104,7 @@ class CommitChecks:
         """The newest status of each context but ours; none where we may not read them."""
         newest: dict[str, JsonObject] = {}
         try:
-            for one in self._get(f"{path}/statuses", per_page="100"):  # the newest first
+            for one in self._all(f"{path}/statuses"):  # the newest first
                 newest.setdefault(str(one["context"]), one)
         except github.GithubException as exc:
             if exc.status == FORBIDDEN and not isinstance(exc, github.RateLimitExceededException):
@@ -113,7 +116,7 @@ class CommitChecks:
     def failures(self, commit_sha: str) -> tuple[FailedJob, ...]:
         """The failed checks of a commit, ours left out, with the ends of their logs."""
         path = f"{self._root}/commits/{commit_sha}"
-        found = self._get(f"{path}/check-runs", status="completed", filter="latest", per_page="100")["check_runs"]
+        found = self._all(f"{path}/check-runs", "check_runs", status="completed", filter="latest")
         bad = [one for one in found if one["conclusion"] in _BAD and one["name"] != CHECK_NAME]
         # CI outside of GitHub keeps its logs to itself.
         red = [one for one in self._statuses(path) if one["state"] in _BAD_STATES]
@@ -159,6 +162,15 @@ class CommitChecks:
                 if len(data) > MAX_LOG_BYTES:
                     break
         return bytes(data)
+
+    def _all(self, path: str, key: str = "", **query: str) -> Iterator[JsonObject]:
+        """The items of a list, page by page; `key` is where an answer has them, if it is an object."""
+        for page in range(1, MAX_PAGES + 1):
+            found = self._get(path, per_page=str(PAGE), page=str(page), **query)
+            listed = found[key] if key else found
+            yield from listed
+            if len(listed) < PAGE:
+                return
 
     def _get(self, path: str, **query: str) -> Any:
         return self._reads.get(self._client, path, query)

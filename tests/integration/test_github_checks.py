@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from coder.forge.github import GitHubForge
-from coder.forge.protocol import CHECK_NAME
+from coder.forge.protocol import CHECK_NAME, CheckReport
 from tests.contract.test_forge import BRANCH, proposal, settings, task
 from tests.servers.github import Fault, GitHubServer
 from tests.servers.github_state import CheckRun, Repo, Status
@@ -127,3 +127,23 @@ def test_what_a_person_made_ready_stays_so_while_checks_run(server: GitHubServer
     assert not ready.draft
     assert not ready.awaits_checks
     assert draft.draft
+
+
+def test_of_hundreds_of_checks_none_is_overlooked(server: GitHubServer, forge: GitHubForge) -> None:
+    repo = the_repo(server)
+    sha = server.commit(repo, {"a.py": "2\n"}, branch=BRANCH)
+    bot = server.state.user("coder-bot")
+    repo.checks += [CheckRun(n, f"job {n}", sha, f"app-{n:03}", "completed", "success") for n in range(1, 131)]
+    repo.checks.append(CheckRun(200, "the last", sha, "zz-app", "completed", "failure", {"title": "red"}))
+    repo.concluded[sha] = "success"
+    repo.statuses += [Status(500 - n, sha, "success", "", f"ci/{n}", bot) for n in range(130)]
+    repo.statuses.append(Status(9, sha, "success", "proven", CHECK_NAME, bot))
+    green = forge.checks.state(task(), sha)
+    repo.statuses.append(Status(8, sha, "failure", "", "ci/the-oldest", bot))
+
+    red = forge.checks.state(task(), sha)
+    forge.checks.report(task(), sha, CheckReport("success", "proven", "all of it"))
+
+    assert (green, red) == ("green", "red")
+    assert [one.name for one in forge.checks.failures(task(), sha)] == ["the last", "ci/the-oldest"]
+    assert len([one for one in repo.statuses if one.context == CHECK_NAME]) == 1

@@ -152,6 +152,10 @@ class Handler(BaseHTTPRequestHandler):
             result, headers = None, {"Location": str(result)}
         if isinstance(result, list):
             result, headers = self._page(path, call.query, result)
+        elif isinstance(result, dict) and "total_count" in result:
+            (key,) = result.keys() - {"total_count"}
+            listed, headers = self._page(path, call.query, result[key])
+            result |= {key: listed}
         self._reply(status, result, headers)
 
     def _check(self, path: str, query: str, body: bytes) -> None:
