@@ -14,7 +14,7 @@ from coder.errors import CodeMapError
 
 APPLICATION_ID: Final = 0x434D4150
 """`CMAP`, in SQLite's header: says that a file is ours."""
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """Raised with every change of the schema, of what is extracted, of how words are folded or overviews made: an older file is
 made anew."""
 MAX_INDEX_BYTES: Final = 4 << 30

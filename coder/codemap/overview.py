@@ -5,7 +5,7 @@ from typing import Final
 
 from coder.codemap.index import Index, blob_of
 from coder.codemap.parsed import Definition
-from coder.codemap.paths import is_test, weight
+from coder.codemap.paths import handicap, is_test
 from coder.codemap.render import Page, line_of, printable
 from coder.codemap.snapshot import File, Snapshot
 from coder.codemap.words import stem
@@ -51,7 +51,7 @@ def _folders(state: Snapshot) -> list[str]:
 def _central(state: Snapshot, index: Index) -> list[File]:
     """Code files by how many others hold their name, then by size."""
     judged = [
-        file for file in state.files if not is_test(file.path) and weight(file.path) >= 1 and file.row.status != "text"
+        file for file in state.files if not is_test(file.path) and not handicap(file.path) and file.row.status != "text"
     ]
     judged.sort(key=lambda file: (-file.row.words, file.path))
     judged = judged[:_MAX_JUDGED]

@@ -16,9 +16,9 @@ _OLD: Final = 1000
 """Commits after which a file counts as not changed at all."""
 _MAX_PATHS: Final = 30
 """A commit of more files is a move, a format or a first import: it says nothing about any of them."""
-_RECENCY: Final = 0.1
+_RECENCY: Final = 0.13
 """For a file changed in the last commit beside one not changed in any, per power of e of commits; measured."""
-_ECHO: Final = 2.0
+_ECHO: Final = 2.2
 """For a file changed alone by a commit that said all that the problem says; measured."""
 _COMMON: Final = 0.2
 """A word in a larger share of the subjects says nothing."""

@@ -44,7 +44,10 @@ _BUILD = re.compile(
     r"\.config\.[cm]?[jt]s$|^\.\w+rc\.[cm]?js$|^Package\.swift$|^mix\.exs$|^Rakefile$",
     re.IGNORECASE,
 )
-_LOG = re.compile(r"changelog|changes|history|news|releases?|authors|contributors|license", re.IGNORECASE)
+_LOG = re.compile(r"^(?:changelog|changes|history|news|releases?|authors|contributors|license)", re.IGNORECASE)
+_PROSE_HANDICAP: Final = 2.5
+"""In points of a file's score, as `_ASIDE_HANDICAP`; both fitted with the parts of that score (docs/decisions/0036)."""
+_ASIDE_HANDICAP: Final = 1.0
 
 
 def is_worth_reading(path: str) -> bool:
@@ -65,13 +68,12 @@ def is_test(path: str) -> bool:
     return _holds(_TEST_FOLDER, folder + slash) or _TEST_NAME.search(name) is not None
 
 
-def weight(path: str, *, is_documentation: bool = False) -> float:
-    """How likely a file of this kind is what has to change, code being 1, tests judged apart."""
+def handicap(path: str, *, is_documentation: bool = False) -> float:
+    """How much a file of this kind has to fit better than code to be as likely what has to change; 0 for code, tests judged apart."""
     folder, slash, name = path.rpartition("/")
-    if _LOG.match(name):
-        return 0.1
-    factor = 0.4 if is_documentation or _holds(_ASIDE, folder + slash) or _BUILD.search(name) else 1.0
-    return factor * (0.35 if language_of(path) == TEXT else 1.0)
+    is_prose = language_of(path) == TEXT
+    is_aside = is_documentation or _holds(_ASIDE, folder + slash) or (_LOG if is_prose else _BUILD).search(name)
+    return _PROSE_HANDICAP * is_prose + _ASIDE_HANDICAP * bool(is_aside)
 
 
 @lru_cache(maxsize=50_000)

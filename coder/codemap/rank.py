@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from coder.codemap.index import Index, blob_of, place_of
 from coder.codemap.past import Change, Familiar, familiar
-from coder.codemap.paths import is_test, weight, words_in_paths
+from coder.codemap.paths import handicap, is_test, words_in_paths
 from coder.codemap.query import Query
 from coder.codemap.snapshot import File, Snapshot
 
@@ -23,16 +23,18 @@ _FEW_DOCUMENTS: Final = 100
 """In so small a tree no word is called common."""
 _TOP: Final = 1500
 """Definitions that count for their files."""
-_FILE_SHARE: Final = 1.8
+_DEFINITION_SHARE: Final = 0.9
+_FILE_SHARE: Final = 1.9
 _PATH_SHARE: Final = 3.0
-"""Beside the best definition; these two fitted on bug fixes of eleven repositories (docs/decisions/0022)."""
+"""These three fitted on bug fixes of twenty-four repositories, checked by leaving repositories out (docs/decisions/0036)."""
 _UNKNOWN: Final = Familiar(0.0, 0.0)
 _NAME_BONUS: Final = 0.6
 _MANY_NAMED: Final = 12
 """A name that more definitions bear points nowhere."""
 _MENTION: Final = 4.0
 _MANY_PATHS: Final = 6
-_TEST_WEIGHT: Final = 0.25
+_TEST_HANDICAP: Final = 2.5
+"""What a test has to fit better than code, unless the problem is about tests."""
 _REASONS: Final = (
     "mentioned by path",
     "definitions fit the text",
@@ -40,13 +42,14 @@ _REASONS: Final = (
     "path fits the text",
     "changed of late",
     "changed when the like was said",
+    "kind of file",
 )
 _TELLING: Final = 5
 """Words that are told as a reason."""
 
 
 class Ranked(NamedTuple):
-    """A file, how well it fits (above 0), its fitting definitions by index in the file, best first, and why."""
+    """A file, how well it fits (a file of an unlikely kind below 0), its fitting definitions by index in the file, best first, and why."""
 
     path: str
     blob: int
@@ -88,17 +91,18 @@ def rank(
         hits = best.get(file.row.id, [])
         known = past.get(file.path, _UNKNOWN)
         parts = (
-            _definition_share(hits) / (top or 1.0),
+            _DEFINITION_SHARE * _definition_share(hits) / (top or 1.0),
             _FILE_SHARE * scores.blob.get(file.row.id, 0.0) / top_blob,
             _PATH_SHARE * path_shares.get(number, 0.0),
             *known,
         )
-        score, said = sum(parts), mentioned.get(file.path, 0.0)
-        if score or said:
+        fit, said = sum(parts), mentioned.get(file.path, 0.0)
+        if fit or said:
+            kind = 0.0 if said else -_handicap(file, query)
             inside = [(place_of(document) - 1, fit / (top or 1.0)) for document, fit in hits if place_of(document)]
             places, fits = tuple(place for place, _ in inside), tuple(fit for _, fit in inside)
-            why = _why(file, (said, *parts), named, scores.words) if explain else ()
-            ranked.append(Ranked(file.path, file.row.id, score * _weight(file, query) + said, places, why, fits))
+            why = _why(file, (said, *parts, kind), named, scores.words) if explain else ()
+            ranked.append(Ranked(file.path, file.row.id, fit + said + kind, places, why, fits))
     ranked.sort(key=lambda one: (-round(one.score, 9), one.path))
     return ranked
 
@@ -174,11 +178,10 @@ def _path_shares(snapshot: Snapshot, rarity: dict[str, float]) -> dict[int, floa
     return {number: min(1.0, sum(rarity[word] for word in sorted(common)) / total) for number, common in held.items()}
 
 
-def _weight(file: File, query: Query) -> float:
-    """How likely this kind of file has to change."""
-    return weight(file.path, is_documentation=file.is_documentation) * (
-        _TEST_WEIGHT if is_test(file.path) and not query.is_about_tests else 1.0
-    )
+def _handicap(file: File, query: Query) -> float:
+    """How unlikely it is that this kind of file has to change."""
+    is_aside = is_test(file.path) and not query.is_about_tests
+    return handicap(file.path, is_documentation=file.is_documentation) + _TEST_HANDICAP * is_aside
 
 
 def _mentioned(snapshot: Snapshot, query: Query) -> dict[str, float]:
@@ -195,8 +198,8 @@ def _mentioned(snapshot: Snapshot, query: Query) -> dict[str, float]:
         is_bare = "." not in mention.rsplit("/", 1)[-1]
         paths = _ending(mention, by_name.get(mention.rsplit("/", 1)[-1], ()))
         for path in paths:
-            likely = weight(path) if is_bare else 1.0  # `resources.Get` is code, not the page about it
-            found.setdefault(path, _MENTION * likely / (1 + 0.1 * number) / len(paths) ** 0.5)
+            if not (is_bare and handicap(path)):  # `resources.Get` is code, not the page about it
+                found.setdefault(path, _MENTION / (1 + 0.1 * number) / len(paths) ** 0.5)
     return found
 
 
@@ -231,7 +234,7 @@ def _common_end(one: list[str], other: list[str]) -> int:
 def _why(
     file: File, parts: Sequence[float], named: dict[int, float], words: dict[int, list[tuple[float, str]]]
 ) -> tuple[str, ...]:
-    """What put a file where it stands: each part of its score, before its kind of file was weighed, and the words."""
+    """What put a file where it stands: each part of its score, and the words."""
     reasons = ["defines a name that is mentioned"] if any(blob_of(one) == file.row.id for one in named) else []
     reasons += [f"{reason} {part:.2f}" for reason, part in zip(_REASONS, parts, strict=True) if round(part, 2)]
     return (*reasons, *_telling(words.get(file.row.id, ())))

@@ -7,7 +7,7 @@ from coder.codemap.attributes import FILE, MAX_FILES, Rule, linguist_lines, said
 from coder.codemap.attributes import rules as attribute_rules
 from coder.codemap.index import Index, Key, Row
 from coder.codemap.languages import language_of
-from coder.codemap.paths import is_worth_reading, weight, words_in_paths
+from coder.codemap.paths import handicap, is_worth_reading, words_in_paths
 from coder.codemap.tree import Tree
 from coder.errors import CoderError
 
@@ -104,5 +104,7 @@ def _promising_first(missing: Mapping[Key, str], words: Collection[str]) -> dict
     """Code before prose, and first of all the files whose paths hold words of the problem; else by path."""
     keys = list(missing)
     held = words_in_paths([missing[key] for key in keys], words)
-    order = sorted(range(len(keys)), key=lambda number: (-len(held.get(number, ())), weight(missing[keys[number]]) < 1))
+    order = sorted(
+        range(len(keys)), key=lambda number: (-len(held.get(number, ())), handicap(missing[keys[number]]) > 0)
+    )
     return {keys[number]: missing[keys[number]] for number in order}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coder.codemap.content import MAX_SOURCE, is_written
-from coder.codemap.paths import is_test, is_worth_reading, weight, words_in_paths
+from coder.codemap.paths import handicap, is_test, is_worth_reading, words_in_paths
 from coder.codemap.query import Query
 from coder.codemap.tokens import line_cost, tokens
 from coder.codemap.words import stem, words
@@ -120,11 +120,11 @@ def test_what_is_no_word_costs_by_its_size(name: str) -> None:
     assert tokens(name * 10) - tokens("") >= 0.3 * 10 * len(name)
 
 
-def test_a_build_script_weighs_less_than_what_it_builds() -> None:
+def test_a_build_script_is_less_likely_than_what_it_builds() -> None:
     for path in ("build.gradle.kts", "core/build.rs", "setup.py", "vite.config.ts", "mix.exs"):
-        assert weight(path) < weight("core/lib.rs"), path
-    for path in ("src/config.ts", "lib/setup.rb", "src/builder.rs"):
-        assert weight(path) == 1, path
+        assert handicap(path) > handicap("core/lib.rs"), path
+    for path in ("src/config.ts", "lib/setup.rb", "src/builder.rs", "src/history.ts", "app/release.py"):
+        assert handicap(path) == 0, path
 
 
 def test_a_module_of_tests_in_rust_is_a_test() -> None:
@@ -146,8 +146,8 @@ def test_tests_are_known_by_their_paths() -> None:
         assert not is_test(path), path
 
 
-def test_code_weighs_more_than_prose() -> None:
-    assert weight("src/a.py") > weight("docs/a.py") > weight("docs/a.md") > weight("CHANGELOG.md") > 0
+def test_code_is_likelier_than_prose() -> None:
+    assert handicap("src/a.py") < handicap("docs/a.py") < handicap("notes.txt") < handicap("CHANGELOG.md")
 
 
 def test_words_in_paths_are_found_as_in_code() -> None:
