@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from configparser import RawConfigParser
 from typing import Any
 
 from coder.sandbox.setup_folder import Folder, strings, table
@@ -103,18 +104,26 @@ def _limits(wish: str) -> str:
 
 def tox_arguments(folder: Folder) -> list[str]:
     """Arguments for pip from `[testenv] deps`; lines for some environments only are left out."""
-    config = folder.ini("tox.ini")
-    if not config.has_option("testenv", "deps"):
-        return []
     found: list[str] = []
-    for raw in (config.get("testenv", "deps") or "").splitlines():
-        line = raw.partition(" #")[0].replace("{toxinidir}/", "").strip()
+    for line in _tox_lines(folder.ini("tox.ini"), "testenv", "deps", set()):
         file = re.fullmatch(r"-r\s*([\w./-]+)", line)
         if file and file[1] in folder.names:
             found += ["-r", shlex.quote(file[1])]
         elif REQUIREMENT.fullmatch(line) and "{" not in line:
             found.append(shlex.quote(line))
     return found
+
+
+def _tox_lines(config: RawConfigParser, section: str, option: str, seen: set[tuple[str, str]]) -> Iterator[str]:
+    """The lines of an option of tox, those of other sections that it refers to (`{[section]option}`) among them, once."""
+    seen.add((section, option))
+    for raw in (config.get(section, option, fallback="") or "").splitlines():
+        line = raw.partition(" #")[0].replace("{toxinidir}/", "").strip()
+        other = re.fullmatch(r"\{\[([^\[\]{}]+)\]([\w-]+)\}", line)
+        if other is None:
+            yield line
+        elif (other[1], other[2]) not in seen and len(seen) < MAX_SAID:
+            yield from _tox_lines(config, other[1], other[2], seen)
 
 
 def nox_arguments(folder: Folder) -> list[str]:

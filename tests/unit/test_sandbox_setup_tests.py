@@ -10,7 +10,7 @@ import pytest
 
 from coder.sandbox.setup_commands import detected, folders
 from coder.sandbox.setup_python import PIP
-from coder.sandbox.setup_python_tests import extras, groups, nox_arguments
+from coder.sandbox.setup_python_tests import extras, groups, nox_arguments, tox_arguments
 
 
 def installs(files: Mapping[str, bytes]) -> list[str]:
@@ -49,6 +49,13 @@ def test_what_tests_elsewhere_are_run_with_is_installed_too(
 
     assert extras(folder, folder.toml("pyproject.toml")) == named
     assert groups(folder, folder.toml("pyproject.toml")) == grouped
+
+
+def test_sections_of_tox_that_refer_to_each_other_end() -> None:
+    tox = b"[tests]\ndeps =\n  pexpect>=4 # why\n  {[testenv]deps}\n[testenv]\ndeps =\n  {[tests]deps}\n  {[no]deps}\n  pytest\n"
+    folder = folders({"setup.py": b"", "tox.ini": tox})[0]
+
+    assert tox_arguments(folder) == ["'pexpect>=4'", "pytest"]
 
 
 def test_hatch_environments_count_like_groups() -> None:
