@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
@@ -90,8 +91,7 @@ def _recorded(journal: Journal, event: CellRun) -> Cell:
         raise JournalError(f"run {journal.run_id}: a kept run of the tests cannot be read: {exc}") from exc
 
 
-def taken_line(cell: Cell) -> str:
-    """What people are told of a run that was taken from before; empty of any other."""
-    if not cell.kept_as:
-        return ""
-    return f"{cell.name}: taken from an earlier run of the same tree, image and command (record {cell.kept_as[:_NAME_CHARS]})"
+def taken_line(cells: Iterable[Cell]) -> str:
+    """What people are told of runs that were taken from before; empty where none were."""
+    taken = [f"{cell.name} (record {cell.kept_as[:_NAME_CHARS]})" for cell in cells if cell.kept_as]
+    return f"taken from earlier runs of the same tree, image and command: {', '.join(taken)}" if taken else ""

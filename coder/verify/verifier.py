@@ -193,7 +193,9 @@ class CellVerifier:
             return
         if runs.tests.spare:
             runs.tests = runs.tests.spared()
-            return
+            base = runs.cell("base", base_tree)
+            if base.report.by_id or base.exit_code is None:
+                return
         if runs.tests.kind == "pytest":
             settled_without_plugins(base_tree, runs)
             return
@@ -346,7 +348,7 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) 
     tests = runs.tests
     often = f", and {runs.rules.repeat} times where a test is in doubt or proves the change"
     lines = [f"each cell was run once{often}: a test that fails only now and then may have been missed"]
-    lines += filter(None, map(taken_line, cells.ran))
+    lines += filter(None, [taken_line(cells.ran)])
     lines += [f"without pytest's plug-in {name}, which keeps its tests from starting" for name in runs.left_out]
     lines += [
         f"{cell.name}: run twice, the first was not counted: {cell.at_first}" for cell in cells.ran if cell.at_first
@@ -363,7 +365,11 @@ def _not_verified(cells: Cells, image: Image, paths: Sequence[str], runs: Runs) 
         lines.append(f"whether a failure is always reported: no failing test is tried with {tests.kind}")
     if unseen := _unseen(cells.head, paths, runs):
         lines.append(f"tests of the patch that the command did not run: {', '.join(unseen[:5])}")
-    return (*lines, *(f"{cell.name}: {cell.report.problem}" for cell in cells.ran if cell.report.problem))
+    problems: dict[str, list[str]] = {}
+    for cell in cells.ran:
+        if cell.report.problem:
+            problems.setdefault(cell.report.problem, []).append(cell.name)
+    return (*lines, *(f"{', '.join(names)}: {problem}" for problem, names in problems.items()))
 
 
 _BY_FILE = frozenset({"pytest", "node", "jest", "vitest", "mocha", "rspec", "phpunit"})

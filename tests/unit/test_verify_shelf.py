@@ -65,7 +65,11 @@ def test_a_process_that_goes_on_takes_the_runs_of_the_one_before(journal: Journa
     assert sandboxes.left == []  # only the failing test beside the others was run again
     assert not any(cell.kept_as for cell in first.evidence.cells)
     assert all(cell.kept_as for cell in again.evidence.cells)
-    assert [line for line in again.evidence.not_verified if line.startswith("base: taken from an earlier run of the")]
+    assert [
+        line
+        for line in again.evidence.not_verified
+        if line.startswith("taken from earlier runs of the same tree, image and command: base (record ")
+    ]
     document = statement(Texts(str), again.verdict, again.evidence, journal_digest="")
     base = document["predicate"]["coder"]["cells"][0]
     assert base["taken_from"] == again.evidence.cells[0].kept_as
