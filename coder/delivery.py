@@ -151,9 +151,10 @@ class Delivery:
             forge.checks.report(task, pull.commit_sha, self._report(best, pull.commit_sha))
         if pull.number is None:
             return ()
-        if state.followup is None and self._ground.config.reviewers:
+        config = self._ground.config
+        if state.followup is None and (config.reviewers or config.labels):
             with politely(task):
-                forge.request_reviews(task, pull.number, self._ground.config.reviewers)
+                forge.introduce(task, pull.number, reviewers=config.reviewers, labels=config.labels)
         if state.followup is not None and state.followup.kind == "review":
             with politely(task):
                 self._answer(state.followup, best, pull.number, pull.commit_sha)

@@ -28,6 +28,7 @@ Texts = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=4_000)], .
 Names = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$")], ...], BeforeValidator(_listed)
 ]
+Labels = Annotated[tuple[Annotated[str, Field(pattern=r"^[^\x00-\x1f,]{1,50}$")], ...], BeforeValidator(_listed)]
 Verb = Literal["fix", "plan", "approve", "revise", "continue", "rebase", "autofix"]
 """What costs something, so that a repository may do without it."""
 Verbs = Annotated[tuple[Verb, ...], BeforeValidator(_listed)]
@@ -75,6 +76,8 @@ class RepoConfig(Value):
     """`auto`: a draft unless `proven`."""
     verbs: Verbs | None = None
     """What is taken here; all without it. A review counts as `revise`, a failed check as `autofix`; answers always count."""
+    labels: Labels = ()
+    """Put on the pull requests that are opened; which labels start runs is the operator's to say."""
     reviewers: Names = ()
     """Logins that are asked for a review of each pull request."""
 

@@ -120,10 +120,8 @@ class GitHubForge(GitHubConnection, Forge):
     def mark(self, task: Task, state: StateLabel | None) -> None:
         if task.number is None:
             return
-        number, settings = task.number, self._settings
-        states = {settings.state_label.format(state=one) for one in get_args(StateLabel)}
-        off = frozenset(label.lower() for label in (*states, *settings.trigger_labels))
-        label = settings.state_label.format(state=state) if state else ""
+        number, off = task.number, own_labels(self._settings)
+        label = self._settings.state_label.format(state=state) if state else ""
         what = f"put the label {label!r} on {task.repo.full_name}#{number}"
         self.within(task, what, lambda access: access.mark(number, label, instead_of=off))
 
@@ -163,14 +161,25 @@ class GitHubForge(GitHubConnection, Forge):
         )
 
     @override
-    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+    def introduce(self, task: Task, pull: int, *, reviewers: tuple[str, ...], labels: tuple[str, ...]) -> None:
         what = f"ask for reviews of {task.repo.full_name}#{pull}"
-        self.within(task, what, lambda access: access.people().request_reviews(pull, logins))
+        self.within(task, what, lambda access: access.people().request_reviews(pull, reviewers))
+        # A label that starts runs, or says where one stands, is not the repository's to give.
+        theirs = [label for label in labels if label.lower() not in own_labels(self._settings)]
+        if theirs:
+            what = f"label {task.repo.full_name}#{pull}"
+            self.within(task, what, lambda access: access.label(pull, theirs))
 
     @property
     @override
     def checks(self) -> Checks:
         return _GitHubChecks(self)
+
+
+def own_labels(settings: GitHubSettings) -> frozenset[str]:
+    """Labels that start runs or say where they stand, in lower case."""
+    states = (settings.state_label.format(state=one) for one in get_args(StateLabel))
+    return frozenset(label.lower() for label in (*states, *settings.trigger_labels))
 
 
 class _GitHubChecks(Checks):

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,12 +152,16 @@ class RepositoryAccess:
                     if status_of(exc) != NOT_FOUND:
                         self._do_without("remove", name, exc)
         if label and label.lower() not in {name.lower() for name in present}:
-            # PyGithub sends a bare list, which GitHub does not describe.
-            path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
-            try:
-                self._client.requester.requestJsonAndCheck("POST", path, input={"labels": [label]})
-            except FAILURES as exc:
-                self._do_without("add", label, exc)
+            self.label(number, [label])
+
+    def label(self, number: int, labels: Sequence[str]) -> None:
+        """Put labels on; GitHub keeps each once, however often it is given."""
+        # PyGithub sends a bare list, which GitHub does not describe.
+        path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
+        try:
+            self._client.requester.requestJsonAndCheck("POST", path, input={"labels": list(labels)})
+        except FAILURES as exc:
+            self._do_without("add", ", ".join(labels), exc)
 
     def checks(self) -> CommitChecks:
         """The checks of its commits."""

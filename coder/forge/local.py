@@ -113,7 +113,7 @@ class LocalForge(Forge):
         """There are no reviews."""
 
     @override
-    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+    def introduce(self, task: Task, pull: int, *, reviewers: tuple[str, ...], labels: tuple[str, ...]) -> None:
         """There is nobody else."""
 
     @property

@@ -80,7 +80,7 @@ class MemoryChecks(Checks):
 
 
 class MemoryPeople(Forge):
-    """What people say, and what is said to them, in memory. `replies` and `reviewers` are for tests to look at."""
+    """What people say, and what is said to them, in memory. `replies`, `reviewers` and `labels` are for tests to look at."""
 
     def __init__(self, issues: tuple[MemoryIssue, ...], writers: frozenset[str]) -> None:
         self.issues = {issue.number: issue for issue in issues}
@@ -90,6 +90,7 @@ class MemoryPeople(Forge):
         """What `unfit` says."""
         self.replies: dict[int, str] = {}
         self.reviewers: set[str] = set()
+        self.labels: set[str] = set()
         self._checks = MemoryChecks()
 
     @override
@@ -122,9 +123,10 @@ class MemoryPeople(Forge):
         self.replies |= replies
 
     @override
-    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
+    def introduce(self, task: Task, pull: int, *, reviewers: tuple[str, ...], labels: tuple[str, ...]) -> None:
         self._fail()
-        self.reviewers |= set(logins) & self.writers
+        self.reviewers |= set(reviewers) & self.writers
+        self.labels |= set(labels)
 
     @property
     @override

@@ -133,8 +133,8 @@ class Forge(Protocol):
         """Answer comments on lines of the pull request `pull`, by their ids; once each for the task's run and text."""
         ...
 
-    def request_reviews(self, task: Task, pull: int, logins: tuple[str, ...]) -> None:
-        """Ask people to review the pull request; who may not is left out."""
+    def introduce(self, task: Task, pull: int, *, reviewers: tuple[str, ...], labels: tuple[str, ...]) -> None:
+        """Ask people to review the pull request, and label it; who may not, and labels of ours, are left out."""
         ...
 
     @property

@@ -127,10 +127,11 @@ def test_reviews_are_asked_of_those_who_may_review(server: GitHubServer, forge: 
     pull = pull_of(server, forge)
     server.faults.append(Fault(kind, path="/requested_reviewers"))
 
-    forge.request_reviews(task(), pull.number, ("stranger", "maintainer"))
-    forge.request_reviews(task(), pull.number, ("maintainer",))
+    forge.introduce(task(), pull.number, reviewers=("stranger", "maintainer"), labels=("a bot's",))
+    forge.introduce(task(), pull.number, reviewers=("maintainer",), labels=("CODER:failed", "a bot's"))
 
     assert pull.requested == ["maintainer"]
+    assert server.state.repos["octo/calc"].issues[pull.number].labels == ["a bot's"]
 
 
 # --- labels -------------------------------------------------------------------------------------------------------------

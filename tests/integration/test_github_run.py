@@ -28,7 +28,7 @@ from tests.servers.github_git import git
 from tests.servers.github_state import CheckRun, Repo, ReviewComment
 from tests.values import scripted_profile
 
-CONFIG = "reviewers: [maintainer]\n"
+CONFIG = "reviewers: [maintainer]\nlabels: [by a program, Coder]\n"
 
 
 @dataclass
@@ -120,6 +120,7 @@ def test_a_review_is_answered_by_a_commit_and_a_reply_to_each_comment(site: Site
     assert first.pull_request is not None
     pull = site.repo.pulls[first.pull_request.number or 0]
     assert pull.requested == ["maintainer"]
+    assert site.repo.issues[pull.number].labels == ["by a program"]
     assert site.repo.issues[1].labels == ["coder:pr-open"]
     maintainer = site.server.state.users["maintainer"]
     comment = ReviewComment(9_001, maintainer, "shares.txt", "three", "2026-01-03T00:00:00Z", review_id=77, line=1)
