@@ -1,10 +1,11 @@
 """A worker in a process of its own, for tests that kill it.
 
-    python -m tests.integration.engine_process STATE_DIR EXECUTOR_ID MODE [fast]
+    python -m tests.integration.engine_process STATE_DIR EXECUTOR_ID MODE [fast] [postgresql:URL]
 
 The runner appends `begin JOB` to STATE_DIR/log, then does what MODE says, then appends `end JOB`:
 `quick` ends at once · `hold` waits for STATE_DIR/go · `die` kills its own process. `fast` gives up on silent workers after
-1.5 s. A job that is to be stopped is noted as `stop JOB`.
+1.5 s. A job that is to be stopped is noted as `stop JOB`. The log is beside STATE_DIR's jobs, or in its parent with Postgres, where
+each worker has a folder of its own as if on a machine of its own.
 """
 
 import logging
@@ -49,9 +50,13 @@ def runner_for(folder: Path, mode: str, executor_id: str) -> Callable[[JsonObjec
 def main() -> int:
     """Work until told to stop; 64 when another process has our executor id."""
     logging.basicConfig(level="INFO")
-    folder, executor_id, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    state, executor_id, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    url = next((one for one in sys.argv if one.startswith("postgresql:")), None)
+    folder = state if url is None else state.parent
     pace = Pace(beat_s=0.1, lease_s=1.5, audit_s=1.0) if "fast" in sys.argv else Pace()
-    options = EngineOptions(state_dir=folder, executor_id=executor_id, concurrency=4, poll_s=0.05, pace=pace)
+    options = EngineOptions(
+        state_dir=state, database_url=url, executor_id=executor_id, concurrency=4, poll_s=0.05, pace=pace
+    )
     engine = DbosEngine(
         options, runner_for(folder, mode, executor_id), stop_job=lambda job: note(folder, f"stop {job}")
     )

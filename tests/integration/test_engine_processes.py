@@ -31,14 +31,17 @@ def until(condition: Callable[[], object]) -> None:
 class Workers:
     """Worker processes over one folder, and a client of the same database."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.client = DbosEngine(EngineOptions(state_dir=folder), None)
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        self.folder, self.url = folder, url
+        self.client = DbosEngine(EngineOptions(state_dir=folder, database_url=url), None)
         self.processes: list[subprocess.Popen[str]] = []
 
     def start(self, mode: str = "quick", *options: str, executor_id: str = "local") -> subprocess.Popen[str]:
+        state = self.folder if self.url is None else self.folder / executor_id
+        state.mkdir(exist_ok=True)
+        more = [*options, *([] if self.url is None else [self.url])]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.engine_process", str(self.folder), executor_id, mode, *options],
+            [sys.executable, "-m", "tests.integration.engine_process", str(state), executor_id, mode, *more],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
