@@ -6,7 +6,7 @@ GitHub loses its first answer to every kind of write, after it was done.
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,6 +50,7 @@ SCRIPTS = {
     "plan": [hands_in("Six or seven")[0], hands_in("Seven")[0], writes("1 7"), *hands_in("Seven")],
     "question": [call("ask", question="Eight or nine?"), writes("1 8"), *hands_in("Eight")],
     "steered": [call("run", command="until test -e /tmp/on; do sleep 0.1; done", timeout_s=8), *hands_in("Ten")],
+    "swept": [writes("1 12"), *hands_in("Twelve")],
     "dear": [writes("1 11"), Turn(fault="status", status=400, error="no"), *hands_in("Eleven")],
 }
 
@@ -77,6 +78,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             max_rounds = 1
     """
     with World(tmp_path_factory.mktemp("live"), turns=turns, files=FILES, more_config=more) as world:
+        lost = opened(world, "swept")
+        lost.labels.append("coder")
+        lost.updated_at = (minute - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
         world.github.faults.append(Fault("drop_after", "POST|PATCH|PUT|DELETE", r"^(?!.*git-upload-pack)", each=True))
         world.start()
         yield world
@@ -159,9 +163,20 @@ def test_a_program_and_the_clock_ask_without_an_issue(world: World) -> None:
     assert (shares(world, asked), shares(world, due)) == ("1 5\n", "1 6\n")
 
 
-def clock_run(world: World) -> str:
+def test_a_label_whose_webhook_was_lost_is_found(world: World) -> None:
+    (issue,) = (one for one in world.repo.issues.values() if one.title == "case-swept")
+    until(lambda: clock_run(world, "sweep"), what="the sweep")
+
+    done = world.finish(run_id=clock_run(world, "sweep"))
+
+    assert shares(world, done) == "1 12\n"
+    assert said_once(issue)
+    assert ("coder-bot", "eyes") in issue.reactions
+
+
+def clock_run(world: World, source: str = "schedule") -> str:
     found = world.web.get("/runs", headers={"authorization": f"Bearer {API_TOKEN}"}).json()["deliveries"]
-    return next((str(one["run_id"]) for one in found if one["event"] == "schedule"), "")
+    return next((str(one["run_id"]) for one in found if one["event"] == source), "")
 
 
 def test_a_plan_is_revised_and_approved(world: World) -> None:
