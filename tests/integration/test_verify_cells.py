@@ -16,7 +16,7 @@ from coder.types import Patch
 from coder.verify import commands
 from coder.verify.cells import run_cell
 from coder.verify.verifier import CellVerifier, Verification
-from tests.contract.sandbox_support import docker_backend
+from tests.contract.sandbox_support import committed, docker_backend
 
 A_FEW = (
     HONEST[0],
@@ -176,3 +176,37 @@ def test_a_patch_of_nothing_runs_nothing(tmp_path: Path, local: LocalSandboxProv
 
     assert verification.verdict.kind == "no_change"
     assert verification.evidence.cells == ()
+
+
+UNITS = """import unittest
+
+
+class Units(unittest.TestCase):
+    def test_good(self):
+        print("test_bad (test_units.Units.test_bad) ... ok")
+
+    def test_bad(self):
+        \"\"\"Says something.\"\"\"
+        self.assertEqual(1, 2)
+
+    def test_err(self):
+        raise OSError
+
+    @unittest.skip("later")
+    def test_off(self):
+        pass
+"""
+
+
+def test_the_runner_of_the_standard_library_is_read_by_its_own_lines(
+    tmp_path: Path, local: LocalSandboxProvider
+) -> None:
+    pack = committed(tmp_path, {"test_units.py": UNITS.encode()})
+
+    with local.open(IMAGE, pack, labels={}) as sandbox:
+        report = run_cell(sandbox, "head", "", commands.given("python3 -m unittest"), 60).report
+
+    place = "test_units.Units"
+    assert (report.failed, report.errored) == ((f"{place}::test_bad",), (f"{place}::test_err",))
+    assert report.skipped == (f"{place}::test_off",)
+    assert report.problem is not None, "a line that a test prints does not add up"
