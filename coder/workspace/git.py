@@ -30,6 +30,8 @@ MIN_SECRET = 8  # a shorter one would eat ordinary words out of messages
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 PLUMBING_TIMEOUT_S = 120.0
 NETWORK_TIMEOUT_S = 900.0
+MORE_TRIES = 2
+"""How often a call to a remote that failed is made again at once: a job whose one call fails begins anew."""
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 # The far side of a local remote is somebody's checkout: what its configuration would run there is switched off.
@@ -158,6 +160,8 @@ class Git:
     ) -> Finished:
         """Run git against `remote`, with its credential for its URL and no other; a non-zero exit is a result.
 
+        What fails over the network is done again: every call of ours that is done twice is done once.
+
         Raises:
             WorkspaceError: The remote is not one that we speak to, git is missing, or it did not end in time.
         """
@@ -176,6 +180,10 @@ class Git:
             environment |= self._proxies
             if self._ca_bundle is not None:
                 environment["GIT_SSL_CAINFO"] = str(self._ca_bundle)
+        for _ in range(0 if remote.local else MORE_TRIES):
+            finished = _execute(args, environment, None, limits=_Limits(timeout_s), secrets=secrets)
+            if finished.exit_code == 0:
+                return finished
         return _execute(args, environment, None, limits=_Limits(timeout_s), secrets=secrets)
 
     def _scheme(self, remote: "Remote") -> str:

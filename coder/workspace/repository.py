@@ -13,8 +13,6 @@ from coder.workspace.patch import PatchWorkshop
 from coder.workspace.policy import PatchRules
 
 READ_LIMIT_BYTES = 64 * 1024 * 1024
-MORE_READS = 2
-"""How often a remote that did not answer is asked again for a branch: what cannot be asked fails the whole job."""
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/@-]{0,99}")
 """Names of tags that go into a sandbox: git allows more, no version needs it."""
 
@@ -258,10 +256,6 @@ class Repository:
         ref = f"refs/heads/{checked_branch(branch)}"
         args = ["ls-remote", "--quiet", "--heads", "--end-of-options", remote.url, ref]
         finished = self._git.talk(args, remote, timeout_s=PLUMBING_TIMEOUT_S)
-        for _ in range(MORE_READS):
-            if finished.exit_code == 0:
-                break
-            finished = self._git.talk(args, remote, timeout_s=PLUMBING_TIMEOUT_S)
         if finished.exit_code != 0:
             raise WorkspaceError(f"cannot read the branches of the remote: {finished.reason}")
         for line in finished.stdout.decode("utf-8", "replace").splitlines():

@@ -111,7 +111,7 @@ def test_a_push_whose_answer_is_lost_is_a_push(tmp_path: Path, server: GitHubSer
         timestamp=1,
     )
     server.faults.append(Fault("drop_after", path="git-receive-pack"))
-    # Nor are its branches to be read at once, before and after.
+    # Nor can its branches be read at once, before and after.
     server.faults += [
         Fault(kind, method="GET", path="service=git-upload-pack|/info/refs", status=502)
         for kind in ("status", "drop_before")
