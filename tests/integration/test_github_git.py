@@ -89,6 +89,7 @@ def test_a_redirect_is_not_followed(tmp_path: Path, server: GitHubServer) -> Non
             method="GET",
             path=r"info/refs",
             status=301,
+            times=9,
             headers={"Location": f"{server.url}/octo/other.git/info/refs"},
         )
     )
