@@ -11,8 +11,8 @@ _RUN: Final = (
 _CALL: Final = re.compile(r"((?:\w+=\S*\s+)*)(?:npx\s+)?(jest\b.*)")
 
 
-def unseen_arguments(call: str) -> str:
-    """A line of a shell that does what a call of Jest does; empty where something else calls it.
+def unseen_arguments(call: str, first: str, last: str) -> str:
+    """A line of a shell that does what a call of Jest does, with what comes before and behind; empty of any other call.
 
     In one process, as on a machine of two cores, tests see the arguments of Jest as `process.argv`: a library for command
     lines takes `--json` for an option of its own and ends the process.
@@ -20,4 +20,4 @@ def unseen_arguments(call: str) -> str:
     match = _CALL.fullmatch(call)
     if match is None:
         return ""
-    return f"""jest() {{ NODE_ENV="${{NODE_ENV:-test}}" node -e '{_RUN}' -- "$@"; }}; {match[1]}{match[2]}"""
+    return f"""{first}jest() {{ NODE_ENV="${{NODE_ENV:-test}}" node -e '{_RUN}' -- "$@"; }}; {match[1]}{match[2]} {last}"""
