@@ -84,6 +84,10 @@ class Case:
     """Its tests need what the setup phase installs."""
     commands: str = ""
     """What a shell in the sandbox does after the files are written: for what no diff that we write could hold."""
+    packages: tuple[str, ...] = ()
+    """Packages of the distribution that its image has."""
+    images: tuple[str, ...] = ()
+    """The languages of its image, where its files do not tell."""
 
 
 def _case(
@@ -153,6 +157,13 @@ HONEST = (
         before={"conftest.py": "import no_such_module\n"},
     ),
     _case("nothing", {}, "no_change"),
+    # What a verdict costs beside a suite that takes longer than starting a container does.
+    _case(
+        "a fix in a suite of eight seconds",
+        {"slugs.py": FIXED, "test_slugs.py": TESTS + NEW_TEST},
+        "proven",
+        before={"test_slow.py": "import time\n\n\ndef test_slow():\n    time.sleep(8)\n"},
+    ),
 )
 
 _BENT = """import importlib

@@ -17,12 +17,13 @@ from pathlib import Path
 from benchmarks.verdict_cases import CASES, GREEN, HONEST, LIES, Case
 from benchmarks.verdict_languages import GO, NODE
 from benchmarks.verdict_lies import MORE, OUT_OF_SIGHT, UNLUCKY
+from benchmarks.verdict_runners import RUNNERS
 from benchmarks.verdict_ruses import BY_NODE, ELSEWHERE, NEW_MODULE, RUSES
 from benchmarks.verdict_stage import staged
 from coder.sandbox.config import SandboxSettings
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.local import LocalSandboxProvider
-from coder.sandbox.protocol import SandboxProvider, TreePack
+from coder.sandbox.protocol import SandboxProvider, TreePack, Wants
 from coder.types import Verdict
 from coder.verify import commands
 from coder.verify.verifier import CellVerifier
@@ -30,7 +31,7 @@ from coder.verify.verifier import CellVerifier
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _QUICK = (*HONEST[:1], *HONEST[5:6], *HONEST[8:9], *LIES[:1], *LIES[11:12], *LIES[16:17])
 
-ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE, *RUSES)
+ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE, *RUSES, *RUNNERS)
 _LOCAL = (*CASES, *(case for case in RUSES if case not in (*ELSEWHERE, *BY_NODE, NEW_MODULE)))
 """What needs no more than this machine's Python."""
 
@@ -71,7 +72,8 @@ def judge(case: Case, sandboxes: SandboxProvider) -> Judged:
         if case.setup:
             bare = staged(replace(case, patch={}, commands=""), Path(folder) / "setup")
             pack = bare.repository.pack(bare.patch.base_sha)
-        image = sandboxes.image_for(files, pack=pack, setup=None if case.setup else (), progress=_nothing)
+        setup, wants = None if case.setup else (), Wants(images=case.images, packages=case.packages)
+        image = sandboxes.image_for(files, pack=pack, setup=setup, progress=_nothing, wants=wants)
         stage = staged(case, Path(folder) / "case", (sandboxes, image))
         base = stage.patch.base_sha
         tests = commands.test_command(stage.repository.files(base), lambda path: stage.repository.read(base, path))
