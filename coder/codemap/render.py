@@ -9,15 +9,15 @@ from coder.codemap.parsed import Definition
 from coder.codemap.rank import Ranked
 from coder.codemap.tokens import line_cost
 
-HEAD_SHARE: Final = 0.6
+HEAD_SHARE: Final = 0.7
 """The part of the budget for files with definitions; the rest is for bare paths."""
 MAX_LINE: Final = 90
 """Characters of a signature that a map shows; symbol look-up shows all."""
 _MAX_NAME: Final = 60
 
 
-_FULL: Final = (2, 1, 1)
-"""How many definitions of the first, the second, … file stand as lines with their signatures; all others by name alone, for
+_FULL: Final = (1, 1)
+"""How many definitions of the first and the second file stand as lines with their signatures; all others by name alone, for
 a third of the tokens."""
 _LINED_FILES: Final = 3
 _LINED: Final = 6

@@ -25,9 +25,8 @@ def test_best_definitions_are_lines_and_the_next_are_names() -> None:
 
     assert text.split("\n") == [
         "a.py",
-        "  1: def name_0()",
         "  81: def name_8()",
-        "  also: name_1:11 name_2:21 name_3:31 name_4 name_5 name_6 name_7:71",
+        "  also: name_0:1 name_1:11 name_2:21 name_3:31 name_4 name_5 name_6 name_7:71",
     ]
 
 
