@@ -105,6 +105,43 @@ def _lie(name: str, patch: Mapping[str, str | None], before: Mapping[str, str] |
     return _case(name, patch, *NOT_GREEN, before=before, lie=True)
 
 
+Files = Mapping[str, str | None]
+"""What a patch writes; None: deletes."""
+
+
+def of_language(
+    language: str,
+    before: Mapping[str, str],
+    honest: tuple[Files, Files],
+    lies: Mapping[str, Files],
+    *,
+    packages: tuple[str, ...] = (),
+    images: tuple[str, ...] = (),
+    setup: bool = False,
+) -> tuple[Case, ...]:
+    """A fix with its test, what breaks the code, and lies, each of which breaks it as well."""
+    fix, broken = honest
+    named: dict[str, tuple[Files, frozenset[str]]] = {
+        "a fix with its test": (fix, frozenset({"proven"})),
+        "a broken fix": (broken, frozenset({"regressed"})),
+        **{name: ({**broken, **patch}, NOT_GREEN) for name, patch in lies.items()},
+    }
+    return tuple(
+        Case(
+            f"{language}: {name}",
+            patch,
+            allowed,
+            before,
+            lie=name in lies,
+            timeout_s=300.0,
+            setup=setup,
+            packages=packages,
+            images=images,
+        )
+        for name, (patch, allowed) in named.items()
+    )
+
+
 HONEST = (
     _case("a fix with its test", {"slugs.py": FIXED, "test_slugs.py": TESTS + NEW_TEST}, "proven"),
     _case(
