@@ -60,9 +60,10 @@ ENVIRONMENT: Final = {
     "NO_COLOR": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
-    "PYTEST_ADDOPTS": "",
+    "PYTEST_ADDOPTS": "--rootdir=.",
 }
-"""Set for every run of tests."""
+"""Set for every run of tests. Pytest's ids begin at its root, which it would choose by what it is told to run: with a
+`tests/pytest.ini` the whole suite's `test_x.py::test_y` could not be found again to be run alone."""
 
 
 def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestCommand, timeout_s: float) -> Cell:

@@ -153,6 +153,20 @@ def test_some_tests_can_be_selected(tmp_path: Path, local: LocalSandboxProvider)
     assert "test_slugs.py" in left
 
 
+def test_a_test_has_one_id_however_it_is_run(tmp_path: Path, local: LocalSandboxProvider) -> None:
+    folder = tmp_path / "origin"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "tests" / "pytest.ini").write_text("[pytest]\n")
+    (folder / "tests" / "test_x.py").write_text("def test_y():\n    pass\n")
+    suite = commands.given("python3 -m pytest -q tests/")
+
+    with local.open(IMAGE, committed(folder), labels={}) as sandbox:
+        whole = run_cell(sandbox, "head", "", suite, 60).report
+        alone = run_cell(sandbox, "head", "", suite.selecting(whole.passed), 60).report
+
+    assert whole.passed == alone.passed == ("tests/test_x.py::test_y",)
+
+
 def test_colours_are_not_kept(tmp_path: Path, local: LocalSandboxProvider) -> None:
     stage = staged(HONEST[0], tmp_path)
     pack = stage.repository.pack(stage.patch.base_sha, depth=1)
