@@ -225,7 +225,7 @@ def _said(request: Request, situation: Situation, rules: Rules) -> Decision:
     if not request.leads:
         return Decision(reason="we are mentioned, not asked")
     if request.unfit:
-        return refused(Refusal(request.unfit, to=None if request.locked else request))
+        return refused(Refusal(request.unfit, to=request))
     return _started(request, situation, rules)
 
 

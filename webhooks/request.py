@@ -54,7 +54,6 @@ class Request:
     leads: bool = False
     """Free text that is said to us, and not about us."""
     is_open: bool = True
-    locked: bool = False
     unfit: str = ""
     """Why free text should start nothing there, if so."""
     thread: ReviewThread | None = None

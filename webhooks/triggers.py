@@ -279,7 +279,6 @@ def _of_issue(
         is_pull_request=issue.is_pull_request,
         head=issue.head,
         is_open=issue.is_open,
-        locked=issue.locked,
     )
 
 
@@ -296,10 +295,10 @@ def _gate(repository: Repository, sender: Actor, rules: Rules) -> Refusal | None
 def _unfit(request: Request, issue: IssueFacts, sender: Actor, rules: Rules, *, forced: bool = False) -> Refusal | None:
     """Why no work should begin there, if so."""
     kind = "pull request" if issue.is_pull_request else "issue"
-    if issue.locked:
-        return Refusal(f"{kind} #{issue.number} is locked")
     if forced:
         return None
+    if issue.locked:
+        return Refusal(f"{kind} #{issue.number} is locked", to=request)
     if not issue.is_open:
         return Refusal(f"{kind} #{issue.number} is closed", to=request)
     others = [one for one in issue.assignees if not one.is_bot and one.id != sender.id and not _is_ours(one, rules)]

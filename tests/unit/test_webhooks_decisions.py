@@ -113,8 +113,6 @@ def test_other_labels_can_be_chosen() -> None:
         ("issues", assigned(user("lisa", 9)), "assigned to 'lisa', not to us"),
         ("issues", opened("It breaks"), "no command in the comment"),
         ("issues", opened("cc @coder"), "we are mentioned, not asked"),
-        ("issues", opened(locked=True), "issue #12 is locked"),
-        ("issue_comment", commented("@coder do it", locked=True), "issue #12 is locked"),
         ("issues", assigned(sender=user("coder-app[bot]", BOT_ID, "Bot")), "our own event"),
         ("issue_comment", commented("Nice, @coder"), "we are mentioned, not asked"),
         ("repository_dispatch", dispatched(action="deploy"), "nothing reacts to repository_dispatch.deploy"),
@@ -184,9 +182,25 @@ def test_help_for_a_wrong_verb_is_one_comment_an_issue() -> None:
     assert elsewhere not in markers
 
 
-def test_force_overrules_closed_and_assigned_but_not_locked() -> None:
+def test_force_overrules_closed_locked_and_assigned() -> None:
     assert task_of(said("/coder fix --force", state="closed")).force
     assert not task_of(said("/coder fix")).force
     assert summary(said("/coder fix --force", assignees=[user("lisa", 9)])) == "run react"
-    assert summary(said("/coder fix --force", locked=True)) == "nothing"
+    assert summary(said("/coder fix --force", locked=True)) == "run react"
     assert summary(said("/coder fix", assignees=[user(), user("coder-app[bot]", BOT_ID, "Bot")])) == "run react"
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("issues", opened(locked=True)),
+        ("issues", labeled(locked=True)),
+        ("issue_comment", commented("@coder do it", locked=True)),
+        ("issue_comment", commented("/coder fix", locked=True)),
+    ],
+)
+def test_of_a_locked_issue_it_is_told_that_it_is(event: str, payload: JsonObject) -> None:
+    decision = outcome(event, payload)
+
+    assert summary(decision) == "answer"
+    assert decision.reason == "issue #12 is locked"
