@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Collection
 from typing import Final
 
-from coder.verify import runners
+from coder.verify import builds, runners
 from coder.verify.declared import behind, declared
 from coder.verify.packages import script_command
 from coder.verify.runners import REPORT as REPORT
@@ -18,6 +18,7 @@ from coder.verify.runners import given as given
 _UNITTEST_NAMES: Final = "-o python_files='test*.py *_test.py tests.py'"
 _PYTHON_PACKAGE: Final = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile")
 _MAX_MARKER_BYTES: Final = 1_000_000
+_MAX_MESON_FILES: Final = 100
 
 Read = Callable[[str], bytes]
 
@@ -51,7 +52,7 @@ _OF_PYTHON: Final = frozenset({"pytest", "unittest", "junit"})
 def _marked(known: frozenset[str], read: Read) -> TestCommand | None:
     """The command by the files that lie in the repository."""
     kinds = (_configured_pytest, _python_tests, _go, _cargo, _npm, _maven, _gradle, _rspec, _phpunit, _minitest)
-    for find in (*kinds, _dotnet, _ctest, _make, _any_python):
+    for find in (*kinds, _dotnet, _ctest, _meson, _autotools, _make, _any_python):
         command = find(known, read)
         if command is not None:
             return command
@@ -80,7 +81,8 @@ def _configured_pytest(known: frozenset[str], read: Read) -> TestCommand | None:
 def _python_tests(known: frozenset[str], read: Read) -> TestCommand | None:
     tests = any(re.search(r"(?:^|/)(?:test[^/]*|[^/]*_test|conftest)\.py$", path) for path in known)
     python = any(marker in known for marker in _PYTHON_PACKAGE)
-    other = bool(known & {"package.json", "go.mod", "Cargo.toml", "pom.xml"}) or _make(known, read) is not None
+    built = any(find(known, read) is not None for find in (_ctest, _meson, _autotools, _make))
+    other = built or bool(known & {"package.json", "go.mod", "Cargo.toml", "pom.xml"})
     return _pytest(known) if tests and (python or not other) else None
 
 
@@ -104,6 +106,8 @@ def _npm(known: frozenset[str], read: Read) -> TestCommand | None:
 
 def _dotnet(known: frozenset[str], _read: Read) -> TestCommand | None:
     projects = [path for path in known if path.endswith((".sln", ".slnx", ".csproj", ".fsproj"))]
+    if not any(path.endswith((".cs", ".fs", ".csproj", ".fsproj")) for path in known):
+        return None  # a solution of C++ projects, beside what builds them elsewhere
     # What another project brings along for Windows lies deeper, and tests nothing.
     tests = any("/" not in path or "test" in path.lower() for path in projects)
     return runners.dotnet("dotnet test --no-restore") if tests else None
@@ -135,12 +139,25 @@ def _bundle(known: frozenset[str]) -> str:
 
 
 def _phpunit(known: frozenset[str], _read: Read) -> TestCommand | None:
-    return runners.phpunit("vendor/bin/phpunit") if known & {"phpunit.xml", "phpunit.xml.dist"} else None
+    if not known & {"phpunit.xml", "phpunit.xml.dist"}:
+        return None
+    # Where nothing installs it into the repository it is the machine's.
+    return runners.phpunit("vendor/bin/phpunit" if known & {"composer.json", "vendor/bin/phpunit"} else "phpunit")
 
 
 def _ctest(known: frozenset[str], read: Read) -> TestCommand | None:
     tests = re.search(r"(?im)^\s*(?:enable_testing\s*\(|include\s*\(\s*CTest\b)", _text(known, read, "CMakeLists.txt"))
-    return runners.ctest() if tests else None
+    return builds.ctest() if tests else None
+
+
+def _meson(known: frozenset[str], read: Read) -> TestCommand | None:
+    files = sorted(path for path in known if posixpath.basename(path) == "meson.build")[:_MAX_MESON_FILES]
+    tests = any(re.search(r"(?m)^\s*test\s*\(", _text(known, read, path)) for path in files)
+    return builds.meson() if "meson.build" in known and tests else None
+
+
+def _autotools(known: frozenset[str], _read: Read) -> TestCommand | None:
+    return builds.autotools() if {"configure.ac", "Makefile.am"} <= known else None
 
 
 def _make(known: frozenset[str], read: Read) -> TestCommand | None:

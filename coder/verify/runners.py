@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from coder.verify.jest import unseen_arguments
+
 REPORT: Final = "{report}"
 """Stands in a command for the report's path, which is new for every run."""
 SELECT: Final = "{select}"
@@ -66,7 +68,7 @@ class TestCommand:
     everything: str = ""
     """What stands for all tests where `{select}` is."""
     spare: str = ""
-    """The command without options that the environment may not know; empty where there are none."""
+    """The command without options that the environment may not know, or that disturb the tests; empty where there are none."""
 
     @property
     def shown(self) -> str:
@@ -108,8 +110,8 @@ class TestCommand:
 
 def go(flags: str = "") -> TestCommand:
     """`go test`; nothing is taken from its cache of results."""
-    command = f"go test -json -count=1{flags} {SELECT} > {REPORT}"
-    return TestCommand(command, "go", plain=f"go test{flags} {SELECT}", everything="./...")
+    full = f"go test -json -count=1{flags} {SELECT} > {REPORT}"
+    return TestCommand(full, "go", plain=f"go test{flags} {SELECT}", everything="./...")
 
 
 def cargo(command: str) -> TestCommand:
@@ -130,8 +132,8 @@ def dotnet(command: str) -> TestCommand:
 
 def nose2(command: str) -> TestCommand:
     """nose2, by its own JUnit plug-in."""
-    full = f"{command} --plugin nose2.plugins.junitxml --junit-xml --junit-xml-path {REPORT}"
-    return TestCommand(full, "junit", plain=command)
+    said = f"--plugin nose2.plugins.junitxml --junit-xml --junit-xml-path {REPORT}"
+    return TestCommand(f"{command} {said}", "junit", plain=command)
 
 
 def maven(command: str) -> TestCommand:
@@ -146,8 +148,8 @@ def gradle(command: str) -> TestCommand:
 
 def rspec(command: str) -> TestCommand:
     """RSpec, by its JSON."""
-    full = f"{command} --format progress --format json --out {REPORT} {SELECT}"
-    return TestCommand(full, "rspec", plain=f"{command} {SELECT}")
+    shown = f"{command} {SELECT}"
+    return TestCommand(f"{command} --format progress --format json --out {REPORT} {SELECT}", "rspec", plain=shown)
 
 
 def minitest(command: str) -> TestCommand:
@@ -158,15 +160,6 @@ def minitest(command: str) -> TestCommand:
 def phpunit(command: str) -> TestCommand:
     """PHPUnit, by its JUnit report."""
     return TestCommand(f"{command} --log-junit {REPORT} {SELECT}", "phpunit", plain=f"{command} {SELECT}")
-
-
-def ctest() -> TestCommand:
-    """CMake's tests, built outside of the repository, where a later run goes on. A build is shown only where it fails."""
-    build = '{ cmake -S . -B "$d" && cmake --build "$d" -j 2; } > "$d.log" 2>&1 || { tail -n 80 "$d.log"; false; }'
-    run = f'ctest --test-dir "$d" --output-on-failure --output-junit "$PWD/{REPORT}"'
-    shown = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
-    place = 'd=${TMPDIR:-/tmp}/ctest-$(pwd | cksum | tr " " -)'
-    return TestCommand(f"{place}; {{ {build}; }} && {run}", "ctest", plain=shown)
 
 
 def unittest(command: str) -> TestCommand:
@@ -183,7 +176,9 @@ def npm(script: str) -> TestCommand:
         return _node(script)
     if kind is not None:
         full = f"npm test --silent -- {_APPENDED[kind]} {SELECT}"
-        return TestCommand(_kept(full) if kind == "mocha" else full, kind, plain=f"npm test --silent -- {SELECT}")
+        spare = unseen_arguments(script, f"{_BIN}; ", f"{_APPENDED[kind]} {SELECT}")
+        full = _kept(full) if kind == "mocha" else full
+        return TestCommand(full, kind, plain=f"npm test --silent -- {SELECT}", spare=spare)
     return TestCommand("npm test --silent", "exit_code")
 
 
@@ -202,13 +197,12 @@ def in_package(call: str, before: Sequence[str] = ()) -> TestCommand:
         made = _node(call)
         return replace(made, command=f"{_BIN}; {first}{made.command}", plain=f"{first}{made.plain}")
     shown = f"{first}{call} {SELECT}"
-    if (
-        kind == "tap"
-    ):  # tape prints it by itself, AVA when told; AVA ends after 10 idle seconds, too few on a busy machine
-        option = " --tap --timeout=2m" if re.search(r"\bava\b", call) else ""
+    if kind == "tap":
+        option = _TAP_OPTIONS.get(_words(call)[0].rpartition("/")[2], "")
         return TestCommand(_teed(f"{_BIN}; {first}{call}{option} {SELECT}"), kind, plain=shown)
     full = f"{_BIN}; {first}{call} {_APPENDED[kind] if kind else ''} {SELECT}"
-    return TestCommand(_kept(full) if kind == "mocha" else full, kind or "exit_code", plain=shown)
+    spare = unseen_arguments(call, f"{_BIN}; {first}", f"{_APPENDED['jest']} {SELECT}")
+    return TestCommand(_kept(full) if kind == "mocha" else full, kind or "exit_code", plain=shown, spare=spare)
 
 
 _BIN: Final = 'export PATH="$PWD/node_modules/.bin:$PATH"'
@@ -220,7 +214,16 @@ _JS_RUNNERS: Final[dict[str, Kind]] = {
     "_mocha": "mocha",
     "tape": "tap",
     "ava": "tap",
+    "tap": "tap",
+    "borp": "tap",
 }
+_TAP_OPTIONS: Final[Mapping[str, str]] = {
+    # It ends after 10 idle seconds, too few on a busy machine.
+    "ava": " --tap --timeout=2m",
+    "tap": " --reporter=tap",
+    "borp": " --reporter=tap",
+}
+"""How those are told to print it that do not by themselves."""
 _JS_WRAPPERS: Final = frozenset({"npx", "cross-env", "c8", "nyc"})
 _APPENDED: Final[dict[Kind, str]] = {
     "jest": f"--json --outputFile={REPORT}",
@@ -310,7 +313,7 @@ _GIVEN: Final[tuple[tuple[str, Callable[[str], TestCommand]], ...]] = (
     (r"(?:gradle|\./gradlew)\s[^;]*\b(?:test|check)", gradle),
     (r"(?:bundle exec )?(?:bin/)?rspec", rspec),
     (r"(?:php\s+)?(?:\./)?vendor/bin/phpunit|phpunit", phpunit),
-    (r"(?:npx\s+)?(?:jest|vitest|mocha|ava|tape)", in_package),
+    (r"(?:npx\s+)?(?:jest|vitest|mocha|ava|tape|tap|borp)", in_package),
     (r"node(?:\s\S+)*\s--test", npm),
 )
 
@@ -340,9 +343,8 @@ def _go_package(place: str) -> str:
     """The package of a file, folder or import path."""
     if place.endswith(".go"):
         place = place.rpartition("/")[0] or "."
-    first = place.split("/", 1)[0]
     # An import path begins with a host name; a folder of the repository must be told by ./
-    outside = "." in first.strip(".")
+    outside = "." in place.split("/", 1)[0].strip(".")
     return place if outside or place.startswith(".") else f"./{place}"
 
 

@@ -8,9 +8,10 @@ import pytest
 from coder.sandbox.docker_backend import DockerSandboxProvider
 from coder.sandbox.protocol import Image, SandboxProvider, TreePack, Wants
 from coder.types import TestReport
+from coder.verify.builds import autotools, ctest, meson
 from coder.verify.canary import can_sing, sing
 from coder.verify.cells import run_cell
-from coder.verify.runners import TestCommand, cargo, ctest, given, minitest
+from coder.verify.runners import TestCommand, cargo, given, minitest
 from tests.contract.sandbox_support import committed, settings
 
 # The first of these on a machine builds an image.
@@ -23,6 +24,17 @@ COMPILED: Mapping[str, bytes] = {
         b"set_tests_properties(off PROPERTIES DISABLED TRUE)\n"
     ),
     "t.cpp": b"int main(int, char **v) { return v[1][0] == '2'; }\n",
+    "meson.build": (
+        b"project('x', 'cpp')\nt = executable('t', 't.cpp')\ntest('good', t, args: '1')\ntest('bad', t, args: '2')\n"
+    ),
+    "configure.ac": (
+        b"AC_INIT([x], [1])\nAM_INIT_AUTOMAKE([foreign])\nAC_PROG_CXX\nAC_CONFIG_FILES([Makefile])\nAC_OUTPUT\n"
+    ),
+    "Makefile.am": b"check_PROGRAMS = t\nt_SOURCES = t.cpp\nTESTS = good.sh bad.sh off.sh\n"
+    b"TEST_EXTENSIONS = .sh\nSH_LOG_COMPILER = $(SHELL)\n",
+    "good.sh": b"exec ./t 1\n",
+    "bad.sh": b"exec ./t 2\n",
+    "off.sh": b"exit 77\n",
     "Rakefile": b"require 'rake/testtask'\nRake::TestTask.new { |t| t.pattern = 'test/*_test.rb' }\n",
     "test/x_test.rb": (
         b"require 'minitest/autorun'\nclass XTest < Minitest::Test\n  def test_good = assert_equal(1, 1)\n"
@@ -88,11 +100,15 @@ def test_ctest_rspec_minitest_and_phpunit(provider: SandboxProvider, tmp_path: P
     image = provider.image_for({}, pack=pack, setup=(), progress=lambda _: None, wants=wants)
 
     native, _ = told(provider, image, pack, ctest())
+    by_meson, _ = told(provider, image, pack, meson())
+    checked, _ = told(provider, image, pack, autotools())
     specs, of_specs = told(provider, image, pack, given("rspec"))
     units, _ = told(provider, image, pack, minitest("rake test TESTOPTS=-v"))
     php, of_php = told(provider, image, pack, given("phpunit"))
 
     assert (native.passed, native.failed, native.skipped) == (("good::good",), ("bad::bad",), ("off::off",))
+    assert (by_meson.passed, by_meson.failed) == (("x::good",), ("x::bad",))
+    assert (checked.passed, checked.failed, checked.skipped) == (("good",), ("bad",), ("off",))
     assert (specs.passed, specs.failed, specs.skipped) == (
         ("spec/x_spec.rb::X is good",),
         ("spec/x_spec.rb::X is bad",),

@@ -9,7 +9,6 @@ import pytest
 
 from coder.verify import commands
 from coder.verify.commands import REPORT, TestCommand, given
-from coder.verify.runners import ctest
 
 
 def found(files: Mapping[str, str], override: str | None = None) -> TestCommand | None:
@@ -118,13 +117,6 @@ def test_selected_tests_are_quoted_and_never_options() -> None:
     assert given("make test").selecting(["a"]) == given("make test")
 
 
-def test_cmake_names_tests_where_make_would_tell_an_exit_code() -> None:
-    chosen = found({"CMakeLists.txt": "project(x)\nenable_testing()\n", "Makefile": "test:\n\t./t\n", "t.c": ""})
-
-    assert chosen is not None
-    assert chosen.kind == "ctest"
-
-
 def test_what_pytest_cannot_import_does_not_stop_the_rest(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("import no_such_module\n")
     (tmp_path / "test_b.py").write_text("def test_b(): pass\n")
@@ -139,6 +131,25 @@ def test_what_pytest_cannot_import_does_not_stop_the_rest(tmp_path: Path) -> Non
     assert "continue" not in chosen.shown
 
 
+@pytest.mark.parametrize(
+    ("script", "end"),
+    [
+        ("jest", "}; jest --json --outputFile={report} {select}"),
+        ("TZ=UTC npx jest --ci", "}; TZ=UTC jest --ci --json --outputFile={report} {select}"),
+        ("jest && tsc --noEmit", "}; jest --json --outputFile={report} {select}"),
+        ("cross-env A=1 jest", ""),
+        ("react-scripts test", ""),
+    ],
+)
+def test_where_jest_does_not_report_its_arguments_can_be_hidden_from_the_tests(script: str, end: str) -> None:
+    chosen = found({"package.json": json.dumps({"scripts": {"test": script}})})
+
+    assert chosen is not None
+    assert chosen.kind == "jest"
+    assert (chosen.spare.endswith(end) and "process.argv=" in chosen.spare) if end else chosen.spare == ""
+    assert chosen.spared().shown == chosen.shown
+
+
 def test_ava_is_given_time_on_a_busy_machine() -> None:
     made = given("npx ava test/*.js")
 
@@ -146,20 +157,16 @@ def test_ava_is_given_time_on_a_busy_machine() -> None:
     assert made.shown == "npx ava test/*.js"
 
 
-def test_of_a_build_only_the_failure_is_shown(tmp_path: Path) -> None:
-    for name, body in (("cmake", "echo built; exit 2"), ("ctest", "echo tested")):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path)}
-    line = ["bash", "-c", ctest().line("r.xml")]
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [("borp", "borp --reporter=tap"), ("tap", "tap --reporter=tap"), ("tape t/*.js", "tape t/*.js")],
+)
+def test_runners_that_can_print_tap_are_told_to(call: str, told: str) -> None:
+    made = given(call)
 
-    broken = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    (tmp_path / "cmake").write_text("#!/bin/sh\necho built\n")
-    whole = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-
-    assert (broken.returncode, broken.stdout) == (1, "built\n")
-    assert (whole.returncode, whole.stdout) == (0, "tested\n")
-    assert len(list(tmp_path.glob("ctest-*.log"))) == 1
+    assert made.kind == "tap"
+    assert f"; {told} {{select}} 2>&1" in made.command
+    assert made.shown == call
 
 
 @pytest.mark.parametrize("call", ["mocha", "npx mocha t.js"])
@@ -295,6 +302,14 @@ def test_each_runner_chooses_tests_in_its_own_way(command: str, tests: list[str]
     assert given(command).selecting(tests).shown.startswith(expected)
 
 
+def test_phpunit_is_the_machines_where_nothing_installs_it() -> None:
+    own, machines = found({"phpunit.xml.dist": "", "composer.json": "{}"}), found({"phpunit.xml": ""})
+
+    assert own is not None
+    assert machines is not None
+    assert (own.shown, machines.shown) == ("vendor/bin/phpunit", "phpunit")
+
+
 def test_phpunit_takes_one_path_and_runs_all_of_them_for_several() -> None:
     command = given("vendor/bin/phpunit")
 
@@ -329,6 +344,7 @@ def test_a_script_that_tells_no_runner_is_asked_by_its_dependencies(
         (("app.sln", "src/app.cs"), "dotnet"),
         (("src/App/App.csproj", "test/App.Tests/App.Tests.csproj"), "dotnet"),
         (("deps/lib/msvc/lib.sln", "src/main.c"), None),
+        (("lib_vs2017.sln", "lib/lib.c"), None),
     ],
 )
 def test_projects_for_windows_of_a_dependency_are_no_tests(files: tuple[str, ...], kind: str | None) -> None:
