@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from coder.sandbox.setup_folder import Folder, Step
 from coder.sandbox.setup_node import has_tests, has_workspaces, node_steps
-from coder.sandbox.setup_others import go_steps, java_steps, php_steps, ruby_steps, rust_steps
+from coder.sandbox.setup_others import cpp_steps, go_steps, java_steps, php_steps, ruby_steps, rust_steps
 from coder.sandbox.setup_python import python_steps
 
 MAX_DEPTH = 3
@@ -46,6 +46,7 @@ _LANGUAGES: Mapping[str, _Language] = {
         | {".npmrc", ".yarnrc", ".yarnrc.yml", ".nvmrc", ".node-version"},
     ),
     "go": _Language(frozenset({"go.mod", "go.work"}), go_steps, frozenset({"go.sum", "go.work.sum"})),
+    "cpp": _Language(frozenset({"configure.ac"}), cpp_steps, frozenset({"Makefile.am"})),
     "rust": _Language(frozenset({"Cargo.toml"}), rust_steps, frozenset({"Cargo.lock", "rust-toolchain.toml"})),
     "java": _Language(
         frozenset({"pom.xml", "build.gradle", "build.gradle.kts"}),

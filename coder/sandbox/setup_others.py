@@ -69,6 +69,14 @@ def rust_steps(folder: Folder) -> tuple[Step, ...]:
     return (folder.step(first, *rest),)
 
 
+def cpp_steps(folder: Folder) -> tuple[Step, ...]:
+    """What the Autotools generate, before the tests do: so it is in no change."""
+    others = any(map(folder.has, ("configure", "CMakeLists.txt", "meson.build")))
+    if folder.path or others or not folder.has("Makefile.am"):
+        return ()
+    return (folder.step("autoreconf -fi", on_failure="flag"),)
+
+
 def java_steps(folder: Folder) -> tuple[Step, ...]:
     """Maven or Gradle: everything that a test run needs, plug-ins too, is only known to a test run."""
     if folder.has("pom.xml"):
