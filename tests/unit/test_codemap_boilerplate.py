@@ -88,6 +88,35 @@ def test_a_version_is_not_searched_for(line: str) -> None:
     assert without_boilerplate(f"It fails\n{line}\nat once") == "It fails\nat once"
 
 
+def test_what_addresses_carry_and_packed_bytes_are_not_searched_for() -> None:
+    said = without_boilerplate(
+        "It fails\nsee https://play.example/a.ts?x=eNp9Uk1PAjEQ and (https://h.example/o/r/blob/1/src/cart.py#L20)\n"
+        f"> {'U3RhcnQg' * 9}=="
+    )
+
+    assert said.split("\n") == [
+        "It fails",
+        "see https://play.example/a.ts and (https://h.example/o/r/blob/1/src/cart.py)",
+        ">",
+    ]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "What version of the program are you using?",
+        "What operating system are you using it on?",
+        "How did you install it?",
+        "Please tick this box to confirm you have searched",
+        "Before submitting",
+    ],
+)
+def test_what_a_form_asks_of_the_surroundings_is_not_searched_for(heading: str) -> None:
+    assert without_boilerplate(f"It fails\n### {heading}\nwith apt\n### The cart\nis empty") == (
+        "It fails\n### The cart\nis empty"
+    )
+
+
 @given(st.text(alphabet="# *-[]x`~<!>\n1.=:version", max_size=2000))
 def test_any_text_is_cut_or_kept(text: str) -> None:
     said = without_boilerplate(text)
@@ -96,7 +125,9 @@ def test_any_text_is_cut_or_kept(text: str) -> None:
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("piece", ["### reproduce ", "minimal ", "version ", "<!--", "1.1 ", "| ", "**a ", " ", "- [ "])
+@pytest.mark.parametrize(
+    "piece", ["### reproduce ", "minimal ", "version ", "<!--", "1.1 ", "| ", "**a ", " ", "- [ ", "http://", "aA1+"]
+)
 def test_no_repetition_takes_long(piece: str) -> None:
     text = ("x\n### " + piece * MAX_FOCUS)[:MAX_FOCUS]
 
