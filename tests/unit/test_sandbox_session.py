@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from coder.errors import SandboxError
+from coder.errors import SandboxError, SandboxRepositoryError
 from coder.sandbox.inside.frames import LENGTHS, MAX_HEADER_BYTES, FrameError, encoded, received
 from coder.sandbox.inside.output import Ring
 from coder.sandbox.protocol import Image
@@ -85,6 +85,17 @@ def test_a_trickle_ends_at_the_deadline_too(pair: tuple[socket.socket, socket.so
         stop.set()
         feeder.join()
     assert time.monotonic() - started < 60
+
+
+def test_what_git_says_is_told_as_far_as_it_helps(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    message = "could not open " + "d/" * 3000 + ": File name too long"
+    theirs.sendall(encoded({"id": 1, "error": "RepositoryError", "message": message}))
+
+    with pytest.raises(SandboxRepositoryError, match=r"cannot checkpoint: could not open d/.* … .*too long$") as told:
+        RunnerSession(SocketStream(ours), "fake").request("checkpoint", {}, timeout_s=5)
+
+    assert len(str(told.value)) < 1100
 
 
 def test_failures_of_file_operations_keep_their_class(pair: tuple[socket.socket, socket.socket]) -> None:
