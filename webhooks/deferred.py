@@ -1,7 +1,12 @@
 """Requests that nothing can be decided of yet, kept until it can."""
 
+from typing import Final
+
 from webhooks.database import Database
 from webhooks.request import Request, Source, as_json, from_json
+
+MAX_OF_ONE: Final = 20
+"""Requests of one person that are kept: a flood while GitHub is away must not be decided over and over."""
 
 
 class Deferred:
@@ -11,7 +16,10 @@ class Deferred:
         self._rows = database.rows
 
     def keep(self, source: Source, request: Request) -> None:
-        """Keep a request."""
+        """Keep a request, unless its sender has many that wait already."""
+        sender = "SELECT count(*) AS n FROM deferred WHERE json_extract(request, '$.sender') = ?"
+        if int(self._rows(sender, (request.sender,))[0]["n"]) >= MAX_OF_ONE:
+            return
         self._rows(
             "INSERT OR IGNORE INTO deferred (digest, event, guid, repo, request) VALUES (?, ?, ?, ?, ?)",
             (source.digest, source.event, source.guid, source.repo, as_json(request)),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.webhooks_place import Place
+from webhooks.deferred import MAX_OF_ONE
 from webhooks.work import run_of
 
 
@@ -77,6 +78,21 @@ def test_a_strangers_word_to_a_run_that_waits_holds_up_no_fix(place: Place) -> N
     place.intake.enqueue_pending()
 
     assert asked_for(place) == ["mona", "eve", "mona"]
+
+
+def test_a_flood_of_one_person_leaves_room_for_another(place: Place) -> None:
+    place.say("/coder fix", by="eve")
+    for _ in range(MAX_OF_ONE + 30):
+        place.say("/coder fix", by="mallory")
+    place.say("/coder fix")
+    kept = place.store.database.rows("SELECT count(*) AS n FROM deferred")
+
+    for _ in range(3):
+        place.work()
+        place.intake.enqueue_pending()
+
+    assert kept == [{"n": MAX_OF_ONE + 1}]
+    assert asked_for(place) == ["eve", "mallory", "mona"]
 
 
 def test_stop_waits_for_nobody(place: Place) -> None:
