@@ -189,10 +189,9 @@ class Rounds:
         if state.problem is None or state.prepared is None:
             raise JournalError(f"run {self._task.run_id} opens a conversation before it has read and prepared")
         problem = with_evidence(state.problem.problem, state)
-        words = words_of(problem)
         tree = self._ground.repository.tree(base.sha)
         try:
-            code_map = self._services.codemap.map(tree, focus=words, max_tokens=self._policy.map_tokens)
+            code_map = self._services.codemap.map(tree, focus=words_of(problem), max_tokens=self._policy.map_tokens)
         except CodeMapError as exc:
             logger.warning("no code map", extra={"run": self._task.run_id, "why": str(exc)})
             code_map = ""
@@ -230,15 +229,10 @@ class Rounds:
         self._show("testing the change in clean containers")
         # Parts that no test needs are held out to the model once: a proven change has no other objections.
         offered = any(r.verified.verdict.kind == "proven" and r.verified.verdict.objections for r in state.rounds)
-        result = self._verifier.verify(
-            patch,
-            image=self._ground.image,
-            round=state.objections + 1,
-            offer=not offered,
-            asked=words_of(problem_of(state).problem),
-        )
+        number, words = state.objections + 1, words_of(problem_of(state).problem)
+        result = self._verifier.verify(patch, image=self._ground.image, round=number, offer=not offered, asked=words)
         verdict = result.verdict if patch.files else _no_change(state.solved)
-        self._journal.append(Verified(round=state.objections + 1, verdict=verdict, evidence=result.evidence))
+        self._journal.append(Verified(round=number, verdict=verdict, evidence=result.evidence))
 
     def _review(self) -> None:
         """Let a second model look at what the tests accept, once a round."""

@@ -24,10 +24,8 @@ def test_a_changed_test_may_prove_too() -> None:
 
 
 def test_a_new_file_that_cannot_be_collected_on_base_proves() -> None:
-    cells = four(
-        base_new=cell("base+new tests", [OLD], errored=["tests/test_new.py"]),
-        head=cell("head", [OLD, "tests/test_new.py::test_x"]),
-    )
+    new = cell("base+new tests", [OLD], errored=["tests/test_new.py"])
+    cells = four(base_new=new, head=cell("head", [OLD, "tests/test_new.py::test_x"]))
 
     assert proving_tests(cells) == ("tests/test_new.py::test_x",)
     assert verdict(cells).kind == "proven"
@@ -138,9 +136,8 @@ def test_old_tests_that_no_longer_pass_are_not_green(head_old: Cell) -> None:
 
 
 def test_a_report_that_contradicts_the_exit_code_on_base_proves_nothing() -> None:
-    lying = cell(
-        "base+new tests", [OLD], [NEW], exit_code=0, problem="the report lists failures, but the exit code is 0"
-    )
+    problem = "the report lists failures, but the exit code is 0"
+    lying = cell("base+new tests", [OLD], [NEW], exit_code=0, problem=problem)
 
     assert verdict(four(base_new=lying)).kind == "passing"
 
@@ -395,10 +392,9 @@ def test_a_table_with_fewer_rows_or_that_old_rows_contradict_is_a_loss(changes: 
 
 @pytest.mark.parametrize("file", ["test/twice.test.js", "test_twice.py"])
 def test_a_file_that_loads_now_is_no_test_that_passes(file: str) -> None:
-    silent = four(base_new=cell("base+new tests", [OLD], errored=[file]), head=cell("head", [OLD, file]))
-    told = four(
-        base_new=cell("base+new tests", [OLD], errored=[file]), head=cell("head", [OLD, file, f"{file}::twice"])
-    )
+    failed = cell("base+new tests", [OLD], errored=[file])
+    silent = four(base_new=failed, head=cell("head", [OLD, file]))
+    told = four(base_new=failed, head=cell("head", [OLD, file, f"{file}::twice"]))
 
     assert verdict(silent).kind == "passing"
     assert proving_tests(told) == (f"{file}::twice",)
