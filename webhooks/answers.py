@@ -7,7 +7,7 @@ from webhooks.options import NAMES
 from webhooks.rules import Rules
 
 VERBS_TOLD: Final = (
-    ("fix", "work on it; `--force` also when it is closed or assigned to somebody"),
+    ("fix", "work on it; `--force` also when it is closed, locked or assigned to somebody"),
     ("plan", "look, write a plan, and wait for your word"),
     ("approve", "carry the plan out"),
     ("revise TEXT", "change the plan, or the pull request, as TEXT says"),
