@@ -247,8 +247,10 @@ def _green(cells: Cells) -> _Judgement:
         reason = "the patch changes no test, and none that was red before passes now"
         return _Judgement("passing", (counts, reason, *known), (_WANTED,))
     if contradiction is not None:
-        reason = f"head, or base with the new tests: {contradiction}"
-        return _Judgement("passing", (counts, reason, *known), (_told(cells.base_new, reason),))
+        unclear = cells.head if cells.head.report.problem else cells.base_new
+        reason = f"{'head' if unclear is cells.head else 'base with the new tests'}: {contradiction}"
+        told = f"{reason}. {_GIVE_UP}" if unclear.exit_code is None else _told(unclear, reason)
+        return _Judgement("passing", (counts, reason, *known), (told,))
     reason = "no new or changed test fails on base: they pass without the fix too"
     return _Judgement("passing", (counts, reason, *known), (f"{reason}. {_WANTED}",))
 
@@ -268,6 +270,10 @@ def _no_test_passed(cells: Cells, known: tuple[str, ...]) -> _Judgement:
 PROVING: Final = "failing on base, passing on head"
 """How the first reason of a proof begins; the tests follow."""
 
+_GIVE_UP: Final = (
+    "If the problem is that something hangs, let the new test itself give up after a few seconds (in a subprocess or a "
+    "thread, or by an alarm), so that it fails there."
+)
 _WANTED: Final = "Add a test that fails without the change, for the reason the issue gives, and passes with it."
 
 

@@ -217,28 +217,6 @@ def test_exit_codes_without_a_change_of_tests() -> None:
     assert verdict(cells).kind == "passing"
 
 
-@pytest.mark.parametrize(("end", "sent_back"), [("lint died after 7 s", 0), ("1 test failed", 1)])
-def test_what_fails_the_same_way_without_the_patch_is_not_sent_back(end: str, sent_back: int) -> None:
-    base = unread("base", 2, output="eslint:\nlint died after 5 s\n")
-
-    judged = verdict(Cells(base, unread("head", 2, output=f"x\n{end}"), exit_codes_only=True))
-
-    assert judged.kind == "unverified"
-    assert len(judged.objections) == sent_back
-    assert "base's output ends: lint died after 5 s" in judged.reasons
-
-
-@pytest.mark.parametrize(("base", "sent_back"), [("x\nprocess.exit at 7", 0), ("out of memory", 1), ("", 1)])
-def test_a_suite_that_dies_the_same_way_without_the_patch_is_not_sent_back(base: str, sent_back: int) -> None:
-    head = unread("head", 1, output="process.exit at 9\n")
-
-    judged = verdict(Cells(unread("base", 1, output=base), head))
-
-    assert judged.kind == "unverified"
-    assert len(judged.objections) == sent_back
-    assert len(judged.reasons) == 2
-
-
 def test_findings_lower_a_proof_and_fatal_ones_anything_green() -> None:
     mild, fatal = Finding("t.py", 3, "asserts less"), Finding("conftest.py", 1, "bends", fatal=True)
 
