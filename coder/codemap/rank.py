@@ -110,21 +110,23 @@ def rank(
 def _scored(index: Index, query: Query, blobs: dict[int, list[File]], *, explain: bool) -> _Scores:
     """BM25 of every word over the tree's documents and over its files."""
     rows = {blob: files[0].row for blob, files in blobs.items()}
+    lengths = {blob: row.lengths for blob, row in rows.items()}
     documents = sum(row.documents for row in rows.values())
     total = sum(row.words for row in rows.values()) or 1
     mean, mean_blob = total / max(1, documents), total / max(1, len(blobs))
     scores = _Scores()
     for word in sorted(query.words):
-        counts = Counter(document for document in index.places(word) if blob_of(document) in blobs)
+        held = Counter(index.places(word))
+        counts = {document: count for document, count in held.items() if blob_of(document) in blobs}
         if not counts or (documents > _FEW_DOCUMENTS and len(counts) > _COMMON * documents):
             continue
         rarity = query.words[word] * log(1 + (documents - len(counts) + 0.5) / (len(counts) + 0.5))
         scores.rarity[word] = rarity
-        in_blob: Counter[int] = Counter()
+        in_blob: dict[int, int] = defaultdict(int)
         for document, count in counts.items():
             blob = blob_of(document)
             in_blob[blob] += count
-            length = rows[blob].lengths[place_of(document)]
+            length = lengths[blob][place_of(document)]
             scores.document[document] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length / mean))
         rarity = query.words[word] * log(1 + (len(blobs) - len(in_blob) + 0.5) / (len(in_blob) + 0.5))
         for blob, count in in_blob.items():
