@@ -58,7 +58,7 @@ class Song:
 
 def can_sing(kind: Kind) -> bool:
     """Whether a failing test can be added for this runner."""
-    return kind in {"pytest", "go", *_FAILING, *_APPENDED, "phpunit"}
+    return kind in {"pytest", "go", *_FAILING, *_APPENDED, *_ONE_PROCESS}
 
 
 def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[str], timeout_s: float) -> Song:
@@ -74,11 +74,11 @@ def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[
         own, chosen = [f"{name}.py::{name}"], [*places, f"{name}.py"]
     else:
         own = _WRITERS.get(command.kind, _nowhere)(sandbox, command, places[:_MAX_PLACES], name)
-        chosen = places[:_MAX_PLACES] if own and command.kind != "phpunit" else []
+        chosen = places[:_MAX_PLACES] if own and command.kind not in _ONE_PROCESS else []
     report = run_cell(sandbox, "head", tree_sha, command.selecting(chosen), timeout_s).report
     again, ran = frozenset(report.passed), frozenset(chosen or places)
     unsteady = tuple(test for test in green if test not in again and test.split("::", 1)[0] in ran)
-    possible = can_sing(command.kind) and (own or command.kind not in {*_APPENDED, "phpunit"})
+    possible = can_sing(command.kind) and (own or command.kind not in {*_APPENDED, *_ONE_PROCESS})
     return Song(_heard(report, own) if possible else "untried", unsteady)
 
 
@@ -173,9 +173,27 @@ def _phpunit(sandbox: Sandbox, _command: TestCommand, files: Sequence[str], name
     return [f"{path}::{kind}::testSeen"]
 
 
+def _minitest(sandbox: Sandbox, _command: TestCommand, _tests: Sequence[str], name: str) -> list[str]:
+    """A failing test behind those of the first file of tests; minitest's ids name no files."""
+    files = [path for path in sandbox.list_files() if _MINITEST_FILE.search(path)]
+    kind = f"Seen{name.rpartition('_')[2]}"
+    for file in files[:_MAX_PLACES]:
+        text = sandbox.read(file, max_bytes=_MAX_SOURCE_BYTES)
+        if b"initest" in text and b"\n__END__" not in text:
+            check = "def test_seen; assert_equal(1, 2); end"
+            sandbox.write(file, text + f"\nclass {kind} < Minitest::Test\n  {check}\nend\n".encode())
+            return [f"{kind}#test_seen"]
+    return []
+
+
+_MINITEST_FILE: Final = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.rb$")
+_ONE_PROCESS: Final = frozenset({"phpunit", "minitest"})
+"""Runners that take all files in one process: one failing test is beside all others."""
+
 _WRITERS: Final[Mapping[Kind, Writer]] = {
     "go": _go,
     "phpunit": _phpunit,
+    "minitest": _minitest,
     **dict.fromkeys(_FAILING, _javascript),
     **dict.fromkeys(_APPENDED, _appended),
 }

@@ -211,11 +211,20 @@ class CellVerifier:
         if touched.swapped:
             new = self._trees.overlay(base_tree, source_tree=patch.tree_sha, paths=touched.swapped)
             base_new = runs.cell("base+new tests", new)
-        if touched.restored:
-            old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=touched.restored)
-            head_old = runs.cell("head+old tests", old)
+        if touched.restored or runs.tests.kind == "ctest":
+            head_old = self._head_old(patch, base_tree, touched.restored, runs)
         changed = frozenset(touched.swapped)
         return Cells(base, head, base_new, head_old, exit_codes_only=runs.tests.kind == "exit_code", changed=changed)
+
+    def _head_old(self, patch: Patch, base_tree: str, restored: Sequence[str], runs: Runs) -> Cell | None:
+        """The change with the tests of base; where CMake has them, also with base's own word on what they are, if that builds."""
+        cmake = [c.path for c in patch.files if c.path.rpartition("/")[2] == "CMakeLists.txt" and c.status != "added"]
+        for paths in filter(None, ([*restored, *cmake] if runs.tests.kind == "ctest" and cmake else [], restored)):
+            old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=paths)
+            cell = runs.cell("head+old tests", old)
+            if cell.report.by_id or paths is restored:
+                return cell
+        return None
 
     def _canary(self, found: "_Proof", patch: Patch, runs: Runs) -> "_Proof":
         """Whether the proving tests pass again and again on head, and a test that must fail does fail beside them."""

@@ -40,6 +40,10 @@ class Files(FakeSandbox):
     def write(self, path: str, data: bytes) -> None:
         self.files[path] = data
 
+    @override
+    def list_files(self) -> tuple[str, ...]:
+        return tuple(sorted(self.files))
+
 
 def of_cargo(outcome: str) -> Told:
     def told(files: Mapping[str, bytes]) -> bytes:
@@ -70,12 +74,19 @@ def of_phpunit(files: Mapping[str, bytes]) -> bytes:
     return f"<testsuites><testsuite>{cases}</testsuite></testsuites>".encode()
 
 
+def of_minitest(files: Mapping[str, bytes]) -> bytes:
+    names = re.findall(r"class (Seen\w+)", files["test/a_test.rb"].decode())
+    lines = [f"{name}#test_seen = 0.00 s = F" for name in names]
+    return "\n".join([*lines, f"{len(names)} runs, 1 assertions, {len(names)} failures, 0 errors, 0 skips"]).encode()
+
+
 @pytest.mark.parametrize(
     ("kind", "files", "green", "told"),
     [
         ("cargo", {"src/lib.rs": b"mod tests {}\n"}, "x:src/lib.rs::tests::good", of_cargo("FAILED")),
         ("rspec", {"spec/a_spec.rb": b"RSpec\n"}, "spec/a_spec.rb::A is good", of_rspec),
         ("phpunit", {"tests/ATest.php": b"<?php\n"}, "tests/ATest.php::ATest::testGood", of_phpunit),
+        ("minitest", {"lib/a.rb": b"1", "test/a_test.rb": b"Minitest\n"}, "ATest#test_good", of_minitest),
     ],
 )
 def test_a_failure_that_is_told_is_seen(kind: Kind, files: Mapping[str, bytes], green: str, told: Told) -> None:

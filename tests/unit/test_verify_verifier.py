@@ -6,6 +6,7 @@ import pytest
 
 from coder.errors import SandboxError
 from coder.types import FileChange, Patch
+from coder.verify.builds import ctest
 from coder.verify.commands import TestCommand, given
 from coder.verify.pytest_line import pytest_command
 from coder.verify.verifier import CellVerifier, Verification
@@ -214,6 +215,20 @@ def test_a_sandbox_that_is_lost_before_the_tests_begin_is_replaced_once() -> Non
     assert sandboxes.left == []
     with pytest.raises(SandboxError, match="the container ended"):
         verified(Run(lost=True), Run(lost=True))
+
+
+FELL = Run({OLD: "failure"})
+
+
+@pytest.mark.parametrize(
+    ("with_bases_own", "kind"),
+    [([FELL, FELL, FELL, GREEN], "unverified"), ([GREEN, GREEN], "passing"), ([Run(exit_code=1), GREEN], "passing")],
+)
+def test_where_cmake_says_what_the_tests_are_base_has_a_word_on_it(with_bases_own: Sequence[Run], kind: str) -> None:
+    made, sandboxes = verified(GREEN, GREEN, *with_bases_own, paths=("a.hpp", "CMakeLists.txt"), tests=ctest())
+
+    assert made.verdict.kind == kind, made.verdict
+    assert sandboxes.left == []
 
 
 CRASHED = Run({OLD: "pass", NEW: "pass"}, exit_code=139)
