@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import github
-from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
 from github.Repository import Repository
@@ -101,18 +100,18 @@ class RepositoryAccess:
             return
         if task.comment_id is not None:
             try:
-                self._issue(task.number).get_comment(task.comment_id).create_reaction(content)
+                self._repo.get_issue(task.number).get_comment(task.comment_id).create_reaction(content)
             except github.UnknownObjectException:
                 logger.info("the comment that asked is gone", extra={"comment_id": task.comment_id})
             else:
                 return
-        self._issue(task.number).create_reaction(content)
+        self._repo.get_issue(task.number).create_reaction(content)
 
     def status(self, number: int, marker: str, text: str, *, own_id: int, known: int | None) -> int:
         """Create or edit the one comment that has `marker` and is ours; its id. `known` is its id if known."""
         comment = self._known(number, known) or self._marked(number, marker, own_id)
         if comment is None:
-            return self._issue(number).create_comment(text).id
+            return self._repo.get_issue(number).create_comment(text).id
         if comment.body != text:
             comment.edit(text)
         return comment.id
@@ -142,7 +141,7 @@ class RepositoryAccess:
 
     def mark(self, number: int, label: str, *, instead_of: frozenset[str]) -> None:
         """Put `label` on, if it is one, and take off those of `instead_of` that are there; GitHub's labels ignore case."""
-        issue = self._issue(number)
+        issue = self._repo.get_issue(number)
         present = [one.name for one in issue.get_labels()]
         for name in present:
             if name.lower() in instead_of and name.lower() != label.lower():
@@ -173,20 +172,17 @@ class RepositoryAccess:
             raise exc
         logger.warning("cannot change a label", extra={"what": what, "label": label, "reason": reason(exc)})
 
-    def _issue(self, number: int) -> Issue:
-        return self._repo.get_issue(number)
-
     def _known(self, number: int, comment_id: int | None) -> IssueComment | None:
         if comment_id is None:
             return None
         try:
-            return self._issue(number).get_comment(comment_id).complete()
+            return self._repo.get_issue(number).get_comment(comment_id).complete()
         except github.UnknownObjectException:
             return None
 
     def _marked(self, number: int, marker: str, own_id: int) -> IssueComment | None:
         """Marker and author both: anybody can copy a marker."""
-        for comment in self._issue(number).get_comments():
+        for comment in self._repo.get_issue(number).get_comments():
             by = author(comment)
             if by is not None and by.id == own_id and marker in (comment.body or ""):
                 return comment
