@@ -19,8 +19,8 @@ _AROUND = 12
 
 _SUSPECTS = (
     re.compile(r"^(?:FAILED|ERROR) (?P<test>[\w./\\-]+\.py(?:::[^\s]+)*)", re.MULTILINE),
-    re.compile(r"^\s*--- FAIL: (?P<test>(?:Test|Example|Fuzz)\w*(?:/\S+)?)", re.MULTILINE),
-    re.compile(r"^\s*FAIL\s+(?P<test>[\w./@-]+\.(?:[cm]?[jt]sx?))", re.MULTILINE),
+    re.compile(r"^[ \t]*--- FAIL: (?P<test>(?:Test|Example|Fuzz)\w*(?:/\S+)?)", re.MULTILINE),
+    re.compile(r"^[ \t]*FAIL\s+(?P<test>[\w./@-]+\.(?:[cm]?[jt]sx?))", re.MULTILINE),
     re.compile(r"^rspec (?P<test>\./\S+_spec\.rb)", re.MULTILINE),
     re.compile(r"^test (?P<test>[\w:]+) \.\.\. FAILED", re.MULTILINE),
 )

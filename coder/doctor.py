@@ -178,7 +178,7 @@ def services_of(files: Mapping[str, bytes]) -> tuple[str, ...]:
         if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml|(?:docker-)?compose[^/]*\.ya?ml", path):
             text = files[path][:MAX_BYTES].decode("utf-8", "replace")
             for name in re.findall(
-                r"(?m)^\s*image:\s*['\"]?(?:[\w.-]+/)*(postgres|mysql|mariadb|redis|valkey)\b", text
+                r"(?m)^[ \t]*image:\s*['\"]?(?:[\w.-]+/)*(postgres|mysql|mariadb|redis|valkey)\b", text
             ):
                 found[{"mariadb": "mysql", "valkey": "redis"}.get(name, name)] = None
     return tuple(found)

@@ -15,7 +15,7 @@ def go_steps(folder: Folder) -> tuple[Step, ...]:
     warm = folder.step(_GO_WARM, on_failure="note")
     if folder.has("go.work"):
         return (*_go_check(folder.text("go.work"), folder), folder.step("go work sync", on_failure="flag"), warm)
-    if not re.search(r"^\s*require\b", content, re.MULTILINE):
+    if not re.search(r"^[ \t]*require\b", content, re.MULTILINE):
         return (*_go_check(content, folder), warm)
     return (*_go_check(content, folder), folder.step("go mod download"), warm)
 
@@ -95,7 +95,7 @@ def java_steps(folder: Folder) -> tuple[Step, ...]:
 
 def ruby_steps(folder: Folder) -> tuple[Step, ...]:
     """Gems of the bundle."""
-    if not re.search(r"^\s*(?:gem|gemspec)\b", folder.text("Gemfile"), re.MULTILINE):
+    if not re.search(r"^[ \t]*(?:gem|gemspec)\b", folder.text("Gemfile"), re.MULTILINE):
         return ()
     return (folder.step("bundle install --jobs 2 --retry 2"),)
 

@@ -159,7 +159,7 @@ def _java(folder: Folder) -> list[str]:
 
 
 def _ruby(folder: Folder) -> list[str]:
-    wish = re.search(r"^\s*ruby\s+['\"]([^'\"]+)['\"]", folder.text("Gemfile"), re.MULTILINE)
+    wish = re.search(r"^[ \t]*ruby\s+['\"]([^'\"]+)['\"]", folder.text("Gemfile"), re.MULTILINE)
     pinned = folder.text(".ruby-version").strip().removeprefix("ruby-")
     return [*([wish[1] if wish[1].strip()[:1] in "<>~=" else f">={wish[1]}"] if wish else []), *_at_least(pinned)]
 

@@ -3,12 +3,19 @@
 Each builds outside of the repository, where a later run goes on; a build is shown only where it fails.
 """
 
+import re
 from typing import Final
 
 from coder.verify.runners import REPORT, TestCommand
 
 _PLACE: Final = 'd=${TMPDIR:-/tmp}/%s-$(pwd | cksum | tr " " -)'
 _QUIET: Final = '{ { %s; } > "$d.log" 2>&1 || { tail -n 80 "$d.log"; false; }; }'
+_OFF: Final = re.compile(
+    r"(?im)^[ \t]{0,40}option[ \t]{0,9}\([ \t]{0,9}((?!\w*(?:no|skip|disable)_)(?:\w{1,60}_)?(?:build|enable|with)_?(?:unit_?)?test(?:s|ing)?)\s"
+    r'{1,40}(?:"[^"\n]{0,200}"\s{1,40})?OFF\s{0,9}\)'
+)
+"""An option of a project that has tests built, and is off: many libraries spare those who embed them."""
+_MAX_OPTIONS: Final = 5
 _CHECKED: Final = (
     r"""grep -rH --include='*.trs' '^:test-result:' . | LC_ALL=C sort | awk -F'[.]trs::test-result: *' '"""
     r"""{split($2, w, " "); t = $1; sub(/^\.\//, "", t); r = substr($2, length(w[1]) + 2); gsub(/#/, "", r); """
@@ -21,11 +28,12 @@ https://www.gnu.org/software/automake/manual/html_node/Log-files-generation-and-
 """
 
 
-def ctest() -> TestCommand:
-    """CMake's tests."""
-    build = _QUIET % 'cmake -S . -B "$d" && cmake --build "$d" -j 2'
+def ctest(lists: str = "") -> TestCommand:
+    """CMake's tests; `lists` is the text of the uppermost CMakeLists.txt, which may have to be told to build them."""
+    told = "".join(f" -D{name}=ON" for name in _OFF.findall(lists)[:_MAX_OPTIONS])
+    build = _QUIET % f'cmake -S . -B "$d"{told} && cmake --build "$d" -j 2'
     run = f'ctest --test-dir "$d" --output-on-failure --output-junit "$PWD/{REPORT}"'
-    shown = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
+    shown = f"cmake -S . -B build{told} && cmake --build build && ctest --test-dir build --output-on-failure"
     return TestCommand(f"{_PLACE % 'ctest'}; {build} && {run}", "ctest", plain=shown)
 
 

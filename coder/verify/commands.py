@@ -146,13 +146,14 @@ def _phpunit(known: frozenset[str], _read: Read) -> TestCommand | None:
 
 
 def _ctest(known: frozenset[str], read: Read) -> TestCommand | None:
-    tests = re.search(r"(?im)^\s*(?:enable_testing\s*\(|include\s*\(\s*CTest\b)", _text(known, read, "CMakeLists.txt"))
-    return builds.ctest() if tests else None
+    lists = _text(known, read, "CMakeLists.txt")
+    tests = re.search(r"(?im)^[ \t]{0,40}(?:enable_testing\s*\(|include\s*\(\s*CTest\b)", lists)
+    return builds.ctest(lists) if tests else None
 
 
 def _meson(known: frozenset[str], read: Read) -> TestCommand | None:
     files = sorted(path for path in known if posixpath.basename(path) == "meson.build")[:_MAX_MESON_FILES]
-    tests = any(re.search(r"(?m)^\s*test\s*\(", _text(known, read, path)) for path in files)
+    tests = any(re.search(r"(?m)^[ \t]{0,40}test[ \t]{0,9}\(", _text(known, read, path)) for path in files)
     return builds.meson() if "meson.build" in known and tests else None
 
 

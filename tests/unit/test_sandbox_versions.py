@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from coder.sandbox.images import Catalogue, catalogue, default_folder
-from coder.sandbox.setup_commands import folders
+from coder.sandbox.setup_commands import detected, folders
 from coder.sandbox.setup_versions import Span, asks, spans
 
 
@@ -116,12 +116,12 @@ def test_an_operators_own_base_is_the_only_one() -> None:
     assert [base.name for base in catalogue(default_folder(), "debian:trixie-slim").bases] == ["trixie"]
 
 
-def test_a_manifest_of_noise_is_read_in_no_time_and_asks_for_nothing() -> None:
-    noise = b"<" * 100_000 + b"ruby '" * 50_000
-
+@pytest.mark.parametrize("noise", [b"<" * 100_000 + b"ruby '" * 50_000, b"\n" * 500_000])
+def test_a_manifest_of_noise_is_read_in_no_time_and_asks_for_nothing(noise: bytes) -> None:
     files = dict.fromkeys(
         ("pom.xml", "Gemfile", "go.mod", "build.gradle", "CMakeLists.txt", ".nvmrc", "setup.py"), noise
     )
 
     assert asks(folders(files), ["java", "ruby", "go", "cpp", "node", "python"]) == ()
+    assert not any("bundle" in step.command for step in detected(files).steps)
     assert Span().holds((1,))

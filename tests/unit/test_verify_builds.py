@@ -21,6 +21,25 @@ def test_cmake_names_tests_where_make_would_tell_an_exit_code() -> None:
     assert chosen.kind == "ctest"
 
 
+def test_cmake_is_told_to_build_the_tests_that_are_off() -> None:
+    lists = (
+        'option(X_BUILD_TESTS "Build all tests" OFF)\n  option( X_EnableUnitTests OFF )\noption(X_FUZZ_TESTS "" OFF)\n'
+        'option(BUILD_TESTING "on" ON)\noption(X_BUILD_DOCS "" OFF)\noption(X_NO_BUILD_TESTS OFF)\noption(X_CUDA_TEST "" OFF)\nenable_testing()\n'
+    )
+    chosen = found({"CMakeLists.txt": lists})
+
+    assert chosen is not None
+    assert '-B "$d" -DX_BUILD_TESTS=ON -DX_EnableUnitTests=ON && cmake --build' in chosen.command
+    assert "cmake -S . -B build -DX_BUILD_TESTS=ON -DX_EnableUnitTests=ON &&" in chosen.shown
+
+
+@pytest.mark.parametrize("noise", ["\n", " ", "option(", "option(a_", "enable_testing"])
+def test_a_file_of_noise_is_read_in_no_time(noise: str) -> None:
+    text = noise * (1_000_000 // len(noise))
+
+    assert found({"CMakeLists.txt": text, "meson.build": text}) is None
+
+
 def test_of_a_build_only_the_failure_is_shown(tmp_path: Path) -> None:
     for name, body in (("cmake", "echo built; exit 2"), ("ctest", "echo tested")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
