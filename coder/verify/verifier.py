@@ -8,6 +8,7 @@ from coder.sandbox.protocol import Image, SandboxProvider
 from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
 from coder.verify.basis import Cells, Finding
 from coder.verify.canary import can_sing, sing
+from coder.verify.cells import CellName
 from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
 from coder.verify.launchers import Read, ends_with_success, launched
@@ -208,21 +209,23 @@ class CellVerifier:
         base = runs.cell("base", base_tree)
         head = runs.cell("head", patch.tree_sha)
         base_new = head_old = None
+        cmake = [c.path for c in patch.files if c.path.rpartition("/")[2] == "CMakeLists.txt" and c.status != "added"]
+        named = cmake if runs.tests.kind == "ctest" else []
         if touched.swapped:
-            new = self._trees.overlay(base_tree, source_tree=patch.tree_sha, paths=touched.swapped)
-            base_new = runs.cell("base+new tests", new)
-        if touched.restored or runs.tests.kind == "ctest":
-            head_old = self._head_old(patch, base_tree, touched.restored, runs)
+            base_new = self._mixed("base+new tests", base_tree, patch.tree_sha, (touched.swapped, named), runs)
+        if touched.restored or named:
+            head_old = self._mixed("head+old tests", patch.tree_sha, base_tree, (touched.restored, named), runs)
         changed = frozenset(touched.swapped)
         return Cells(base, head, base_new, head_old, exit_codes_only=runs.tests.kind == "exit_code", changed=changed)
 
-    def _head_old(self, patch: Patch, base_tree: str, restored: Sequence[str], runs: Runs) -> Cell | None:
-        """The change with the tests of base; where CMake has them, also with base's own word on what they are, if that builds."""
-        cmake = [c.path for c in patch.files if c.path.rpartition("/")[2] == "CMakeLists.txt" and c.status != "added"]
-        for paths in filter(None, ([*restored, *cmake] if runs.tests.kind == "ctest" and cmake else [], restored)):
-            old = self._trees.overlay(patch.tree_sha, source_tree=base_tree, paths=paths)
-            cell = runs.cell("head+old tests", old)
-            if cell.report.by_id or paths is restored:
+    def _mixed(
+        self, name: CellName, tree: str, source: str, paths: tuple[Sequence[str], Sequence[str]], runs: Runs
+    ) -> Cell | None:
+        """A run of one tree with the tests of another: with its word on what the tests are, too, where that builds."""
+        tests, named = paths
+        for taken in filter(None, ([*tests, *named] if named else [], tests)):
+            cell = runs.cell(name, self._trees.overlay(tree, source_tree=source, paths=taken))
+            if cell.report.by_id or taken is tests:
                 return cell
         return None
 
