@@ -42,7 +42,7 @@ from coder.sandbox.protocol import SandboxProvider
 from coder.services import Services
 from coder.settings import Settings, data_folder, load
 from coder.tools.mcp import McpTools
-from coder.trace.events import Entry
+from coder.trace.events import Entry, Resumed
 from coder.trace.journal import JournalStore
 from coder.trace.state import spent, state_of
 from coder.types import Completion, Followup, JsonObject, RunResult, Task
@@ -214,6 +214,8 @@ class ServiceParts:
     """Carries out one task, or what is added to it; failures are data."""
     stop: Callable[[str], None]
     """Ends the run of an id that goes on in this process though it should not: takes its containers away."""
+    length: Callable[[str], int]
+    """How far the journal of a run has come, by its id: its lines, starts of processes left out."""
     describe: Callable[[Task, str], str]
     """A comment about a run: `status`, `explain`, or else how it was broken off."""
 
@@ -249,6 +251,9 @@ def service_parts(config: Path | None) -> ServiceParts:
     def stop(run_id: str) -> None:
         services.sandboxes.sweep(run_id=run_id)
 
+    def length(run_id: str) -> int:
+        return sum(not isinstance(event, Resumed) for event in services.journals.open(run_id).events)
+
     def describe(task: Task, what: str) -> str:
         return _described(services, task, what)
 
@@ -261,7 +266,7 @@ def service_parts(config: Path | None) -> ServiceParts:
         "model": settings.model.chosen,
         "limits": settings.limits.model_dump(),
     }
-    return ServiceParts(values, forge, app.lookup(), run, stop, describe)
+    return ServiceParts(values, forge, app.lookup(), run, stop, length, describe)
 
 
 def who_we_are(github: GitHubSettings, *, mention: str) -> Identity | None:

@@ -22,7 +22,12 @@ def serve(config: ConfigPath = None, with_worker: WithWorker = True) -> None:  #
     parts = service_parts(config)
     outside = Outside(forge=parts.forge, describe=parts.describe, stop_run=parts.stop)
     service = build(
-        ServiceConfig.read(parts.values), parts.run, stop_run=parts.stop, outside=outside, lookup=parts.lookup
+        ServiceConfig.read(parts.values),
+        parts.run,
+        stop_run=parts.stop,
+        length=parts.length,
+        outside=outside,
+        lookup=parts.lookup,
     )
     try:
         drained = serve_until_stopped(service, with_worker=with_worker)
@@ -37,7 +42,7 @@ def worker(config: ConfigPath = None) -> None:
     settings = ServiceConfig.read(parts.values)
     store = open_store(settings)
     try:
-        engine = open_engine(settings, store, parts.run, stop_run=parts.stop)
+        engine = open_engine(settings, store, parts.run, stop_run=parts.stop, length=parts.length)
         try:
             drained = work_until_stopped(engine, drain_s=settings.drain_s)
         finally:

@@ -27,12 +27,15 @@ from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
 from webhooks.engine.port import Drained, JobEngine
 from webhooks.intake import Intake
 from webhooks.outbox import Inbox
+from webhooks.starts import MAX_STARTS, Starts
 from webhooks.store import Store
 from webhooks.work import Work, run_of
 
 logger = logging.getLogger(__name__)
 
 TaskRunner = Callable[[Task, Followup | None, Callable[[str], tuple[Followup, ...]]], JsonObject]
+Length = Callable[[str], int]
+"""How many lines the journal of a run has, by its id, starts of processes left out."""
 """Does one task, or what is added to it, from its journal if it was begun before. Plain JSON of at most 8 KB comes back.
 
 The third argument gives what permitted people say to the run (by its id) while it works.
@@ -70,6 +73,7 @@ def build(
     runner: TaskRunner | None,
     *,
     stop_run: Callable[[str], None] | None = None,
+    length: Length = lambda _: 0,
     outside: Outside | None = None,
     lookup: Lookup | None = None,
 ) -> Service:
@@ -81,7 +85,7 @@ def build(
     """
     store = open_store(config)
     try:
-        engine = open_engine(config, store, runner, stop_run=stop_run)
+        engine = open_engine(config, store, runner, stop_run=stop_run, length=length)
     except BaseException:
         store.close()
         raise
@@ -133,8 +137,11 @@ def open_engine(
     runner: TaskRunner | None,
     *,
     stop_run: Callable[[str], None] | None = None,
+    length: Length = lambda _: 0,
 ) -> JobEngine:
     """The job engine of `config`; what is said to runs while they work is read from `store`.
+
+    A job that takes its worker down again and again, while its journal keeps its `length`, is given up.
 
     Raises:
         EngineError: Its database cannot be opened.
@@ -153,21 +160,36 @@ def open_engine(
         if stop_run is not None:
             stop_run(run_of(job_id))
 
-    return DbosEngine(options, None if runner is None else on_payload(runner, store, gone), stop_job=stop_job)
+    worker = None if runner is None else on_payload(runner, store, gone, length=length)
+    return DbosEngine(options, worker, stop_job=stop_job)
 
 
 def on_payload(
-    runner: TaskRunner, store: Store, gone: set[str], *, pause: Callable[[float], None] = time.sleep
+    runner: TaskRunner,
+    store: Store,
+    gone: set[str],
+    *,
+    length: Length = lambda _: 0,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Callable[[JsonObject], JsonObject]:
     """`runner` for the engine's jobs. What fails by something that may pass is tried again.
 
     Not so what a person stopped, and what is `gone`: jobs, by their ids, that were cancelled or given to another worker.
     """
-    inbox = Inbox(store.database)
+    inbox, starts = Inbox(store.database), Starts(store.database, length)
 
     def run(payload: JsonObject) -> JsonObject:
         work = Work.model_validate(payload)
         gone.discard(work.job_id)
+        try:
+            if starts.begin(work.job_id):
+                return tried(work)
+            error = f"given up: it took its worker down {MAX_STARTS} times without getting on"
+            return {"ok": False, "error": error, "kind": "poison"}
+        finally:
+            starts.end(work.job_id)
+
+    def tried(work: Work) -> JsonObject:
 
         def is_over(result: JsonObject) -> bool:
             told = inbox.of(work.task.run_id)

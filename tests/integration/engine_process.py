@@ -22,6 +22,8 @@ from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
 from webhooks.engine.recovery import Pace
 from webhooks.service import work_until_stopped
 
+MAX_DEATHS = 3
+
 
 def note(folder: Path, line: str) -> None:
     """Append one line, so that it is there whatever happens next."""
@@ -55,7 +57,13 @@ def main() -> int:
     folder = state if url is None else state.parent
     pace = Pace(beat_s=0.1, lease_s=1.5, audit_s=1.0) if "fast" in sys.argv else Pace()
     options = EngineOptions(
-        state_dir=state, database_url=url, executor_id=executor_id, concurrency=4, poll_s=0.05, pace=pace
+        state_dir=state,
+        database_url=url,
+        executor_id=executor_id,
+        concurrency=4,
+        poll_s=0.05,
+        pace=pace,
+        max_deaths=MAX_DEATHS,
     )
     engine = DbosEngine(
         options, runner_for(folder, mode, executor_id), stop_job=lambda job: note(folder, f"stop {job}")

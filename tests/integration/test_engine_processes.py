@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.engine_process import MAX_DEATHS
 from webhooks.engine.database import add_unixepoch, sqlite_engine, utc_now
-from webhooks.engine.dbos_engine import MAX_ATTEMPTS, DbosEngine, EngineOptions
+from webhooks.engine.dbos_engine import DbosEngine, EngineOptions
 from webhooks.engine.port import Job
 
 ROOT = Path(__file__).parents[2]
@@ -217,7 +218,7 @@ def died_or_gave_up(workers: Workers, worker: "subprocess.Popen[str]") -> bool:
 
 def test_a_job_that_kills_its_worker_every_time_is_given_up_and_the_next_one_runs(workers: Workers) -> None:
     workers.submit("poison")
-    for _ in range(MAX_ATTEMPTS + 5):
+    for _ in range(MAX_DEATHS + 5):
         worker = workers.start("die")
         until(partial(died_or_gave_up, workers, worker))
         if worker.poll() is None:
@@ -233,7 +234,7 @@ def test_a_job_that_kills_its_worker_every_time_is_given_up_and_the_next_one_run
     assert given_up.state == "failed"
     assert given_up.result is not None
     assert given_up.result["kind"] == "poison"
-    assert MAX_ATTEMPTS <= workers.log().count("begin poison") <= MAX_ATTEMPTS + 1
+    assert MAX_DEATHS <= workers.log().count("begin poison") <= MAX_DEATHS + 1
     assert workers.seen("next").state == "done"
 
 

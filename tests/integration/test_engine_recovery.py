@@ -12,7 +12,7 @@ from dbos import DBOSClient, DBOSPortableJSONSerializer
 from webhooks.engine.database import add_unixepoch, sqlite_engine, sqlite_url
 from webhooks.engine.dbos_engine import QUEUE, DbosEngine, EngineOptions
 from webhooks.engine.leases import Leases
-from webhooks.engine.recovery import MAX_REAPS, Held, Pace, Recovery, lost, orphans, taken
+from webhooks.engine.recovery import Held, Pace, Recovery, lost, orphans, taken
 
 
 @dataclass
@@ -53,6 +53,7 @@ class Place:
             running=lambda: frozenset(self.running),
             stop_job=self.stopped.append,
             pace=Pace(beat_s=10, lease_s=60, audit_s=20),
+            max_deaths=3,
         )
 
     def beats(self, watch: Recovery, times: int) -> None:
@@ -156,7 +157,7 @@ def test_a_job_of_a_living_worker_is_left_alone(place: Place) -> None:
 def test_a_job_that_every_worker_dies_of_is_given_up(place: Place) -> None:
     watch = place.watch()
     place.beats(watch, 7)
-    for _ in range(MAX_REAPS + 1):
+    for _ in range(4):
         place.run_at("a", "dead")
         place.beats(watch, 1)
 

@@ -14,6 +14,7 @@ from webhooks.config import ServiceConfig
 from webhooks.errors import EngineError, StoreError
 from webhooks.outbox import Inbox
 from webhooks.service import PAUSES_S, build, on_payload, serve_until_stopped
+from webhooks.starts import MAX_STARTS, Starts
 from webhooks.store import Store
 from webhooks.work import Work
 
@@ -150,4 +151,33 @@ def test_what_was_stopped_or_is_anothers_is_not_tried_again(tmp_path: Path, what
 
     assert run(Work(task=TASK).model_dump(mode="json")) == GITHUB_IS_AWAY
     assert calls == (["work"] if when == "before the pause" else ["work", "pause"])
+    store.close()
+
+
+def test_a_run_that_gets_on_is_begun_again_however_often_the_service_is_killed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "deliveries.db")
+    journal: list[str] = []
+    starts = Starts(store.database, lambda _: len(journal))
+    for _ in range(3 * MAX_STARTS):
+        assert starts.begin(TASK.run_id)
+        journal.append("an answer")
+    run = on_payload(lambda *_: {"ok": True}, store, set(), length=lambda _: len(journal))
+
+    assert run(Work(task=TASK).model_dump(mode="json")) == {"ok": True}
+    store.close()
+
+
+def test_a_run_that_takes_its_worker_down_at_one_place_is_given_up_and_may_be_tried_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "deliveries.db")
+    starts = Starts(store.database, lambda _: 7)
+    run = on_payload(lambda *_: {"ok": True}, store, set(), length=lambda _: 7)
+    payload = Work(task=TASK).model_dump(mode="json")
+    for _ in range(MAX_STARTS):
+        assert starts.begin(TASK.run_id)
+
+    given_up, again = run(payload), run(payload)
+
+    assert given_up["kind"] == "poison"
+    assert "without getting on" in given_up["error"]
+    assert again == {"ok": True}
     store.close()

@@ -38,8 +38,6 @@ QUEUE = "runs"
 WORKFLOW = "run"
 SHAPE = "wf1"
 """DBOS's application version: changes only with the workflow's shape. Jobs of another value are stranded."""
-MAX_ATTEMPTS = 3
-"""How often a job that takes its worker down with it is started again."""
 MAX_RESULT_BYTES = 8192
 
 _STATES: dict[str, JobState] = {
@@ -69,6 +67,8 @@ class EngineOptions:
     """Jobs at the same time in this process."""
     poll_s: float = 0.5
     pace: Pace = field(default_factory=Pace)
+    max_deaths: int = 1000
+    """How many workers may die over a job before it is given up, whatever it did meanwhile."""
 
 
 class DbosEngine(JobEngine):
@@ -207,12 +207,13 @@ class DbosEngine(JobEngine):
             running=self._running_now,
             stop_job=self._stop_job,
             pace=self._options.pace,
+            max_deaths=self._options.max_deaths,
         )
         # Alive before the first job is taken, or a reaper could take it away again.
         self._recovery.start()
         DBOS(config=config)
         self._worker = True
-        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MAX_ATTEMPTS)(self._workflow())
+        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=self._options.max_deaths)(self._workflow())
         DBOS.listen_queues([QUEUE])
         DBOS.launch()
         DBOS.register_queue(
@@ -335,7 +336,7 @@ def _job(status: WorkflowStatus) -> Job:
     if state == "done" and result is not None and result.get("ok") is False:
         state = "failed"
     if status.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED":
-        result = {"ok": False, "error": f"given up: it took its worker down {MAX_ATTEMPTS} times", "kind": "poison"}
+        result = {"ok": False, "error": "given up: it took its worker down too often", "kind": "poison"}
     elif status.error is not None:
         result = {"ok": False, "error": str(status.error)[:500], "kind": "engine"}
     return Job(

@@ -18,9 +18,6 @@ from webhooks.engine.leases import Leases
 
 logger = logging.getLogger(__name__)
 
-MAX_REAPS = 3
-"""How many workers may die over a job before it is given up."""
-
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -79,6 +76,7 @@ class Recovery:
         running: Callable[[], frozenset[str]],
         stop_job: Callable[[str], None],
         pace: Pace,
+        max_deaths: int,
     ) -> None:
         self._client = client
         self._leases = leases
@@ -87,6 +85,7 @@ class Recovery:
         self._running = running
         self._stop_job = stop_job
         self._pace = pace
+        self._max_deaths = max_deaths
         self._state = _State()
 
     def start(self) -> None:
@@ -157,7 +156,7 @@ class Recovery:
             for job_id in orphans(self._held(), live, self._me):
                 times = self._leases.count_reap(job_id)
                 logger.warning("a worker died over a job", extra={"job": job_id, "times": times})
-                if times > MAX_REAPS:
+                if times > self._max_deaths:
                     self._client.cancel_workflow(job_id)
                 else:
                     self._client.resume_workflows([job_id], queue_name=self._queue)
