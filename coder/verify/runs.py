@@ -64,6 +64,11 @@ class Trees(Protocol):
         ...
 
 
+_PATIENCE_S = 120.0
+_SLOWER = 10
+"""Times that a run may take of what base took, once that is more than `_PATIENCE_S`."""
+
+
 @dataclass(slots=True)
 class Runs:
     """Makes the runs of one verdict. A sandbox is closed before the next opens."""
@@ -75,7 +80,7 @@ class Runs:
     """How the tests of this verdict are run."""
     rules: ProofRules
     timeout_s: float
-    """Cap of each run."""
+    """Cap of each run, and of all but those of base a lower one: `cap_s`."""
     labels: Mapping[str, str]
     progress: Callable[[str], None]
     number: int
@@ -132,9 +137,15 @@ class Runs:
         self._asked[key] += 1
         return None if cell is None else self._counted(cell)
 
+    @property
+    def cap_s(self) -> float:
+        """How long a run may take: where base's tests come to an end, not many times longer than they do. A hang is seen so."""
+        ended = [cell.duration_s for cell in self._base.values() if cell.exit_code is not None]
+        return min(self.timeout_s, max(_PATIENCE_S, _SLOWER * max(ended))) if ended else self.timeout_s
+
     def _counted(self, cell: Cell) -> Cell:
         # A killed run has no report of its own, but took its time.
-        self.spent_s += self.timeout_s if cell.exit_code is None else cell.duration_s
+        self.spent_s += self.cap_s if cell.exit_code is None else cell.duration_s
         return cell
 
     def _fresh(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
@@ -143,7 +154,7 @@ class Runs:
 
     def run(self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         """One run in a sandbox that is open."""
-        return self._counted(run_cell(sandbox, name, tree_sha, tests, self.timeout_s))
+        return self._counted(run_cell(sandbox, name, tree_sha, tests, self.cap_s))
 
     def again(
         self, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float

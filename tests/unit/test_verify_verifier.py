@@ -1,6 +1,7 @@
 """What the verifier does with runs that are unsteady, die or lie; the sandboxes are scripted."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +32,7 @@ def verified(
     files = tuple(FileChange(path=path, status="modified") for path in paths)
     patch = Patch(base_sha="base", tree_sha="head", diff="", files=files)
     verifier = CellVerifier(
-        trees_by_name, sandboxes, tests=tests or given("pytest"), timeout_s=9, labels={"coder.run": "r"}
+        trees_by_name, sandboxes, tests=tests or given("pytest"), timeout_s=900, labels={"coder.run": "r"}
     )
     return verifier.verify(patch, image=IMAGE, round=1), sandboxes
 
@@ -42,6 +43,17 @@ def test_six_runs_make_a_proof() -> None:
     assert made.verdict.kind == "proven", made.verdict
     assert made.evidence.proving_tests == ("t.py::test_new",)
     assert sandboxes.left == []
+
+
+@pytest.mark.parametrize(("base_s", "cap"), [(0.5, "120 s"), (20, "200 s"), (800, "900 s")])
+def test_a_run_that_takes_many_times_as_long_as_base_hangs(base_s: float, cap: str) -> None:
+    base, hangs = replace(GREEN, took_s=base_s), Run({OLD: "pass"}, took_s=5_000)
+
+    made, _ = verified(base, BOTH, hangs, GREEN, BOTH)
+
+    problems = {cell.name: cell.report.problem for cell in made.evidence.cells}
+    assert problems["base+new tests"] == f"killed after {cap}"
+    assert made.verdict.kind == "passing"
 
 
 @pytest.mark.parametrize(

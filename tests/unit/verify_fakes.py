@@ -112,8 +112,8 @@ class FakeSandbox(Sandbox):
             raise SandboxError("the container is gone")
         self._run = self._runs.pop(0) if len(self._runs) > 1 else self._runs[0]
         red = {"failure", "error"} & {*self._run.outcomes.values(), *([self._run.canary] if self._canary else [])}
-        if self._run.killed:
-            return ExecResult(exit_code=None, output="", duration_s=self._run.took_s)
+        if self._run.killed or self._run.took_s > timeout_s:
+            return ExecResult(exit_code=None, output="", duration_s=min(self._run.took_s, timeout_s))
         code = self._run.exit_code if self._run.exit_code is not None else int(bool(red))
         return ExecResult(exit_code=code, output=self._run.output, duration_s=self._run.took_s)
 
