@@ -42,7 +42,12 @@ _FAILING: Final[Mapping[Kind, str]] = {
 _NODE_COMMONJS: Final = (
     f'require("node:test").test("{{name}}", () => {{{{ const a = require("node:assert"); {_BY_ASSERT} {_SEEN} }}}});\n'
 )
-_ES_MODULE: Final = re.compile(r"(?m)^\s*(?:import\b(?!\s*\()|export\b)")
+_ES_MODULE: Final = re.compile(r"(?m)^[^\S\n]*(?:import\b(?!\s*\()|export\b)")
+
+
+def is_module(text: str) -> bool:
+    """Whether JavaScript is written as a module, which takes no `require`."""
+    return _ES_MODULE.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ def _javascript(sandbox: Sandbox, command: TestCommand, files: Sequence[str], na
             text = sandbox.read(file, max_bytes=_MAX_SOURCE_BYTES).decode("utf-8", "surrogateescape")
         except (OSError, ValueError):
             continue
-        modern = file.endswith((".mjs", ".mts")) or _ES_MODULE.search(text)
+        modern = file.endswith((".mjs", ".mts")) or is_module(text)
         template = _FAILING[command.kind] if modern or command.kind != "node" else _NODE_COMMONJS
         added = f"{text}\n;{template.format(name=name)}"
         sandbox.write(file, added.encode("utf-8", "surrogateescape"))

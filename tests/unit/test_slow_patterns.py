@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from coder.codemap.boilerplate import without_boilerplate
+from coder.verify.canary import is_module
 from coder.verify.excerpt import excerpt
 from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "unittest": lambda text: read_unittest(text.encode(), "/w"),
     "minitest": lambda text: read_minitest(text.encode(), "/w"),
     "TAP": lambda text: read_tap(text.encode(), "/w"),
+    "a module": is_module,
     "an issue": without_boilerplate,
 }
 
