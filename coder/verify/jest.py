@@ -20,4 +20,6 @@ def unseen_arguments(call: str, first: str, last: str) -> str:
     match = _CALL.fullmatch(call)
     if match is None:
         return ""
-    return f"""{first}jest() {{ NODE_ENV="${{NODE_ENV:-test}}" node -e '{_RUN}' -- "$@"; }}; {match[1]}{match[2]} {last}"""
+    return (
+        f"""{first}jest() {{ NODE_ENV="${{NODE_ENV:-test}}" node -e '{_RUN}' -- "$@"; }}; {match[1]}{match[2]} {last}"""
+    )

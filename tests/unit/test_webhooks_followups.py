@@ -198,7 +198,11 @@ def test_checks_that_start_nothing(payload: JsonObject, situation: Situation, re
     assert reason in decision.reason
 
 
-FORKED: dict[str, JsonObject] = {"workflow_run": {"head_repository": {"id": 77}}, "check_run": {}, "check_suite": {"head_branch": None}}
+FORKED: dict[str, JsonObject] = {
+    "workflow_run": {"head_repository": {"id": 77}},
+    "check_run": {},
+    "check_suite": {"head_branch": None},
+}
 """What the checks of a fork's commit say beside naming no pull request."""
 
 
