@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 
 from coder.model.arguments import valid_arguments
+from coder.model.handover import handed_over
 from coder.model.profile import ModelProfile
 from coder.model.responses import response_items
 from coder.model.text import neutral, neutral_json, sound
@@ -85,7 +86,7 @@ def _implied_type(schema: JsonObject) -> str:
 
 def encode_messages(messages: Sequence[Message], profile: ModelProfile) -> list[JsonObject]:
     """All of `messages` by the profile's history rules, tool results paired with their calls."""
-    return [encode_message(message, profile) for message in paired(messages)]
+    return [encode_message(message, profile) for message in handed_over(paired(messages), profile)]
 
 
 def paired(messages: Sequence[Message]) -> list[Message]:
@@ -181,7 +182,7 @@ class HistoryEncoder:
 
     def encode(self, messages: Sequence[Message], run: str) -> bytes:
         """`messages` as a JSON list. A longer conversation's text begins with the shorter one's, but for the bracket."""
-        ordered = paired(messages)
+        ordered = handed_over(paired(messages), self._profile)
         with self._lock:
             known = self._runs.pop(run, None) or _Encoded()
             self._runs[run] = known

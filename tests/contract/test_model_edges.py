@@ -114,7 +114,8 @@ def test_odd_arguments_are_read_or_sent_back_as_valid_json(
         written = {'{"path": "a"}': {"path": "a"}}
 
     for text, sent in written.items():
-        turns = [Turn(calls=(call("read", text, "id_1"),)), Turn(content="ok")]
+        signed = ({"type": "thinking", "thinking": "hm", "signature": "s"},)  # what Claude's loops begin with
+        turns = [Turn(thinking_blocks=signed, calls=(call("read", text, "id_1"),)), Turn(content="ok")]
         with ModelServer(turns) as server, opened(profile, server) as model:
             first = request(model, OPENING)
             result = Message(role="tool", content="x", name="read", tool_call_id=first.message.tool_calls[0].id)
