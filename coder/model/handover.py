@@ -6,7 +6,6 @@ named `functions.NAME:NUMBER`, the number counting through the conversation, and
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 from coder.model.profile import ModelProfile
@@ -17,18 +16,38 @@ _OTHERS: Final = re.compile(r"(?:toolu|call|fc)_[\w-]+")
 _SIGNED: Final = frozenset({"thinking", "redacted_thinking"})
 
 
-def handed_over(messages: Sequence[Message], profile: ModelProfile) -> list[Message]:
-    """`messages`, calls and results paired, as `profile` takes them; equal ones stay the same objects."""
-    if profile.route == "anthropic" and profile.thinking_budget_tokens is not None:
-        return _told(messages)
-    if profile.call_ids == "functions":
-        return _renamed(messages)
-    return list(messages)
+class HandOver:
+    """Takes the messages of one conversation in their order, calls and results paired, and gives them as `profile` takes them.
 
+    What it makes of a message depends on those before it only: a longer conversation begins as the shorter one did.
+    """
 
-def _told(messages: Sequence[Message]) -> list[Message]:
-    own = next((at for at, one in enumerate(messages) if _is_signed(one)), len(messages))
-    return [*map(_as_text, messages[:own]), *messages[own:]]
+    def __init__(self, profile: ModelProfile) -> None:
+        self._tells = profile.route == "anthropic" and profile.thinking_budget_tokens is not None
+        self._renames = profile.call_ids == "functions"
+        self._calls = 0
+        self._names: dict[str | None, str] = {}
+
+    def take(self, message: Message) -> Message:
+        """The next message; the same object where nothing of it has to change."""
+        if self._tells:
+            self._tells = not _is_signed(message)
+            return _as_text(message) if self._tells else message
+        return self._renamed(message) if self._renames else message
+
+    def _renamed(self, message: Message) -> Message:
+        if message.tool_call_id in self._names:
+            return message.model_copy(update={"tool_call_id": self._names[message.tool_call_id]})
+        numbered = list(enumerate(message.tool_calls, self._calls))
+        self._calls += len(numbered)
+        names: dict[str | None, str] = {
+            call.id: f"functions.{call.name}:{n}" for n, call in numbered if _OTHERS.fullmatch(call.id)
+        }
+        if not names:
+            return message
+        self._names |= names
+        calls = tuple(call.model_copy(update={"id": names.get(call.id, call.id)}) for call in message.tool_calls)
+        return message.model_copy(update={"tool_calls": calls})
 
 
 def _is_signed(message: Message) -> bool:
@@ -44,24 +63,3 @@ def _as_text(message: Message) -> Message:
     calls = (f"[called {call.name} with {call.arguments}]" for call in message.tool_calls)
     said = [message.content] if message.content and message.content.strip() else []
     return Message(role="user", content="\n".join(("[another model worked on this before you]", *said, *calls)))
-
-
-def _renamed(messages: Sequence[Message]) -> list[Message]:
-    names: dict[str | None, str] = {}
-    count = 0
-    out: list[Message] = []
-    for message in messages:
-        if message.tool_calls:
-            calls = []
-            for call in message.tool_calls:
-                if _OTHERS.fullmatch(call.id):
-                    names[call.id] = f"functions.{call.name}:{count}"
-                calls.append(call.model_copy(update={"id": names.get(call.id, call.id)}))
-                count += 1
-            same = tuple(calls) == message.tool_calls
-            out.append(message if same else message.model_copy(update={"tool_calls": tuple(calls)}))
-        elif message.tool_call_id in names:
-            out.append(message.model_copy(update={"tool_call_id": names[message.tool_call_id]}))
-        else:
-            out.append(message)
-    return out

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from coder.model.arguments import valid_arguments
-from coder.model.handover import handed_over
+from coder.model.handover import HandOver
 from coder.model.profile import ModelProfile
 from coder.model.responses import response_items
 from coder.model.text import neutral, neutral_json, sound
@@ -86,7 +86,8 @@ def _implied_type(schema: JsonObject) -> str:
 
 def encode_messages(messages: Sequence[Message], profile: ModelProfile) -> list[JsonObject]:
     """All of `messages` by the profile's history rules, tool results paired with their calls."""
-    return [encode_message(message, profile) for message in handed_over(paired(messages), profile)]
+    hands = HandOver(profile)
+    return [encode_message(hands.take(message), profile) for message in paired(messages)]
 
 
 def paired(messages: Sequence[Message]) -> list[Message]:
@@ -168,6 +169,7 @@ def _encode_assistant(message: Message, profile: ModelProfile) -> JsonObject:
 
 @dataclass(slots=True)
 class _Encoded:
+    hands: HandOver
     sources: list[Message] = field(default_factory=list)
     texts: list[bytes] = field(default_factory=list)
 
@@ -182,16 +184,20 @@ class HistoryEncoder:
 
     def encode(self, messages: Sequence[Message], run: str) -> bytes:
         """`messages` as a JSON list. A longer conversation's text begins with the shorter one's, but for the bracket."""
-        ordered = handed_over(paired(messages), self._profile)
+        ordered = paired(messages)
         with self._lock:
-            known = self._runs.pop(run, None) or _Encoded()
+            known = self._runs.pop(run, None) or _Encoded(HandOver(self._profile))
             self._runs[run] = known
             while len(self._runs) > _REMEMBERED_RUNS:
                 self._runs.popitem(last=False)
             shared = _shared(known.sources, ordered)
-            del known.sources[shared:], known.texts[shared:]
+            if shared < len(known.sources):
+                del known.sources[shared:], known.texts[shared:]
+                known.hands = HandOver(self._profile)
+                for message in known.sources:
+                    known.hands.take(message)
             for message in ordered[shared:]:
-                items = encode_items(message, self._profile)
+                items = encode_items(known.hands.take(message), self._profile)
                 known.texts.append(", ".join(json.dumps(item, ensure_ascii=False) for item in items).encode())
                 known.sources.append(message)
             return b"[" + b", ".join(known.texts) + b"]"
