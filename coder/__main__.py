@@ -2,11 +2,12 @@
 
 import sys
 
-from coder import __version__
+from coder import __version__, logs
 
 
 def main() -> None:
     """Do as the arguments say; what must come at once does not wait for the libraries of the other commands."""
+    logs.for_people()
     match sys.argv[1:]:
         case ["map", *arguments]:
             from coder.local_map import program

@@ -1,4 +1,4 @@
-"""Logging for operators: one JSON object per line on standard error, secrets cut out."""
+"""Logging to standard error: one JSON object per line for operators, secrets cut out; one line of words at a terminal."""
 
 import json
 import logging
@@ -26,11 +26,31 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **{k: v for k, v in vars(record).items() if k not in _STANDARD},
+            **_beside(record),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return self._redact(json.dumps(line, default=str, ensure_ascii=False))
+
+
+class PlainFormatter(logging.Formatter):
+    """A record as a line for who sits in front of it; what came by `extra` stands behind the message."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        more = ", ".join(f"{name}: {value}" for name, value in _beside(record).items())
+        return f"coder: {record.levelname.lower()}: {record.getMessage()}" + (f" ({more})" if more else "")
+
+
+def _beside(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def for_people() -> None:
+    """Show warnings of this program as lines of words, until `configure` says otherwise."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter())
+    logging.getLogger().handlers[:] = [handler]
 
 
 def configure(level: Literal["debug", "info", "warning", "error"], redact: Callable[[str], str]) -> None:
