@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from coder.errors import SandboxError
 from coder.sandbox.protocol import Image, Sandbox, SandboxProvider, TreePack
@@ -66,7 +66,8 @@ class Trees(Protocol):
 
 _PATIENCE_S = 120.0
 _SLOWER = 10
-"""Times that a run may take of what base took, once that is more than `_PATIENCE_S`."""
+"""Times that base with the new tests may take of what base and head took, once that is more than `_PATIENCE_S`."""
+_WHOLE: Final[tuple[CellName, ...]] = ("base", "head")
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class Runs:
     """How the tests of this verdict are run."""
     rules: ProofRules
     timeout_s: float
-    """Cap of each run, and of all but those of base a lower one: `cap_s`."""
+    """Cap of each run."""
     labels: Mapping[str, str]
     progress: Callable[[str], None]
     number: int
@@ -98,6 +99,8 @@ class Runs:
     _asked: Counter[str] = field(default_factory=Counter)
     """How often a run was asked for, by its key."""
     _base: dict[str, Cell] = field(default_factory=dict)
+    _ended: dict[CellName, float] = field(default_factory=dict)
+    """Seconds of the longest runs of base and of head that came to an end."""
 
     def cell(self, name: CellName, tree_sha: str, tests: TestCommand | None = None) -> Cell:
         """One run, or the one that was made before. Of base one stands for all; else a second call is a second run."""
@@ -137,15 +140,20 @@ class Runs:
         self._asked[key] += 1
         return None if cell is None else self._counted(cell)
 
-    @property
-    def cap_s(self) -> float:
-        """How long a run may take: where base's tests come to an end, not many times longer than they do. A hang is seen so."""
-        ended = [cell.duration_s for cell in self._base.values() if cell.exit_code is not None]
-        return min(self.timeout_s, max(_PATIENCE_S, _SLOWER * max(ended))) if ended else self.timeout_s
+    def _cap_s(self, name: CellName) -> float:
+        """How long a run may take. With the new tests base may hang: it gets no more than many times what base and head took.
+
+        Not so head itself, as base may end at once because nothing of it can be imported.
+        """
+        if name != "base+new tests" or len(self._ended) < len(_WHOLE):
+            return self.timeout_s
+        return min(self.timeout_s, max(_PATIENCE_S, _SLOWER * max(self._ended.values())))
 
     def _counted(self, cell: Cell) -> Cell:
+        if cell.name in _WHOLE and cell.exit_code is not None:
+            self._ended[cell.name] = max(cell.duration_s, self._ended.get(cell.name, 0.0))
         # A killed run has no report of its own, but took its time.
-        self.spent_s += self.cap_s if cell.exit_code is None else cell.duration_s
+        self.spent_s += self._cap_s(cell.name) if cell.exit_code is None else cell.duration_s
         return cell
 
     def _fresh(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
@@ -154,7 +162,7 @@ class Runs:
 
     def run(self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         """One run in a sandbox that is open."""
-        return self._counted(run_cell(sandbox, name, tree_sha, tests, self.cap_s))
+        return self._counted(run_cell(sandbox, name, tree_sha, tests, self._cap_s(name)))
 
     def again(
         self, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float

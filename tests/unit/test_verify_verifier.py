@@ -45,8 +45,16 @@ def test_six_runs_make_a_proof() -> None:
     assert sandboxes.left == []
 
 
+def test_a_head_that_runs_where_base_ended_at_once_has_its_time() -> None:
+    head = replace(BOTH, took_s=800)
+
+    made, _ = verified(Run(exit_code=2, took_s=0.3), head, RED_NEW, GREEN, RED_NEW, BOTH)
+
+    assert {cell.name: cell.exit_code for cell in made.evidence.cells}["head"] == 0
+
+
 @pytest.mark.parametrize(("base_s", "cap"), [(0.5, "120 s"), (20, "200 s"), (800, "900 s")])
-def test_a_run_that_takes_many_times_as_long_as_base_hangs(base_s: float, cap: str) -> None:
+def test_base_with_new_tests_that_takes_many_times_as_long_as_the_others_hangs(base_s: float, cap: str) -> None:
     base, hangs = replace(GREEN, took_s=base_s), Run({OLD: "pass"}, took_s=5_000)
 
     made, _ = verified(base, BOTH, hangs, GREEN, BOTH)
