@@ -7,17 +7,19 @@ from coder import __version__, logs
 
 def main() -> None:
     """Do as the arguments say; what must come at once does not wait for the libraries of the other commands."""
-    logs.for_people()
     match sys.argv[1:]:
         case ["map", *arguments]:
             from coder.local_map import program
 
+            logs.for_people(str)  # there are no secrets in it
             sys.exit(program(arguments))
         case ["--version"]:
             sys.stdout.write(f"coder {__version__}\n")
         case _:
             from coder.cli import main as cli
+            from coder.redact import Redactor
 
+            logs.for_people(Redactor(()).full)
             cli()
 
 

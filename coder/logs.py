@@ -36,20 +36,25 @@ class JsonFormatter(logging.Formatter):
 class PlainFormatter(logging.Formatter):
     """A record as a line for who sits in front of it; what came by `extra` stands behind the message."""
 
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._redact = redact
+
     @override
     def format(self, record: logging.LogRecord) -> str:
         more = ", ".join(f"{name}: {value}" for name, value in _beside(record).items())
-        return f"coder: {record.levelname.lower()}: {record.getMessage()}" + (f" ({more})" if more else "")
+        line = f"coder: {record.levelname.lower()}: {record.getMessage()}" + (f" ({more})" if more else "")
+        return self._redact(line)
 
 
 def _beside(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
-def for_people() -> None:
+def for_people(redact: Callable[[str], str]) -> None:
     """Show warnings of this program as lines of words, until `configure` says otherwise."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PlainFormatter())
+    handler.setFormatter(PlainFormatter(redact))
     logging.getLogger().handlers[:] = [handler]
 
 

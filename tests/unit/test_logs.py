@@ -16,8 +16,10 @@ def record(**extra: object) -> logging.LogRecord:
 
 
 def test_at_a_terminal_a_record_is_one_line_with_what_came_beside_it() -> None:
-    assert PlainFormatter().format(record()) == "coder: warning: index: made anew"
-    assert PlainFormatter().format(record(why="old", of=3)) == "coder: warning: index: made anew (why: old, of: 3)"
+    plain = PlainFormatter(lambda text: text.replace("hunter2", "[cut]"))
+
+    assert plain.format(record()) == "coder: warning: index: made anew"
+    assert plain.format(record(why="hunter2", of=3)) == "coder: warning: index: made anew (why: [cut], of: 3)"
 
 
 def test_for_programs_it_is_json_with_secrets_cut_out() -> None:
