@@ -297,7 +297,7 @@ def carried_out(task: Task, followup: Followup | None, services: Services) -> Js
         return {"ok": True, "verdict": "refused", "reasons": [redact(str(exc))]}
     except CoderError as exc:
         logger.error("a run failed", extra={"run": task.run_id, "why": str(exc)})  # noqa: TRY400 - the message says it
-        return {"ok": False, "error": redact(str(exc)), "code": exc.exit_code}
+        return {"ok": False, "error": redact(str(exc)), "passes": exc.passes}
     except Exception as exc:
         logger.exception("a run failed by a mistake of ours", extra={"run": task.run_id})
         return {"ok": False, "error": redact(f"internal error: {exc!r}")}

@@ -6,6 +6,8 @@ class CoderError(Exception):
 
     exit_code = 70
     """The command line's exit code (`coder run`); each class that a user can act on has its own."""
+    passes = False
+    """Whether it may be over by itself, so that trying again some time later is worth it."""
 
 
 class ConfigError(CoderError):
@@ -34,12 +36,14 @@ class EngineUnavailableError(CoderError):
     """No Docker engine answers."""
 
     exit_code = 67
+    passes = True
 
 
 class SandboxError(CoderError):
     """A sandbox would not start, died, or broke its protocol."""
 
     exit_code = 68
+    passes = True
 
 
 class SandboxRepositoryError(SandboxError):
@@ -50,6 +54,13 @@ class WorkspaceError(CoderError):
     """Git on the host failed: fetch, push, apply."""
 
     exit_code = 69
+    passes = True
+
+
+class RemoteRefusedError(WorkspaceError):
+    """The remote says no, and will say so again: credentials, rights, no such repository, a rule or a hook of its own."""
+
+    passes = False
 
 
 class PatchRefusedError(CoderError):
@@ -62,9 +73,16 @@ class ForgeError(CoderError):
     """GitHub could not be read or written."""
 
     exit_code = 72
+    passes = True
 
 
-class PermissionDeniedError(ForgeError):
+class ForgeRefusedError(ForgeError):
+    """GitHub says no, and will say so again: gone, locked, blocked, or not ours to do."""
+
+    passes = False
+
+
+class PermissionDeniedError(ForgeRefusedError):
     """The person who asked may not write to the repository (any more)."""
 
     exit_code = 73

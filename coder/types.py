@@ -4,6 +4,7 @@ Pydantic (`Value`) for what reaches a disk or a wire. Times are RFC 3339 in UTC,
 repository root, money is US dollars.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -171,6 +172,8 @@ class Remote:
     url: str
     authorization: str | None = field(default=None, repr=False)
     """Value of the HTTP header `Authorization`, when there is one."""
+    renewed: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """Gives another value for it, where one can be had, when the remote takes the first no more."""
     local: bool = False
     """A path on this machine: its hooks must not run."""
 

@@ -155,8 +155,9 @@ class Deeds:
         task = chore.work.task
         verdict = Verdict(kind="unverified", reasons=("the run was broken off",))
         outcome = Outcome(kind="failed", reason=chore.text)
-        self._outside.forge.status(task, self._outside.describe(task, chore.text))
+        # The label first: it can be put on where nothing may be said.
         self._outside.forge.finish(task, RunResult(run_id=task.run_id, verdict=verdict, outcome=outcome, spent=Spent()))
+        self._outside.forge.status(task, self._outside.describe(task, chore.text))
 
     def _ready(self, chore: Chore) -> None:
         """Ask for reviews once the checks of a draft's commit are green; tell, once, where they never began or end."""

@@ -155,7 +155,7 @@ class Desk:
 
     def _failed(self, chore: Chore, attempts: int, exc: CoderError) -> None:
         extra = {"chore": chore.id, "attempt": attempts + 1, "why": str(exc)}
-        if attempts + 1 >= MAX_ATTEMPTS:
+        if not exc.passes or attempts + 1 >= MAX_ATTEMPTS:
             logger.error("a chore at GitHub is given up", extra=extra)
             self._outbox.done(chore.id)
             return

@@ -15,7 +15,7 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from coder.errors import ConfigError, EngineUnavailableError, ForgeError, SandboxError, WorkspaceError
+from coder.errors import ConfigError
 from coder.types import Followup, JsonObject, Task
 from webhooks.app import WebParts, create_app
 from webhooks.clockwork import Clockwork, Lookup
@@ -43,7 +43,6 @@ The third argument gives what permitted people say to the run (by its id) while 
 
 PAUSES_S: Final = (5.0, 30.0, 120.0)
 """Before a run that failed because GitHub, git or Docker did goes on from its journal, again."""
-_PASSING: Final = frozenset(one.exit_code for one in (EngineUnavailableError, ForgeError, SandboxError, WorkspaceError))
 MAX_CONNECTIONS = 1000
 """More than GitHub opens for a storm of events: what is turned away here, it does not send again by itself."""
 _KEEP_ALIVE_S = 5
@@ -194,7 +193,7 @@ def on_payload(
         def is_over(result: JsonObject) -> bool:
             told = inbox.of(work.task.run_id)
             ended = work.job_id in gone or any(said.kind == "stop" for said in told)
-            return result.get("code") not in _PASSING or ended
+            return not result.get("passes") or ended
 
         result = runner(work.task, work.followup, inbox.of)
         for pause_s in PAUSES_S:

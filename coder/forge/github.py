@@ -10,7 +10,7 @@ from typing import get_args
 from typing_extensions import override
 
 from coder.forge.config import GitHubSettings
-from coder.forge.github_app import Tokens
+from coder.forge.github_app import AppTokens, Tokens
 from coder.forge.github_checks import has_workflows, missing
 from coder.forge.github_client import basic
 from coder.forge.github_connection import GitHubConnection
@@ -72,8 +72,12 @@ class GitHubForge(GitHubConnection, Forge):
 
     @override
     def remote(self, task: Task) -> Remote:
-        token = self._tokens.token(checked(task.repo))
-        return Remote(url=f"{self._settings.git_url}/{self._ref(task).full_name}.git", authorization=basic(token))
+        tokens, repo = self._tokens, checked(task.repo)
+        return Remote(
+            url=f"{self._settings.git_url}/{self._ref(task).full_name}.git",
+            authorization=basic(tokens.token(repo)),
+            renewed=(lambda: basic(tokens.renewed(repo))) if isinstance(tokens, AppTokens) else None,
+        )
 
     @override
     def acknowledge(self, task: Task) -> None:

@@ -139,10 +139,15 @@ class AppTokens:
                 self._cache[repo.full_name] = known
             return known[0]
 
-    def forget(self, repo: RepoRef) -> None:
-        """Ask for another token next time: GitHub takes this one no more."""
+    def renewed(self, repo: RepoRef) -> str:
+        """Another token: GitHub takes the last one no more.
+
+        Raises:
+            ForgeError: As for `token`.
+        """
         with self._lock:
             self._cache.pop(repo.full_name, None)
+        return self.token(repo)
 
     def identity(self) -> Identity:
         """The App's bot account, asked of GitHub once."""

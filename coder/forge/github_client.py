@@ -22,7 +22,7 @@ from urllib3 import HTTPResponse, Retry
 from urllib3.connectionpool import ConnectionPool
 from urllib3.response import BaseHTTPResponse
 
-from coder.errors import ForgeError
+from coder.errors import ForgeError, ForgeRefusedError
 from coder.forge.config import GitHubSettings
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ FORBIDDEN = 403
 TOO_MANY = 429
 SERVER_ERROR = 500
 UNKNOWN = 0
+REFUSALS = frozenset({FORBIDDEN, 410, 451})
+"""Locked or not for us, gone, blocked by law. Not 404, which GitHub says for a moment of what was just made, nor 401: a key can be mended."""
 ATTEMPTS = 3
 MAX_KEPT = 256
 """Answers that are remembered with their ETags; the one that was not asked for longest goes first."""
@@ -172,7 +174,9 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except FAILURES as exc:
-        raise ForgeError(f"cannot {what}: {reason(exc)}") from None
+        refused = status_of(exc) in REFUSALS and not isinstance(exc, github.RateLimitExceededException)
+        kind = ForgeRefusedError if refused else ForgeError
+        raise kind(f"cannot {what}: {reason(exc)}") from None
     except GARBLED as exc:
         raise ForgeError(
             f"cannot {what}: GitHub's answer is not what its documentation says ({type(exc).__name__})"

@@ -87,7 +87,7 @@ class GitHubConnection:
             return action(self._open(task))
         except github.GithubException as exc:
             if exc.status == UNAUTHORIZED and isinstance(self._tokens, AppTokens):
-                self._tokens.forget(task.repo)
+                self._tokens.renewed(task.repo)
             elif exc.status in MOVED:
                 self._follow(task)
             else:

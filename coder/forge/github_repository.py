@@ -11,7 +11,7 @@ from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
-from coder.errors import ForgeError
+from coder.errors import ForgeError, ForgeRefusedError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_checks import CommitChecks
 from coder.forge.github_client import (
@@ -79,7 +79,7 @@ class RepositoryAccess:
     def base(self, ref: str | None) -> Base:
         """The branch `ref`, or the default branch; a full commit id stands for itself, on the default branch."""
         if ref is not None and not _REF.match(ref):
-            raise ForgeError(
+            raise ForgeRefusedError(
                 f"cannot find {ref[:100]!r} of {self.ref.full_name}: not the name of a branch or a full commit id"
             )
         if ref is not None and (pull := _PULL.match(ref)):
@@ -221,7 +221,7 @@ def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id:
     """What the repository `ref` is called now, of which GitHub said that it moved.
 
     Raises:
-        ForgeError: It has not moved, or is not the repository `repository_id`, or GitHub points elsewhere.
+        ForgeRefusedError: It has not moved, or is not the repository `repository_id`, or GitHub points elsewhere.
     """
     try:
         client.requester.requestJsonAndCheck("GET", f"/repos/{ref.full_name}")
@@ -230,9 +230,9 @@ def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id:
             raise
         found = moved_to(exc, api_url)
     else:
-        raise ForgeError(f"what was asked for is in {ref.full_name} no more: it was moved to another repository")
+        raise ForgeRefusedError(f"what was asked for is in {ref.full_name} no more: it was moved to another repository")
     if found is None or found[1] or repository_id not in {None, found[0]}:
-        raise ForgeError(f"{ref.full_name} is another repository now; ask again where the issue is")
+        raise ForgeRefusedError(f"{ref.full_name} is another repository now; ask again where the issue is")
     _, data = client.requester.requestJsonAndCheck("GET", f"/repositories/{found[0]}")
     owner, _, name = str(data["full_name"]).partition("/")
     logger.info("repository was renamed", extra={"repo": ref.full_name, "to": f"{owner}/{name}"})
@@ -243,8 +243,8 @@ def checked(ref: RepoRef) -> RepoRef:
     """`ref`, whose names are safe to put into a URL.
 
     Raises:
-        ForgeError: They are not.
+        ForgeRefusedError: They are not.
     """
     if not (_NAME.match(ref.owner) and _NAME.match(ref.name)):
-        raise ForgeError(f"not a repository: {ref.full_name[:100]!r}")
+        raise ForgeRefusedError(f"not a repository: {ref.full_name[:100]!r}")
     return ref

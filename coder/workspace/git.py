@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from coder.errors import WorkspaceError
+from coder.errors import RemoteRefusedError, WorkspaceError
 
 if TYPE_CHECKING:  # `coder map` runs git too, and does not wait for the libraries behind our types
     from coder.types import Remote
@@ -32,6 +32,12 @@ PLUMBING_TIMEOUT_S = 120.0
 NETWORK_TIMEOUT_S = 900.0
 MORE_TRIES = 2
 """How often a call to a remote that failed is made again at once: a job whose one call fails begins anew."""
+_UNAUTHORIZED = re.compile(r"could not read Username|Authentication failed|returned error: 401")
+_REFUSED = re.compile(
+    rf"{_UNAUTHORIZED.pattern}|returned error: (?:3\d\d|403|404|410|451)|[Rr]epository .*not found"
+    r"|\[(?:remote )?rejected\]|not appear to be a git repository"
+)
+"""What the far side says no to: credentials, rights, names, rules, hooks. Anything else may be the network's."""
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 # The far side of a local remote is somebody's checkout: what its configuration would run there is switched off.
@@ -81,10 +87,16 @@ class Finished:
     def reason(self) -> str:
         """The most telling line of stderr."""
         lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
-        for line in lines:
-            if line.startswith(("fatal:", "error:")):
-                return line[:300]
+        for telling in ("!", ("fatal:", "error:")):  # what became of a branch says more than that something failed
+            for line in lines:
+                if line.startswith(telling):
+                    return line[:300]
         return (lines[-1] if lines else f"exit code {self.exit_code}")[:300]
+
+    def error(self, what: str) -> WorkspaceError:
+        """A failed call to a remote as an error of ours; `what` is the clause before the reason."""
+        kind = RemoteRefusedError if _REFUSED.search(self.stderr) else WorkspaceError
+        return kind(f"{what}: {self.reason}")
 
 
 class Git:
@@ -160,11 +172,26 @@ class Git:
     ) -> Finished:
         """Run git against `remote`, with its credential for its URL and no other; a non-zero exit is a result.
 
-        What fails over the network is done again: every call of ours that is done twice is done once.
+        What fails over the network is done again: every call of ours that is done twice is done once. What the remote
+        refuses is not, but once with a new credential, where it takes the old one no more and there is another.
 
         Raises:
             WorkspaceError: The remote is not one that we speak to, git is missing, or it did not end in time.
         """
+        limits, tries = _Limits(timeout_s), 0 if remote.local else MORE_TRIES
+        environment, secrets = self._abroad(git_dir, remote)
+        finished = _execute(args, environment, None, limits=limits, secrets=secrets)
+        old, renewed = remote.authorization, remote.renewed
+        if old and renewed and finished.exit_code != 0 and _UNAUTHORIZED.search(finished.stderr):
+            environment, secrets = self._abroad(git_dir, replace(remote, authorization=renewed()))
+            finished = _execute(args, environment, None, limits=limits, secrets=secrets)
+        while finished.exit_code != 0 and tries > 0 and not _REFUSED.search(finished.stderr):
+            tries -= 1
+            finished = _execute(args, environment, None, limits=limits, secrets=secrets)
+        return finished
+
+    def _abroad(self, git_dir: Path | None, remote: "Remote") -> tuple[dict[str, str], tuple[str, ...]]:
+        """The environment of calls to `remote`, and what of it nobody may read."""
         scheme = self._scheme(remote)
         settings = dict(_SETTINGS)
         secrets: tuple[str, ...] = ()
@@ -180,11 +207,7 @@ class Git:
             environment |= self._proxies
             if self._ca_bundle is not None:
                 environment["GIT_SSL_CAINFO"] = str(self._ca_bundle)
-        for _ in range(0 if remote.local else MORE_TRIES):
-            finished = _execute(args, environment, None, limits=_Limits(timeout_s), secrets=secrets)
-            if finished.exit_code == 0:
-                return finished
-        return _execute(args, environment, None, limits=_Limits(timeout_s), secrets=secrets)
+        return environment, secrets
 
     def _scheme(self, remote: "Remote") -> str:
         if not remote.local and (" " in remote.url or _CONTROL.search(remote.url)):

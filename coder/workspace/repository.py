@@ -233,7 +233,7 @@ class Repository:
                 return
             now = self.branch_sha(remote, branch)  # the answer may have been lost after the work was done
             if now == there:
-                raise WorkspaceError(f"cannot push branch {branch!r}: {finished.reason}")
+                raise finished.error(f"cannot push branch {branch!r}")
             there = now
         if there != commit_sha:
             raise WorkspaceError(
@@ -257,7 +257,7 @@ class Repository:
         args = ["ls-remote", "--quiet", "--heads", "--end-of-options", remote.url, ref]
         finished = self._git.talk(args, remote, timeout_s=PLUMBING_TIMEOUT_S)
         if finished.exit_code != 0:
-            raise WorkspaceError(f"cannot read the branches of the remote: {finished.reason}")
+            raise finished.error("cannot read the branches of the remote")
         for line in finished.stdout.decode("utf-8", "replace").splitlines():
             sha, _, name = line.partition("\t")
             if name == ref:

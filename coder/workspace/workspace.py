@@ -130,7 +130,7 @@ class Workspace:
         args += ["--end-of-options", remote.url, f"+{sha}:refs/coder/kept/{sha}"]
         finished = self._git.talk(args, remote, git_dir=folder, timeout_s=timeout_s)
         if finished.exit_code != 0 or not _kept(self._git, folder, sha):
-            raise WorkspaceError(f"cannot fetch commit {sha[:12]} of {repo.full_name}: {finished.reason}")
+            raise finished.error(f"cannot fetch commit {sha[:12]} of {repo.full_name}")
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:

@@ -98,3 +98,16 @@ def test_an_app_that_is_not_installed_says_so(server: GitHubServer) -> None:
 
     with GitHubForge(config) as forge, pytest.raises(ForgeError, match="installation token for octo/calc"):
         forge.base(task())
+
+
+def test_git_whose_token_is_over_early_gets_another_one(server: GitHubServer, tmp_path: Path) -> None:
+    place = Workspace(tmp_path / "ws", http_hosts=frozenset({server.host}))
+    repo_of(server).private = True
+    with GitHubForge(app_settings(server), sleep=lambda _: None) as forge:
+        base, old = forge.base(task()), forge.remote(task())
+        server.state.tokens.clear()
+
+        place.fetch(old, REF, base.sha).push(forge.remote(task()), base.sha, "coder/new")
+
+    assert repo_of(server).branch("coder/new") == base.sha
+    assert len([made for made in server.requests if made.path.endswith("/access_tokens")]) == 2

@@ -105,15 +105,23 @@ def test_a_pull_request_whose_proof_is_gone_becomes_a_draft_again(
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(410, "This issue was deleted"), (404, "Not Found"), (403, "Unable to create comment because issue is locked.")],
+    [
+        (410, "This issue was deleted"),
+        (451, "Repository access blocked"),
+        (404, "Not Found"),
+        (403, "Unable to create comment because issue is locked."),
+    ],
 )
-def test_a_comment_that_cannot_be_written_says_why(
+def test_a_comment_that_cannot_be_written_says_why_and_whether_for_good(
     server: GitHubServer, forge: GitHubForge, status: int, message: str
 ) -> None:
     server.faults.append(Fault("status", path="/issues/1/comments", status=status, message=message, times=9))
 
-    with pytest.raises(ForgeError, match=rf"status comment on octo/calc#1: GitHub says {status} {message}"):
+    with pytest.raises(ForgeError, match=rf"status comment on octo/calc#1: GitHub says {status} {message}") as caught:
         forge.status(task(), "working")
+
+    assert server.faults[0].times == 8
+    assert caught.value.passes == (status == 404)
 
 
 def test_a_deleted_issue_cannot_be_read_and_says_so(server: GitHubServer, forge: GitHubForge) -> None:

@@ -1,11 +1,12 @@
 import base64
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from coder.errors import WorkspaceError
+from coder.errors import RemoteRefusedError, WorkspaceError
 from coder.types import Remote, RepoRef
 from coder.workspace.git import Git
 from coder.workspace.policy import PatchRules
@@ -163,3 +164,75 @@ def test_a_credential_with_a_line_feed_never_reaches_git(tmp_path: Path, server:
         workspace(tmp_path, server).fetch(target, REF, main_sha(server))
 
     assert server.requests == []
+
+
+REFUSALS = {
+    "credentials": Fault("status", method="GET", path=r"info/refs", status=401, times=9),
+    "rights": Fault("status", method="GET", path=r"info/refs", status=403, times=9),
+    "no such repository": Fault("status", method="GET", path=r"info/refs", status=404, times=9),
+    "blocked by law": Fault("status", method="GET", path=r"info/refs", status=451, times=9),
+}
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_what_the_remote_refuses_is_asked_once(tmp_path: Path, server: GitHubServer, why: str) -> None:
+    server.faults.append(replace(REFUSALS[why]))
+
+    with pytest.raises(RemoteRefusedError, match="cannot fetch"):
+        workspace(tmp_path, server).fetch(remote(server), REF, main_sha(server))
+
+    # Git itself asks without a name first, where it is told to name itself.
+    assert 9 - server.faults[0].times == 1
+
+
+@pytest.mark.parametrize("kind", ["502", "429", "drop_before", "cut"])
+def test_what_the_network_fails_at_is_tried_again(tmp_path: Path, server: GitHubServer, kind: str) -> None:
+    status = int(kind) if kind.isdigit() else 500
+    server.faults.append(
+        Fault("status" if kind.isdigit() else kind, method="GET", path="info/refs", status=status, times=2)
+    )
+
+    workspace(tmp_path, server).fetch(remote(server), REF, main_sha(server))
+
+    assert server.faults[0].times == 0
+
+
+@pytest.mark.parametrize("hook", ["pre-receive", "update"])
+def test_a_branch_that_a_rule_forbids_is_pushed_once_and_the_rule_is_told(
+    tmp_path: Path, server: GitHubServer, hook: str
+) -> None:
+    sha = main_sha(server)
+    repository = workspace(tmp_path, server).fetch(remote(server), REF, sha)
+    rule = repo_of(server).folder / "hooks" / hook
+    rule.parent.mkdir(exist_ok=True)
+    rule.write_text("#!/bin/sh\necho 'GH013: Repository rule violations found' >&2\nexit 1\n")
+    rule.chmod(0o755)
+
+    with pytest.raises(RemoteRefusedError, match=r"cannot push branch 'coder/x': ! \[remote rejected\].*declined"):
+        repository.push(remote(server), sha, "coder/x")
+
+    assert len([made for made in server.requests if made.path.endswith("/git-receive-pack")]) == 1
+
+
+def test_a_credential_that_is_over_is_renewed_once(tmp_path: Path, server: GitHubServer) -> None:
+    minted: list[str] = []
+
+    def another(token: str) -> str:
+        minted.append(token)
+        return remote(server, token=token).authorization or ""
+
+    over = remote(server, token="ghs_overoverover")
+    workspace(tmp_path, server).fetch(replace(over, renewed=lambda: another(TOKEN)), REF, main_sha(server))
+    with pytest.raises(RemoteRefusedError, match="cannot fetch"):
+        workspace(tmp_path / "2", server).fetch(
+            replace(over, renewed=lambda: another("ghs_wrong")), REF, main_sha(server)
+        )
+
+    assert minted == [TOKEN, "ghs_wrong"]
+
+
+def test_a_strangers_address_gets_no_renewed_credential(tmp_path: Path, server: GitHubServer) -> None:
+    bare = replace(remote(server), authorization=None, renewed=lambda: pytest.fail("asked for a credential"))
+
+    with pytest.raises(RemoteRefusedError):
+        workspace(tmp_path, server).fetch(bare, REF, main_sha(server))

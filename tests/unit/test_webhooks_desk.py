@@ -233,7 +233,7 @@ def test_status_is_said_where_it_was_asked(place: Place) -> None:
     assert sorted(place.forge.statuses.values()) == [f"{run} explain", f"{run} status"]
 
 
-@pytest.mark.parametrize("more", [{"kind": "poison"}, {"code": 72}], ids=["its worker died", "GitHub was away"])
+@pytest.mark.parametrize("more", [{"kind": "poison"}, {"passes": True}], ids=["its worker died", "GitHub was away"])
 def test_of_a_run_that_failed_people_are_told_once(place: Place, more: JsonObject) -> None:
     run = place.started()
     place.engine.end(run, state="failed", ok=False, error="given up", **more)
@@ -248,7 +248,7 @@ def test_of_a_run_that_failed_people_are_told_once(place: Place, more: JsonObjec
 
 def test_a_failure_is_told_though_a_delivery_came_between(place: Place) -> None:
     run = place.started()
-    place.engine.end(run, state="failed", ok=False, error="given up", code=72)
+    place.engine.end(run, state="failed", ok=False, error="given up", passes=True)
     place.say("I like it", number=30, on_pull=True)
     place.say("@coder rename it", number=30, on_pull=True)
 
@@ -261,7 +261,7 @@ def test_a_failure_is_told_though_a_delivery_came_between(place: Place) -> None:
 def test_of_a_failed_check_that_could_not_be_looked_at_people_are_told(place: Place) -> None:
     run = place.published()
     place.deliver("check_suite", check())
-    place.engine.end(f"{run}.checks-{SHA[:16]}", state="failed", ok=False, error="the engine is away", code=67)
+    place.engine.end(f"{run}.checks-{SHA[:16]}", state="failed", ok=False, error="the engine is away", passes=True)
 
     place.desk.watch()
     place.work()
@@ -271,7 +271,7 @@ def test_of_a_failed_check_that_could_not_be_looked_at_people_are_told(place: Pl
 
 def test_a_failure_that_is_overtaken_is_not_told(place: Place) -> None:
     run = place.started()
-    place.engine.end(run, state="failed", ok=False, error="GitHub is away", code=72)
+    place.engine.end(run, state="failed", ok=False, error="GitHub is away", passes=True)
     place.desk.watch()
     place.say("/coder continue")
 

@@ -98,14 +98,14 @@ def test_a_database_address_that_is_none_is_said(tmp_path: Path) -> None:
         assert "hunter2" not in str(caught.value)
 
 
-GITHUB_IS_AWAY: JsonObject = {"ok": False, "code": 72}
+GITHUB_IS_AWAY: JsonObject = {"ok": False, "passes": True}
 
 
 @pytest.mark.parametrize(
     ("results", "paused"),
     [
         ([{"ok": True}], []),
-        ([{"ok": False, "code": 66}], []),
+        ([{"ok": False, "passes": False}], []),
         ([{"ok": False}], []),
         ([GITHUB_IS_AWAY, {"ok": True}], [*PAUSES_S[:1]]),
         ([GITHUB_IS_AWAY] * 4, [*PAUSES_S]),
