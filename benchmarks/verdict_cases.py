@@ -88,6 +88,8 @@ class Case:
     """Packages of the distribution that its image has."""
     images: tuple[str, ...] = ()
     """The languages of its image, where its files do not tell."""
+    command: str = ""
+    """How its tests are run, where its files do not tell."""
 
 
 def _case(
@@ -118,6 +120,7 @@ def of_language(
     packages: tuple[str, ...] = (),
     images: tuple[str, ...] = (),
     setup: bool = False,
+    command: str = "",
 ) -> tuple[Case, ...]:
     """A fix with its test, what breaks the code, and lies, each of which breaks it as well."""
     fix, broken = honest
@@ -137,6 +140,7 @@ def of_language(
             setup=setup,
             packages=packages,
             images=images,
+            command=command,
         )
         for name, (patch, allowed) in named.items()
     )

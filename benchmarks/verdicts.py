@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.verdict_cases import CASES, GREEN, HONEST, LIES, Case
+from benchmarks.verdict_installed import INSTALLED
 from benchmarks.verdict_languages import GO, NODE
 from benchmarks.verdict_lies import MORE, OUT_OF_SIGHT, UNLUCKY
 from benchmarks.verdict_runners import RUNNERS
@@ -31,7 +32,7 @@ from coder.verify.verifier import CellVerifier
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _QUICK = (*HONEST[:1], *HONEST[5:6], *HONEST[8:9], *LIES[:1], *LIES[11:12], *LIES[16:17])
 
-ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE, *RUSES, *RUNNERS)
+ALL = (*CASES, *MORE, *UNLUCKY, *OUT_OF_SIGHT, *GO, *NODE, *RUSES, *RUNNERS, *INSTALLED)
 _LOCAL = (*CASES, *(case for case in RUSES if case not in (*ELSEWHERE, *BY_NODE, NEW_MODULE)))
 """What needs no more than this machine's Python."""
 
@@ -76,7 +77,9 @@ def judge(case: Case, sandboxes: SandboxProvider) -> Judged:
         image = sandboxes.image_for(files, pack=pack, setup=setup, progress=_nothing, wants=wants)
         stage = staged(case, Path(folder) / "case", (sandboxes, image))
         base = stage.patch.base_sha
-        tests = commands.test_command(stage.repository.files(base), lambda path: stage.repository.read(base, path))
+        tests = commands.test_command(
+            stage.repository.files(base), lambda path: stage.repository.read(base, path), override=case.command
+        )
         verifier = CellVerifier(
             stage.repository, sandboxes, tests=tests, timeout_s=case.timeout_s, labels={"run": "verdicts"}
         )

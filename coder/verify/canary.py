@@ -9,7 +9,7 @@ from typing import Final, Literal
 from coder.sandbox.protocol import Sandbox
 from coder.types import TestReport
 from coder.verify.cells import run_cell
-from coder.verify.runners import Kind, TestCommand
+from coder.verify.runners import CARGO, Kind, TestCommand, cargo
 
 MAX_FILES: Final = 40
 """Files of green tests that are run before it; they import what was changed."""
@@ -63,7 +63,7 @@ class Song:
 
 def can_sing(kind: Kind) -> bool:
     """Whether a failing test can be added for this runner."""
-    return kind in {"pytest", "go", *_FAILING, *_APPENDED, *_ONE_PROCESS}
+    return kind in {"pytest", "nextest"} or kind in _WRITERS
 
 
 def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[str], timeout_s: float) -> Song:
@@ -71,6 +71,9 @@ def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[
 
     The sandbox is spoilt by it.
     """
+    if command.kind == "nextest":
+        # Each of its tests is a process of its own, where no other would be seen to end with it.
+        command, green = cargo(CARGO), _crate_files(sandbox)
     name = f"test_{secrets.token_hex(6)}"
     places = list(dict.fromkeys(test.split("::", 1)[0] for test in green))
     if command.kind == "pytest":
@@ -79,19 +82,23 @@ def sing(sandbox: Sandbox, tree_sha: str, command: TestCommand, green: Sequence[
         own, chosen = [f"{name}.py::{name}"], [*places, f"{name}.py"]
     else:
         own = _WRITERS.get(command.kind, _nowhere)(sandbox, command, places[:_MAX_PLACES], name)
-        chosen = places[:_MAX_PLACES] if own and command.kind not in _ONE_PROCESS else []
+        beside = [test.split("::", 1)[0] for test in own if command.kind in _BY_CLASS]
+        chosen = [*places[:_MAX_PLACES], *beside] if own and command.kind not in _ONE_PROCESS else []
     report = run_cell(sandbox, "head", tree_sha, command.selecting(chosen), timeout_s).report
     again, ran = frozenset(report.passed), frozenset(chosen or places)
     unsteady = tuple(test for test in green if test not in again and test.split("::", 1)[0] in ran)
-    possible = can_sing(command.kind) and (own or command.kind not in {*_APPENDED, *_ONE_PROCESS})
+    possible = can_sing(command.kind) and (own or command.kind not in {*_APPENDED, *_ONE_PROCESS, *_BY_CLASS})
     return Song(_heard(report, own) if possible else "untried", unsteady)
 
 
 def _heard(report: TestReport, own: Sequence[str]) -> Literal["failed", "missed", "green"]:
     """What a report says of the tests that must fail: every one of them counts."""
-    if {*own} & {*report.passed, *report.skipped}:
+    green, red = (
+        {name.removesuffix("()") for name in names} for names in ((*report.passed, *report.skipped), report.red)
+    )
+    if {*own} & green:
         return "green"
-    return "failed" if own and {*own} <= {*report.red} else "missed"
+    return "failed" if own and {*own} <= red else "missed"
 
 
 Writer = Callable[[Sandbox, TestCommand, Sequence[str], str], list[str]]
@@ -166,6 +173,12 @@ def _appended(sandbox: Sandbox, command: TestCommand, places: Sequence[str], nam
     return own
 
 
+def _crate_files(sandbox: Sandbox) -> list[str]:
+    """The files of tests of the uppermost crate, as the places of cargo's ids."""
+    files = [path for path in sandbox.list_files() if re.fullmatch(r"tests/[\w-]+\.rs", path)]
+    return [f"{path[6:-3].replace('-', '_')}:{path}" for path in files]
+
+
 def _phpunit(sandbox: Sandbox, _command: TestCommand, files: Sequence[str], name: str) -> list[str]:
     """A file of its own beside the others: PHPUnit runs all of them in one process."""
     folder = next((file.rpartition("/")[0] for file in files if file.endswith("Test.php")), None)
@@ -191,14 +204,85 @@ def _minitest(sandbox: Sandbox, _command: TestCommand, _tests: Sequence[str], na
     return []
 
 
+def _python_class(sandbox: Sandbox, _command: TestCommand, classes: Sequence[str], name: str) -> list[str]:
+    """A failing test behind those of each module; ids are `module.Class`, and the module's folder may be a root of imports."""
+    listed, own = sandbox.list_files(), []
+    for module in dict.fromkeys(place.rpartition(".")[0] for place in classes):
+        path = f"{module.replace('.', '/')}.py"
+        file = next((one for one in listed if module and f"/{one}".endswith(f"/{path}")), None)
+        if file is not None:
+            kind = f"Seen{name.rpartition('_')[2]}"
+            text = sandbox.read(file, max_bytes=_MAX_SOURCE_BYTES)
+            sandbox.write(file, text + _UNITTEST.format(name=name, kind=kind).encode())
+            own.append(f"{module}.{kind}::test_seen")
+    return own
+
+
+_UNITTEST: Final = """
+
+import unittest as {name}
+
+
+class {kind}({name}.TestCase):
+    def test_seen(self):
+        ways = [
+            lambda: self.assertEqual(1, 2),
+            lambda: self.assertTrue(0),
+            lambda: self.assertIn(1, []),
+            lambda: self.assertRaises(OSError, int),
+        ]
+        for way in ways:
+            try:
+                way()
+            except AssertionError:
+                continue
+            return
+        raise AssertionError("seen")
+"""
+"""Like those of JavaScript: it fails only where each way of checking does."""
+
+
+def _java(sandbox: Sandbox, _command: TestCommand, classes: Sequence[str], name: str) -> list[str]:
+    """A class of its own beside each of these, in the words of what that one imports."""
+    listed, own = sandbox.list_files(), []
+    for package in dict.fromkeys(place.rpartition(".")[0] for place in classes):
+        inside = [place.partition("$")[0] for place in classes if place.rpartition(".")[0] == package]
+        ends = tuple(f"/{place.replace('.', '/')}.java" for place in inside)
+        file = next((one for one in listed if f"/{one}".endswith(ends)), None)
+        text = sandbox.read(file, max_bytes=_MAX_SOURCE_BYTES).decode("utf-8", "replace") if file else ""
+        found = next(((mark, check) for word, mark, check in _JAVA if re.search(rf"\b{word}\b", text)), None)
+        if file is None or found is None:
+            continue
+        kind, (mark, check) = f"Seen{name.rpartition('_')[2]}Test", found
+        head = f"package {package};\n\n" if package else ""
+        body = f"@{mark} public void seen() {{ {check}.assertEquals(1, 2); }}"
+        folder = file.rpartition("/")[0]
+        sandbox.write(f"{folder}/{kind}.java".lstrip("/"), f"{head}public class {kind} {{\n    {body}\n}}\n".encode())
+        own.append(f"{package}.{kind}::seen".lstrip("."))
+    return own
+
+
+_JAVA: Final = (
+    (r"org\.junit\.jupiter", "org.junit.jupiter.api.Test", "org.junit.jupiter.api.Assertions"),
+    (r"org\.testng", "org.testng.annotations.Test", "org.testng.Assert"),
+    (r"org\.junit\.(?:Test|\*)", "org.junit.Test", "org.junit.Assert"),
+)
+"""A word of a test file, and the annotation and the checks of the library that it speaks of."""
+
 _MINITEST_FILE: Final = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test)\.rb$")
-_ONE_PROCESS: Final = frozenset({"phpunit", "minitest"})
+_ONE_PROCESS: Final = frozenset({"phpunit", "minitest", "unittest", "nose2"})
 """Runners that take all files in one process: one failing test is beside all others."""
+_BY_CLASS: Final = frozenset({"maven", "gradle"})
+"""Runners that are told the classes to run, the new one too."""
 
 _WRITERS: Final[Mapping[Kind, Writer]] = {
     "go": _go,
     "phpunit": _phpunit,
     "minitest": _minitest,
+    "unittest": _python_class,
+    "nose2": _python_class,
+    "maven": _java,
+    "gradle": _java,
     **dict.fromkeys(_FAILING, _javascript),
     **dict.fromkeys(_APPENDED, _appended),
 }

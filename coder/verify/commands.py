@@ -46,7 +46,7 @@ def test_command(
     return marked
 
 
-_OF_PYTHON: Final = frozenset({"pytest", "unittest", "junit"})
+_OF_PYTHON: Final = frozenset({"pytest", "unittest", "nose2"})
 
 
 def _marked(known: frozenset[str], read: Read) -> TestCommand | None:
@@ -96,7 +96,7 @@ def _go(known: frozenset[str], _read: Read) -> TestCommand | None:
 
 
 def _cargo(known: frozenset[str], _read: Read) -> TestCommand | None:
-    return runners.cargo("cargo test --offline --no-fail-fast") if "Cargo.toml" in known else None
+    return runners.cargo(runners.CARGO) if "Cargo.toml" in known else None
 
 
 def _npm(known: frozenset[str], read: Read) -> TestCommand | None:

@@ -60,6 +60,8 @@ _NEXTEST_TEST: Final = re.compile(
     r"\s*(PASS|FAIL|FLAKY \d+/\d+|LEAK|SIG\w+|ABORT|TIMEOUT|FAIL \+ LEAK)\s+\[\s*>?\s*[\d.]+s\]\s+(?:\(\s*\d+/\d+\)\s+)?(\S+)\s+(\S.*)"
 )
 _NEXTEST_SUMMARY: Final = re.compile(r"\s*Summary \[\s*[\d.]+s\]\s+(\d+)(?:/\d+)? tests? run: (\d+) passed.*")
+_NEXTEST_ENDED: Final = re.compile(r"    test result: ok\. 1 passed; 0 failed;.*")
+"""What the process of a test prints last. nextest itself only asks for its exit code, which a program under test can give."""
 _NEXTEST_GREEN: Final = ("PASS", "FLAKY", "LEAK")
 
 
@@ -71,8 +73,11 @@ def read_nextest(data: bytes, root: str) -> Reading:
 def _nextest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
     told: tuple[int, int] | None = None
     green: dict[str, bool] = {}
+    ended, name = set[str](), ""
     for line in _lines(data):
-        if match := _NEXTEST_TEST.fullmatch(line):
+        if _NEXTEST_ENDED.fullmatch(line):
+            ended.add(name)
+        elif match := _NEXTEST_TEST.fullmatch(line):
             name = f"{match[2]}::{match[3]}"
             green[name] = match[1].startswith(_NEXTEST_GREEN)
             outcomes.add(name, "passed" if green[name] else "failed")
@@ -81,11 +86,10 @@ def _nextest(data: bytes, _root: str, outcomes: Outcomes) -> str | None:
     if told is None:
         raise UnreadableError("no summary of nextest: it did not build, or died")
     found = len(green), sum(green.values())
-    return (
-        None
-        if found == told
-        else f"nextest counts {told[0]} tests, {told[1]} of them green, and {found[0]} and {found[1]} are told"
-    )
+    if found != told:
+        return f"nextest counts {told[0]} tests, {told[1]} of them green, and {found[0]} and {found[1]} are told"
+    early = [name for name, passed in green.items() if passed and name not in ended]
+    return f"its process ended with success before {early[0]} did, by what it printed" if early else None
 
 
 def read_unittest(data: bytes, root: str) -> Reading:

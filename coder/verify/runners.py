@@ -1,12 +1,13 @@
-"""The test runners that we know: how each is made to tell outcomes by test id, and how some of its tests are chosen."""
+"""The test runners that we know: how each is made to tell outcomes by test id."""
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from coder.verify.jest import unseen_arguments
+from coder.verify.selection import SELECTIONS, files_of
 
 REPORT: Final = "{report}"
 """Stands in a command for the report's path, which is new for every run."""
@@ -14,6 +15,7 @@ SELECT: Final = "{select}"
 """Stands in a command for the tests that are chosen; `everything` takes its place when none are."""
 
 TO_THE_END: Final = "--continue-on-collection-errors"  # a file that cannot be imported says nothing of the others
+CARGO: Final = "cargo test --offline --no-fail-fast"
 PYTEST: Final = f"python3 -m pytest -q --tb=short --maxfail=0 {TO_THE_END} -o junit_family=xunit1 --junitxml={REPORT}"
 
 _NODE_REPORTER: Final = (
@@ -30,6 +32,7 @@ Kind = Literal[
     "pytest",
     "junit",
     "unittest",
+    "nose2",
     "go",
     "node",
     "jest",
@@ -84,11 +87,11 @@ class TestCommand:
 
     def selecting(self, tests: Sequence[str]) -> "TestCommand":
         """The same, for some files, folders or ids only; what cannot be selected runs whole."""
-        if not tests or self.kind not in _SELECTIONS:
+        if not tests or self.kind not in SELECTIONS:
             return self
         if self.kind == "pytest" and SELECT not in self.command:
             return replace(self, command=f"{self.command} {shlex.join(['--', *tests])}")
-        words = _SELECTIONS[self.kind](tests)
+        words = SELECTIONS[self.kind](tests)
         return replace(self, everything=shlex.join(words)) if words and SELECT in self.command else self
 
     def widened(self, tests: Sequence[str]) -> "TestCommand":
@@ -97,7 +100,7 @@ class TestCommand:
         if self.kind != "pytest" or not places or {"", "."} & {*places}:
             return self
         outside = [test for test in tests if not any(test == place or test.startswith(f"{place}/") for place in places)]
-        return replace(self, everything=shlex.join([*shlex.split(self.everything), *_files(outside)]))
+        return replace(self, everything=shlex.join([*shlex.split(self.everything), *files_of(outside)]))
 
     def spared(self) -> "TestCommand":
         """The same, without the options that may be unknown where it runs."""
@@ -121,7 +124,8 @@ def cargo(command: str) -> TestCommand:
 
 def nextest(command: str) -> TestCommand:
     """`cargo nextest run`, by its lines."""
-    full = f"{command} --no-fail-fast --status-level all --final-status-level none"
+    told = "--status-level all --final-status-level none --success-output immediate --failure-output immediate"
+    full = f"{command} --no-fail-fast {told}"
     return TestCommand(_teed(full), "nextest", plain=command)
 
 
@@ -133,7 +137,7 @@ def dotnet(command: str) -> TestCommand:
 def nose2(command: str) -> TestCommand:
     """nose2, by its own JUnit plug-in."""
     said = f"--plugin nose2.plugins.junitxml --junit-xml --junit-xml-path {REPORT}"
-    return TestCommand(f"{command} {said}", "junit", plain=command)
+    return TestCommand(f"{command} {said}", "nose2", plain=command)
 
 
 def maven(command: str) -> TestCommand:
@@ -316,85 +320,3 @@ _GIVEN: Final[tuple[tuple[str, Callable[[str], TestCommand]], ...]] = (
     (r"(?:npx\s+)?(?:jest|vitest|mocha|ava|tape|tap|borp)", in_package),
     (r"node(?:\s\S+)*\s--test", npm),
 )
-
-
-# --- some tests only --------------------------------------------------------------------------------------------------
-
-
-def _files(tests: Sequence[str]) -> list[str]:
-    """The files of ids, for runners that choose by file."""
-    return _unique(_safe(test.split("::", 1)[0]) for test in tests)
-
-
-def _go_selection(tests: Sequence[str]) -> list[str]:
-    """Packages, and a pattern of names where each is chosen by name."""
-    packages, names = [], []
-    for test in tests:
-        place, _, name = test.partition("::")
-        if not name and re.fullmatch(r"(?:Test|Example|Fuzz)\w*(?:/.*)?", place):
-            place, name = "./...", place
-        names.append(name.split("/", 1)[0])
-        packages.append(_go_package(place))
-    words = [f"-run=^({'|'.join(_unique(map(re.escape, names)))})$"] if all(names) else []
-    return [*words, *_unique(packages)]
-
-
-def _go_package(place: str) -> str:
-    """The package of a file, folder or import path."""
-    if place.endswith(".go"):
-        place = place.rpartition("/")[0] or "."
-    # An import path begins with a host name; a folder of the repository must be told by ./
-    outside = "." in place.split("/", 1)[0].strip(".")
-    return place if outside or place.startswith(".") else f"./{place}"
-
-
-def _cargo_selection(tests: Sequence[str]) -> list[str]:
-    """Names of tests; a file of tests by its target."""
-    targets = [match[1] for test in tests if (match := re.fullmatch(r"tests/([\w-]+)\.rs", test))]
-    if len(targets) == len(tests):
-        return [word for target in _unique(targets) for word in ("--test", target)]
-    names = [test.split("::", 1)[1] if ":" in test.split("::", 1)[0] and "::" in test else test for test in tests]
-    if any("/" in name or " " in name for name in names):
-        return []
-    return ["--", *_unique(map(_safe, names))]
-
-
-def _maven_selection(tests: Sequence[str]) -> list[str]:
-    chosen = _unique(_java_name(test, "#") for test in tests)
-    return [f"-Dtest={','.join(chosen)}", "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false"]
-
-
-def _gradle_selection(tests: Sequence[str]) -> list[str]:
-    return [word for name in _unique(_java_name(test, ".") for test in tests) for word in ("--tests", name)]
-
-
-def _java_name(test: str, separator: str) -> str:
-    """The class of an id or of a file, and the method of an id; a file tells its simple name only."""
-    place, _, method = test.partition("::")
-    if "/" in place:
-        place = re.sub(r"\.(?:java|kt|groovy|scala)$", "", place.rpartition("/")[2])
-    return f"{place}{separator}{method}" if method else place
-
-
-def _safe(word: str) -> str:
-    """A path or name that no runner takes for an option."""
-    return f"./{word}" if word.startswith("-") else word
-
-
-def _unique(words: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(words))
-
-
-_SELECTIONS: Final[Mapping[Kind, Callable[[Sequence[str]], list[str]]]] = {
-    "pytest": lambda tests: ["--", *tests],
-    "go": _go_selection,
-    "node": _files,
-    "jest": _files,
-    "vitest": _files,
-    "mocha": _files,
-    "rspec": _files,
-    "phpunit": lambda tests: files if len(files := _files(tests)) == 1 else [],  # it takes one path
-    "cargo": _cargo_selection,
-    "maven": _maven_selection,
-    "gradle": _gradle_selection,
-}

@@ -27,11 +27,18 @@ NEXTEST = b"""    Finished `test` profile [unoptimized + debuginfo] target(s) in
  Nextest run ID 0b9f with nextest profile: default
     Starting 3 tests across 2 binaries (1 test skipped)
         PASS [   0.004s] (1/3) shop tests::adds
+  stdout
+    running 1 test
+    test tests::adds ... ok
+
+    test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.00s
+
         FAIL [   0.005s] (2/3) shop tests::rounds
   stdout
     assertion `left == right` failed
   TRY 2 noise
         PASS [   0.004s] (3/3) shop::outer adds
+    test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.00s
 ------------
      Summary [   0.009s] 3 tests run: 2 passed, 1 failed, 1 skipped
         FAIL [   0.005s] (2/3) shop tests::rounds
@@ -78,6 +85,12 @@ def test_lines_between_those_of_nextest_do_not_add_up() -> None:
     assert not read_nextest(NEXTEST.split(b"     Summary")[0], "").report.by_id
 
 
+def test_a_process_that_ends_before_its_test_does_passes_nothing_by_nextest() -> None:
+    early = NEXTEST.replace(b"    test result: ok. 1 passed", b"    noise")
+
+    assert "ended with success before shop::tests::adds" in (read_nextest(early, "").report.problem or "")
+
+
 def test_ctest_tells_what_it_left_out_by_an_attribute() -> None:
     report = read_report(
         b'<testsuite><testcase name="good" classname="good" status="run"/><testcase name="off" classname="off" status="disabled"/>'
@@ -92,8 +105,8 @@ def test_ctest_tells_what_it_left_out_by_an_attribute() -> None:
     [
         ("cargo nextest run --workspace", "nextest"),
         ("dotnet test src/a.sln", "dotnet"),
-        ("python -m nose2 -v", "junit"),
-        ("nose2", "junit"),
+        ("python -m nose2 -v", "nose2"),
+        ("nose2", "nose2"),
     ],
 )
 def test_these_runners_are_known(command: str, kind: str) -> None:
