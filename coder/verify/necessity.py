@@ -3,7 +3,6 @@
 import ast
 import difflib
 import posixpath
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,11 +10,10 @@ from typing import Final
 from typing_extensions import override
 
 from coder.errors import SandboxError
-from coder.sandbox.protocol import Sandbox
 from coder.types import Cell
 from coder.verify.rules import ProofRules
 from coder.verify.runners import TestCommand
-from coder.verify.runs import Runs
+from coder.verify.runs import Alteration, Bench, Runs
 from coder.verify.tests_of import tests_of
 
 Read = Callable[[str], bytes | None]
@@ -175,18 +173,18 @@ def ablate(parts: Sequence[Hunk], proving: Sequence[str], head: Cell, runs: Runs
     begun, tried, unneeded = runs.spent_s, 0, list[Hunk]()
     proof = _Wanted(frozenset(proving), runs.only(proving))
     try:
-        with runs.open(head.tree_sha) as sandbox:
+        with runs.bench(head.tree_sha) as bench:
             for hunk in chosen:
                 if runs.spent_s - begun >= rules.ablation_s:
                     break
                 tried += 1
-                if _passes(sandbox, hunk, proof, runs):
+                if _passes(bench, head, hunk, proof, runs):
                     unneeded.append(hunk)
             whole = runs.spent_s - begun + len(unneeded) * head.duration_s <= rules.ablation_s
             tests = runs.suite(head.tree_sha)
             if whole and proof.tests != tests:
                 suite = _Wanted(frozenset(head.report.passed), tests)
-                unneeded = [hunk for hunk in unneeded if _passes(sandbox, hunk, suite, runs)]
+                unneeded = [hunk for hunk in unneeded if _passes(bench, head, hunk, suite, runs)]
     except SandboxError:
         # Whatever a change with a part taken out does to a sandbox, the verdict rests on other runs.
         return Necessity(left=len(parts), stopped="the sandbox died of a change with one taken out")
@@ -210,12 +208,7 @@ class _Wanted:
     tests: TestCommand
 
 
-def _passes(sandbox: Sandbox, hunk: Hunk, wanted: _Wanted, runs: Runs) -> bool:
-    """Whether the wanted tests pass without the part; the files are put back after."""
-    if hunk.without is None:
-        sandbox.exec(f"rm -f -- {shlex.quote(hunk.path)}", timeout_s=30)
-    else:
-        sandbox.write(hunk.path, hunk.without)
-    report = runs.run(sandbox, "head", "", wanted.tests).report
-    sandbox.restore("")
+def _passes(bench: Bench, head: Cell, hunk: Hunk, wanted: _Wanted, runs: Runs) -> bool:
+    """Whether the wanted tests pass without the part."""
+    report = runs.altered(bench, head.tree_sha, wanted.tests, Alteration(hunk.path, hunk.without)).report
     return wanted.names <= {*report.passed}

@@ -1,8 +1,11 @@
 """Runs of the tests of one verdict: each in a sandbox of its own, or taken from before."""
 
+import hashlib
 import logging
+import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -64,6 +67,44 @@ class Trees(Protocol):
         ...
 
 
+class Bench:
+    """A sandbox that several runs share: opened when it is first taken, and as it was loaded each time it is."""
+
+    def __init__(self, opened: Callable[[], Sandbox]) -> None:
+        self._opened = opened
+        self.sandbox: Sandbox | None = None
+
+    def taken(self) -> Sandbox:
+        """The sandbox; `SandboxError` where it cannot be had, or has died."""
+        if self.sandbox is None:
+            self.sandbox = self._opened()
+        else:
+            self.sandbox.restore("")
+        return self.sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    """A file of a tree as it is put for one run; None: it is taken away."""
+
+    path: str
+    data: bytes | None
+
+    @property
+    def digest(self) -> str:
+        """What it is known by."""
+        return hashlib.sha256(
+            b"\0".join([self.path.encode(), b"" if self.data is None else b"1" + self.data])
+        ).hexdigest()
+
+    def carry_out(self, sandbox: Sandbox) -> None:
+        """Change the file."""
+        if self.data is None:
+            sandbox.exec(f"rm -f -- {shlex.quote(self.path)}", timeout_s=30)
+        else:
+            sandbox.write(self.path, self.data)
+
+
 _PATIENCE_S = 120.0
 _SLOWER = 10
 """Times that base with the new tests may take of what base and head took, once that is more than `_PATIENCE_S`."""
@@ -108,17 +149,14 @@ class Runs:
         key = key_of(name, tree_sha, tests, self.image)
         if name == "base" and key in self._base:
             return self._base[key]
-        cell = self._taken(key)
-        if cell is None:
-            self.progress(f"round {self.number}: testing {name}")
-            cell = self._made(name, tree_sha, tests)
-            self.shelf.put(key, cell)
+        cell = self._kept(key, lambda: self._made(name, tree_sha, tests))
         if name == "base":
             self._base[key] = cell
         return cell
 
     def _made(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         """A new run. Of one that is no clear answer (a crash, a lost report or sandbox) a second one stands, if it is."""
+        self.progress(f"round {self.number}: testing {name}")
         try:
             first = self._fresh(name, tree_sha, tests)
         except SandboxError as exc:
@@ -158,44 +196,60 @@ class Runs:
 
     def _fresh(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         with self.open(tree_sha) as sandbox:
-            return self.run(sandbox, name, tree_sha, tests)
-
-    def run(self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
-        """One run in a sandbox that is open."""
-        return self._counted(run_cell(sandbox, name, tree_sha, tests, self._cap_s(name)))
+            return self._counted(run_cell(sandbox, name, tree_sha, tests, self._cap_s(name)))
 
     def again(
-        self, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float
+        self,
+        name: CellName,
+        tree_sha: str,
+        tests: TestCommand,
+        *,
+        times: int,
+        seconds: float,
+        bench: Bench | None = None,
     ) -> tuple[Cell, ...]:
-        """Up to `times` runs in one fresh sandbox, its files put back in between; no new one begins after `seconds`."""
-        if times < 1 or seconds <= 0:
-            return ()
-        key, begun, cells = key_of(name, tree_sha, tests, self.image, again=True), self.spent_s, list[Cell]()
-        while len(cells) < times and (known := self._taken(key)) is not None:
-            cells.append(known)
-        times, seconds = times - len(cells), seconds - (self.spent_s - begun)
-        if times < 1 or seconds <= 0:
-            return tuple(cells)
-        self.progress(f"round {self.number}: testing {name}, up to {times} times")
-        with self.open(tree_sha) as sandbox:
-            made = self.repeat(sandbox, name, tree_sha, tests, times=times, seconds=seconds)
-        for cell in made:
-            self.shelf.put(key, cell)
-        return (*cells, *made)
+        """Up to `times` runs in one fresh sandbox (`bench`, if given), its files put back in between; none begins after `seconds`.
 
-    def repeat(
-        self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand, *, times: int, seconds: float
-    ) -> tuple[Cell, ...]:
-        """The same in a sandbox that is open and as it was loaded. A sandbox that dies ends it: what ran before counts."""
-        begun, cells = self.spent_s, list[Cell]()
-        while len(cells) < times and self.spent_s - begun < seconds:
-            try:
-                if cells:
-                    sandbox.restore("")
-                cells.append(self.run(sandbox, name, tree_sha, tests))
-            except SandboxError:
-                break
+        A sandbox that dies ends it: what ran before counts.
+        """
+        key, begun, cells = key_of(name, tree_sha, tests, self.image, again=True), self.spent_s, list[Cell]()
+        with self.bench(tree_sha) as own:
+            place = bench or own
+            while len(cells) < times and self.spent_s - begun < seconds:
+                try:
+                    cells.append(self._kept(key, lambda: self._shared(place.taken(), name, tree_sha, tests)))
+                except SandboxError:
+                    if place.sandbox is None:
+                        raise
+                    break
         return tuple(cells)
+
+    def altered(self, bench: Bench, tree_sha: str, tests: TestCommand, alteration: Alteration) -> Cell:
+        """A run of `tree_sha` with one file of it changed."""
+        key = key_of("head", tree_sha, tests, self.image, altered=alteration.digest)
+        return self._kept(key, lambda: self._shared(bench.taken(), "head", tree_sha, tests, alteration))
+
+    def _shared(
+        self, sandbox: Sandbox, name: CellName, tree_sha: str, tests: TestCommand, alteration: Alteration | None = None
+    ) -> Cell:
+        """A run in a sandbox that others share."""
+        if alteration is not None:
+            alteration.carry_out(sandbox)
+        return self._counted(run_cell(sandbox, name, tree_sha, tests, self._cap_s(name)))
+
+    def _kept(self, key: str, made: Callable[[], Cell]) -> Cell:
+        """The run of this key that is kept, or the one that is made now, and kept."""
+        cell = self._taken(key)
+        if cell is None:
+            cell = made()
+            self.shelf.put(key, cell)
+        return cell
+
+    @contextmanager
+    def bench(self, tree_sha: str) -> Iterator[Bench]:
+        """A sandbox with exactly this tree for several runs, closed in the end: where every run is kept, none is opened."""
+        with ExitStack() as stack:
+            yield Bench(lambda: stack.enter_context(self.open(tree_sha)))
 
     def suite(self, tree_sha: str) -> TestCommand:
         """The command for what is to be run of a tree."""

@@ -19,10 +19,13 @@ from coder.verify.runners import TestCommand
 _NAME_CHARS: Final = 12
 
 
-def key_of(name: CellName, tree_sha: str, command: TestCommand, image: Image, *, again: bool = False) -> str:
+def key_of(
+    name: CellName, tree_sha: str, command: TestCommand, image: Image, *, again: bool = False, altered: str = ""
+) -> str:
     """What a run is known by: runs of one key had the same files, programs, servers, variables and command.
 
-    `again`: in a sandbox where the tests may have run before.
+    `again`: in a sandbox where the tests may have run before. `altered`: what was changed of the tree first, such as a part
+    of a patch taken out.
     """
     line = command.line("")
     parts = [
@@ -34,6 +37,7 @@ def key_of(name: CellName, tree_sha: str, command: TestCommand, image: Image, *,
         command.kind,
         line,
         again,
+        altered,
         sorted(ENVIRONMENT.items()),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -234,14 +234,13 @@ class CellVerifier:
         self._progress("testing that a failure is seen")
         cells, tests = found.cells, runs.tests
         proving, rules = proving_tests(cells), runs.rules
-        with runs.open(patch.tree_sha) as sandbox:
+        with runs.bench(patch.tree_sha) as bench:
             narrow, seconds = runs.only(proving), rules.repeat_s / 2
             # A proof that something stands against already need not be steady.
             times = rules.repeat - 2 if found.verdict.kind == "proven" else 0
-            again = runs.repeat(sandbox, "head", patch.tree_sha, narrow, times=times, seconds=seconds)
-            if again:
-                sandbox.restore("")
-            song = sing(sandbox, patch.tree_sha, tests, proving or cells.head.report.passed, self._timeout_s)
+            again = runs.again("head", patch.tree_sha, narrow, times=times, seconds=seconds, bench=bench)
+            # Its name is new each time, so it is never one that was kept.
+            song = sing(bench.taken(), patch.tree_sha, tests, proving or cells.head.report.passed, self._timeout_s)
         place = patch.files[0].path
         if song.canary == "untried" and can_sing(tests.kind):
             found = replace(

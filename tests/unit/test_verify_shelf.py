@@ -40,11 +40,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     store.close()
 
 
-def judged(shelf: Shelf, *runs: Run | Sequence[Run]) -> tuple[Verification, FakeSandboxes]:
+def judged(
+    shelf: Shelf, *runs: Run | Sequence[Run], trees: FakeTrees | None = None, names: Sequence[str] = ("a.py",)
+) -> tuple[Verification, FakeSandboxes]:
     sandboxes = FakeSandboxes(runs)
-    files = tuple(FileChange(path=path, status="modified") for path in ("a.py", "tests/t.py"))
+    files = tuple(FileChange(path=path, status="modified") for path in (*names, "tests/t.py"))
     verifier = CellVerifier(
-        FakeTrees({"base": BEFORE, "head": AFTER}),
+        trees or FakeTrees({"base": BEFORE, "head": AFTER}),
         sandboxes,
         tests=given("pytest"),
         timeout_s=9,
@@ -85,6 +87,25 @@ def test_a_process_killed_between_two_runs_makes_only_those_that_are_missing(jou
     assert again.verdict.kind == "proven"
     assert sandboxes.left == []
     assert [bool(cell.kept_as) for cell in again.evidence.cells] == [True, False, True, False]
+
+
+def test_a_process_killed_among_the_parts_goes_on_with_the_next_part(journal: Journal) -> None:
+    names = ("a.py", "b.py", "c.py")
+    trees = FakeTrees(
+        {"base": {**BEFORE, **dict.fromkeys(names, b"x = 1\n")}, "head": {**AFTER, **dict.fromkeys(names, b"x = 2\n")}}
+    )
+    cells = (GREEN, BOTH, RED, GREEN, RED, BOTH)
+
+    first, _ = judged(JournalShelf(journal), *cells, [RED, RED, Run(lost=True)], trees=trees, names=names)
+    again, sandboxes = judged(JournalShelf(journal), BOTH, RED, trees=trees, names=names)
+
+    assert first.evidence.hunks_tried == 0
+    assert "the sandbox died" in first.evidence.not_verified[-1]
+    assert (again.verdict.kind, again.evidence.hunks_tried, again.evidence.unexercised) == ("proven", 3, ())
+    assert [command for command in sandboxes.commands if command.startswith("write ")][1:] == [
+        "write b.py",
+        "write c.py",
+    ]
 
 
 def test_the_next_round_takes_base_and_says_so() -> None:
