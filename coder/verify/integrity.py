@@ -81,7 +81,9 @@ def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
         if path.endswith(".py"):
             pair = _parsed(old.get(path)), _parsed(new.get(path))
             if isinstance(pair[0], SyntaxError) or isinstance(pair[1], SyntaxError):
-                found.append(Finding(path, 1, "does not parse, so its tests cannot be compared"))
+                found.extend(
+                    _unparsed(path, old.get(path), new.get(path), compares=is_test(path) or path in kinds.config)
+                )
             else:
                 modules[path] = pair[0], pair[1]
     tests = {path: pair for path, pair in modules.items() if is_test(path) or path in kinds.config}
@@ -155,6 +157,33 @@ def _parsed(data: bytes | None) -> ast.Module | SyntaxError | None:
         return exc
     except (ValueError, RecursionError, MemoryError) as exc:
         return SyntaxError(str(exc))
+
+
+def _unparsed(path: str, old: bytes | None, new: bytes | None, *, compares: bool) -> Iterator[Finding]:
+    """What can be told of a file in words that our own Python does not know, such as those of a later one: by its lines.
+
+    Code that no Python can read ends no run well.
+    """
+    if compares and old is not None:
+        yield Finding(path, 1, "does not parse, so its tests cannot be compared")
+    was = {line.strip() for line in (old or b"").splitlines()}
+    for number, line in enumerate((new or b"").splitlines(), start=1):
+        text = line.partition(b"#")[0].decode("utf-8", "replace")
+        for what, pattern, fatal in _TELLING:
+            if line.strip() not in was and (match := pattern.search(text)) and (fatal is None or not compares):
+                yield Finding(path, number, f"{what}: {match[0]}", fatal=compares if fatal is None else fatal)
+
+
+_TELLING: Final = (
+    ("ends the process without clean-up", re.compile(r"\b(?:_exit|_Exit|os\.abort|os\.kill)\b"), None),
+    ("code that knows of the test runner", _RUNNER_NAMES, True),
+    (
+        "code that knows where tests are run",
+        re.compile(r"""["'](?:CI|GITHUB_ACTIONS|CONTINUOUS_INTEGRATION)["']"""),
+        False,
+    ),
+)
+"""What a line tells, and whether it is fatal; None: in tests it is. What else is of no matter in tests."""
 
 
 def _test_file(path: str, old: Module, new: Module, others: frozenset[str]) -> Iterator[Finding]:

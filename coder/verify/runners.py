@@ -147,7 +147,16 @@ def maven(command: str) -> TestCommand:
 
 def gradle(command: str) -> TestCommand:
     """Gradle, by the reports of its test tasks."""
-    return TestCommand(f"{command} {SELECT}", "gradle", plain=f"{command} {SELECT}")
+    return TestCommand(f"{_GRADLE_HOME}; {command} {SELECT}", "gradle", plain=f"{command} {SELECT}")
+
+
+_GRADLE_HOME: Final = (
+    'kept=$GRADLE_USER_HOME; [ -z "$kept" ] || [ -w "$kept" ] || { export GRADLE_USER_HOME=${TMPDIR:-/tmp}/gradle-home; '
+    '[ -d "$GRADLE_USER_HOME" ] || { mkdir "$GRADLE_USER_HOME"; cp -rs "$kept/." "$GRADLE_USER_HOME" 2> /dev/null; '
+    "find \"$GRADLE_USER_HOME\" -type l '(' -name '*.lock' -o -name '*.lck' -o -name '*.bin' ')' "
+    "-exec sed -i '' {} +; }; }"
+)
+"""Gradle writes to its home, which tests may not where it was filled: links to what lies there, and copies of what it locks."""
 
 
 def rspec(command: str) -> TestCommand:

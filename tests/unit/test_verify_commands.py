@@ -362,3 +362,23 @@ def test_programs_with_a_make_target_are_not_tested_by_a_script_that_lies_about(
     assert chosen is not None
     assert package is not None
     assert (chosen.kind, package.kind) == ("exit_code", "pytest")
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_gradle_is_given_a_home_that_it_can_write_to(tmp_path: Path, *, filled: bool) -> None:
+    kept = tmp_path / "kept"
+    (kept / "caches").mkdir(parents=True)
+    (kept / "caches" / "a.jar").write_text("jar")
+    (kept / "caches" / "a.lock").write_text("lock")
+    line = given("gradle test").line("r").removesuffix("gradle test ") + "echo $GRADLE_USER_HOME"
+    # Root may write anywhere; that it may not is only said here.
+    asked = line.replace('[ -w "$kept" ]', "false")
+    env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), **({"GRADLE_USER_HOME": str(kept)} if filled else {})}
+
+    said = subprocess.run(["/bin/bash", "-c", asked], env=env, check=True, capture_output=True, text=True, timeout=60)
+
+    home = tmp_path / "gradle-home"
+    assert said.stdout.strip() == (str(home) if filled else "")
+    assert home.exists() is filled
+    assert not filled or (home / "caches" / "a.jar").is_symlink()
+    assert not filled or not (home / "caches" / "a.lock").is_symlink()

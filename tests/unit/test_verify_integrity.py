@@ -159,6 +159,28 @@ def test_a_deleted_file_of_tests_lists_each_test() -> None:
     assert [finding.line for finding in listed] == [8, 14]
 
 
+NEWER = "type Number = int | float\n"
+"""Syntax of Python 3.12, which our own may not know."""
+
+
+def test_words_of_a_later_python_are_no_fault_of_the_source_or_of_new_tests() -> None:
+    assert found({"lib.py": NEWER}, {"lib.py": f"{NEWER}X = 1  # for pytest\n"}) == ()
+    assert found({}, {"test_new.py": f"import pytest\n\n{NEWER}"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "fatal"),
+    [
+        ("lib.py", "import pytest", True),
+        ("lib.py", "import os; os._exit(0)", False),
+        ("test_new.py", "import os; os._exit(0)", True),
+        ("lib.py", 'SAFE = "CI" in os.environ', False),
+    ],
+)
+def test_what_lines_tell_is_told_in_words_of_a_later_python_too(path: str, line: str, fatal: bool) -> None:  # noqa: FBT001 — a row
+    assert [(finding.line, finding.fatal) for finding in found({}, {path: f"{NEWER}{line}\n"})] == [(2, fatal)]
+
+
 @pytest.mark.parametrize("text", ["def test_a(:\n", "\x00", "(" * 5_000, "x = " + "-" * 200_000 + "1"])
 def test_what_does_not_parse_is_said(text: str) -> None:
     listed = found({"test_x.py": BASE}, {"test_x.py": text})
