@@ -152,34 +152,33 @@ def open_engine(
         concurrency=config.concurrency,
     )
 
-    gone: set[str] = set()
+    underway = Underway()
 
     def stop_job(job_id: str) -> None:
-        gone.add(job_id)
-        if stop_run is not None:
+        if underway.lose(job_id) and stop_run is not None:
             stop_run(run_of(job_id))
 
-    worker = None if runner is None else on_payload(runner, store, gone, length=length)
+    worker = None if runner is None else on_payload(runner, store, underway, length=length)
     return DbosEngine(options, worker, stop_job=stop_job)
 
 
 def on_payload(
     runner: TaskRunner,
     store: Store,
-    gone: set[str],
+    underway: "Underway",
     *,
     length: Length = lambda _: 0,
     pause: Callable[[float], None] = time.sleep,
 ) -> Callable[[JsonObject], JsonObject]:
     """`runner` for the engine's jobs. What fails by something that may pass is tried again.
 
-    Not so what a person stopped, and what is `gone`: jobs, by their ids, that were cancelled or given to another worker.
+    Not so what a person stopped, and what is not ours any more.
     """
     inbox, starts = Inbox(store.database), Starts(store.database, length)
 
     def run(payload: JsonObject) -> JsonObject:
         work = Work.model_validate(payload)
-        gone.discard(work.job_id)
+        underway.begin(work.job_id)
         try:
             if starts.begin(work.job_id):
                 return tried(work)
@@ -187,12 +186,13 @@ def on_payload(
             return {"ok": False, "error": error, "kind": "poison"}
         finally:
             starts.end(work.job_id)
+            underway.end(work.job_id)
 
     def tried(work: Work) -> JsonObject:
 
         def is_over(result: JsonObject) -> bool:
             told = inbox.of(work.task.run_id)
-            ended = work.job_id in gone or any(said.kind == "stop" for said in told)
+            ended = underway.is_lost(work.job_id) or any(said.kind == "stop" for said in told)
             return not result.get("passes") or ended
 
         result = runner(work.task, work.followup, inbox.of)
@@ -207,6 +207,39 @@ def on_payload(
         return result
 
     return run
+
+
+class Underway:
+    """The jobs that run in this process, by their ids, and which of them were cancelled or given to another worker."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._lost: dict[str, bool] = {}
+
+    def begin(self, job_id: str) -> None:
+        """A job begins."""
+        with self._guard:
+            self._lost[job_id] = False
+
+    def end(self, job_id: str) -> None:
+        """It is over."""
+        with self._guard:
+            self._lost.pop(job_id, None)
+
+    def is_lost(self, job_id: str) -> bool:
+        """Whether it is not ours any more."""
+        with self._guard:
+            return self._lost.get(job_id, True)
+
+    def lose(self, job_id: str) -> bool:
+        """It is not ours any more; whether the containers of its run are to go.
+
+        Once, as the thread may hang in a call for minutes in which the run goes on elsewhere; and not while it goes on here.
+        """
+        with self._guard:
+            first = not self._lost.get(job_id, True)
+            self._lost[job_id] = True
+            return first and not any(run_of(one) == run_of(job_id) and not lost for one, lost in self._lost.items())
 
 
 def serve_until_stopped(service: Service, *, with_worker: bool) -> Drained:

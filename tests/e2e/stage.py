@@ -30,7 +30,7 @@ from webhooks.desk import Desk
 from webhooks.engine.memory import MemoryEngine
 from webhooks.intake import Intake
 from webhooks.outbox import Inbox
-from webhooks.service import TaskRunner, on_payload
+from webhooks.service import TaskRunner, Underway, on_payload
 from webhooks.store import Store
 from webhooks.work import Work
 
@@ -100,7 +100,7 @@ class Stage:
         self.free.set()
         self.engine = MemoryEngine(self._run)
         self.store = Store(folder / "deliveries.db")
-        self._worker = on_payload(runner or self._played, self.store, set(), pause=lambda _: None)
+        self._worker = on_payload(runner or self._played, self.store, Underway(), pause=lambda _: None)
         self.inbox = Inbox(self.store.database)
         outside = Outside(self.forge, lambda task, what: f"{what} of the run on #{task.number}", self._stop)
         # An hour of pauses at the desk is over at once.

@@ -64,6 +64,8 @@ class ModelServer:
         self.api_key = api_key
         self.requests: list[Received] = []
         self.closing = threading.Event()
+        self.stalled: list[str] = []
+        """Paths of the answers that hang at this moment."""
         self._lock = threading.Lock()
         self._last_prompt = ""
         self._server = _Server(("127.0.0.1", port), _Handler)
@@ -207,7 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _break_off(self, turn: Turn) -> None:
         self.wfile.flush()
         if turn.fault == "stall":
+            self.server.owner.stalled.append(self.path)
             self.server.owner.closing.wait(_STALL_S)
+            self.server.owner.stalled.remove(self.path)
         self.close_connection = True
 
     def _status(self, status: int, error: JsonObject | str, headers: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from tests.unit.webhooks_situations import TASK
 from webhooks.config import ServiceConfig
 from webhooks.errors import EngineError, StoreError
 from webhooks.outbox import Inbox
-from webhooks.service import PAUSES_S, build, on_payload, serve_until_stopped
+from webhooks.service import PAUSES_S, Underway, build, on_payload, serve_until_stopped
 from webhooks.starts import MAX_STARTS, Starts
 from webhooks.store import Store
 from webhooks.work import Work
@@ -115,7 +115,7 @@ GITHUB_IS_AWAY: JsonObject = {"ok": False, "passes": True}
 def test_what_may_pass_is_tried_again(tmp_path: Path, results: list[JsonObject], paused: list[float]) -> None:
     left, pauses = list(results), list[float]()
     store = Store(tmp_path / "deliveries.db")
-    run = on_payload(lambda *_: left.pop(0), store, {TASK.run_id}, pause=pauses.append)
+    run = on_payload(lambda *_: left.pop(0), store, Underway(), pause=pauses.append)
 
     result = run(Work(task=TASK).model_dump(mode="json"))
 
@@ -128,14 +128,14 @@ def test_what_may_pass_is_tried_again(tmp_path: Path, results: list[JsonObject],
 def test_what_was_stopped_or_is_anothers_is_not_tried_again(tmp_path: Path, what: str, when: str) -> None:
     store = Store(tmp_path / "deliveries.db")
     stop = Followup(id="comment-1", kind="stop", note=Note(author="mona", body="/coder stop"))
-    gone: set[str] = set()
+    underway = Underway()
     calls: list[str] = []
 
     def end() -> None:
         if what == "stopped":
             Inbox(store.database).put(TASK.run_id, stop, created_at="2026")
         else:
-            gone.add(TASK.run_id)
+            underway.lose(TASK.run_id)
 
     def work(*_: object) -> JsonObject:
         calls.append("work")
@@ -147,7 +147,7 @@ def test_what_was_stopped_or_is_anothers_is_not_tried_again(tmp_path: Path, what
         calls.append("pause")
         end()
 
-    run = on_payload(work, store, gone, pause=pause)
+    run = on_payload(work, store, underway, pause=pause)
 
     assert run(Work(task=TASK).model_dump(mode="json")) == GITHUB_IS_AWAY
     assert calls == (["work"] if when == "before the pause" else ["work", "pause"])
@@ -161,7 +161,7 @@ def test_a_run_that_gets_on_is_begun_again_however_often_the_service_is_killed(t
     for _ in range(3 * MAX_STARTS):
         assert starts.begin(TASK.run_id)
         journal.append("an answer")
-    run = on_payload(lambda *_: {"ok": True}, store, set(), length=lambda _: len(journal))
+    run = on_payload(lambda *_: {"ok": True}, store, Underway(), length=lambda _: len(journal))
 
     assert run(Work(task=TASK).model_dump(mode="json")) == {"ok": True}
     store.close()
@@ -170,7 +170,7 @@ def test_a_run_that_gets_on_is_begun_again_however_often_the_service_is_killed(t
 def test_a_run_that_takes_its_worker_down_at_one_place_is_given_up_and_may_be_tried_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "deliveries.db")
     starts = Starts(store.database, lambda _: 7)
-    run = on_payload(lambda *_: {"ok": True}, store, set(), length=lambda _: 7)
+    run = on_payload(lambda *_: {"ok": True}, store, Underway(), length=lambda _: 7)
     payload = Work(task=TASK).model_dump(mode="json")
     for _ in range(MAX_STARTS):
         assert starts.begin(TASK.run_id)
@@ -181,3 +181,17 @@ def test_a_run_that_takes_its_worker_down_at_one_place_is_given_up_and_may_be_tr
     assert "without getting on" in given_up["error"]
     assert again == {"ok": True}
     store.close()
+
+
+def test_a_job_that_hangs_after_it_was_lost_takes_no_containers_from_its_runs_next_job() -> None:
+    run, other = TASK.run_id, "gh9-9-0123456789abcdef"
+    underway = Underway()
+    for job in (run, f"{run}.comment-1", other):
+        underway.begin(job)
+
+    hangs = [underway.lose(run), underway.lose(run)]
+    alone = [underway.lose(other), underway.lose(other)]
+    underway.end(f"{run}.comment-1")
+
+    assert (hangs, alone) == ([False, False], [True, False])
+    assert underway.is_lost(run)
