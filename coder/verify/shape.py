@@ -31,6 +31,18 @@ class Shape:
         """All of them."""
         return self.strict + self.loose
 
+    def joined(self, other: "Shape") -> "Shape":
+        """Both as one: tests of the same name."""
+        return Shape(
+            self.line,
+            self.strict + other.strict,
+            self.loose + other.loose,
+            self.skips + other.skips,
+            self.delays + other.delays,
+            self.constants | other.constants,
+            self.names | other.names,
+        )
+
 
 Shapes = Mapping[str, Shape]
 """Tests by their names in a file."""

@@ -30,6 +30,8 @@ class _Language:
     """Where something else begins, and the test before it ends."""
     mark: re.Pattern[str] | None = None
     """What stands above a function that is a test, where its name does not tell."""
+    table: re.Pattern[str] = re.compile(r"(?!)")
+    """Where a test of rows begins, which gets its names from them: all of a file count as one."""
 
 
 _SLASHES: Final = re.compile(r"^\s*(?://|\*|/\*).*$")
@@ -47,6 +49,10 @@ _JAVASCRIPT: Final = _Language(
     re.compile(
         r"\.(?:toBeTruthy|toBeFalsy|toBeDefined|toContain|toMatchObject|toBeGreaterThan\w*|toBeLessThan\w*)\(|\.not\.|assert(?:\.ok)?\("
     ),
+    other=re.compile(
+        r"^\s*(?:[xf]?describe|suite|context|(?:before|after)(?:Each|All)?|setup|teardown)(?:\.\w+)*\s*\("
+    ),
+    table=re.compile(r"^\s*(?:test|it|xit|xtest|fit)(?:\.\w+)*\.each\b"),
 )
 _GO: Final = _Language(
     re.compile(r"^func (Test\w+|Fuzz\w+)\("),
@@ -105,6 +111,7 @@ _DELAY: Final = re.compile(
 )
 _LITERAL: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`|\b\d[\w.]*")
 _CALL: Final = re.compile(r"\b([A-Za-z_]\w*+)[!?]?\s*+\(")
+_TABLES: Final = "of rows"
 _MAX_LINE: Final = 1_000
 """So much of a line is looked at: no person reads further, and generated lines make patterns slow."""
 _ASIDE: Final = frozenset(
@@ -148,20 +155,19 @@ def known(path: str) -> bool:
 
 
 def line_shapes(path: str, data: bytes | None) -> tuple[dict[str, Shape], frozenset[str]]:
-    """The tests of a file by name, and the literals that stand outside of them; a name that occurs twice is left out."""
+    """The tests of a file by name, and the literals that stand outside of them; those of one name are taken together."""
     if data is None or len(data) > MAX_SOURCE_BYTES:
         return {}, frozenset()
     language = _LANGUAGES[posixpath.splitext(path)[1]]
     found: dict[str, Shape] = {}
-    twice: set[str] = set()
     current, outside, above = _Open(), set[str](), 0
     marked = language.mark is None
     for number, raw in enumerate(_lines(data), start=1):
         text = "" if language.comment.match(raw) else raw
-        match = language.name.match(text)
-        if match or language.other.match(text):
-            outside |= _keep(found, twice, current)
-            name = next(group for group in match.groups() if group) if match else ""
+        match, table = language.name.match(text), language.table.match(text)
+        if match or table or language.other.match(text):
+            outside |= _keep(found, current)
+            name = next(group for group in match.groups() if group) if match else _TABLES if table else ""
             current = _Open(name if marked else "", number, skips=above)
             marked, above = language.mark is None, 0
         marked = marked or bool(language.mark and language.mark.match(text))
@@ -172,8 +178,8 @@ def line_shapes(path: str, data: bytes | None) -> tuple[dict[str, Shape], frozen
             continue
         current.skips += marks
         current.read(text, language)
-    outside |= _keep(found, twice, current)
-    return {name: shape for name, shape in found.items() if name not in twice}, frozenset(outside)
+    outside |= _keep(found, current)
+    return found, frozenset(outside)
 
 
 def skips_outside(path: str, data: bytes | None) -> int:
@@ -190,11 +196,10 @@ def _lines(data: bytes) -> list[str]:
     return [line[:_MAX_LINE] for line in data.decode("utf-8", "replace").splitlines()]
 
 
-def _keep(found: dict[str, Shape], twice: set[str], test: _Open) -> set[str]:
+def _keep(found: dict[str, Shape], test: _Open) -> set[str]:
     """Put a test away that has ended; what is none gives its literals."""
     if not test.name:
         return test.constants
-    if test.name in found:
-        twice.add(test.name)
-    found[test.name] = test.closed()
+    shape, first = test.closed(), found.get(test.name)
+    found[test.name] = shape if first is None else first.joined(shape)
     return set()

@@ -159,6 +159,13 @@ def test_a_deleted_file_of_tests_lists_each_test() -> None:
     assert [finding.line for finding in listed] == [8, 14]
 
 
+def test_what_is_tested_may_skip_too() -> None:
+    calls = BASE.replace("    assert 1 == 1\n", "    assert 1 == 1\n    unpacker = Unpacker()\n    unpacker.skip()\n")
+
+    assert calls != BASE
+    assert found({"test_x.py": BASE}, {"test_x.py": calls}) == ()
+
+
 NEWER = "type Number = int | float\n"
 """Syntax of Python 3.12, which our own may not know."""
 

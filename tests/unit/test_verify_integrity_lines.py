@@ -142,3 +142,34 @@ def test_tests_that_are_left_out_by_what_stands_outside_of_them_are_told(
 
     assert [one.what for one in found] == ["a whole class or module of tests may now be skipped or not collected"]
     assert findings([path], after.get, before.get) == ()
+
+
+ROWS = "  it.each([1, 2])('n %s', (n) => {\n    expect(add(n)).toBe(n + 1);\n    expect(add(n)).not.toBe(n);\n  });\n"
+AGAIN = "  it('adds', () => {\n    expect(sub(1)).toBe(0);\n  });\n"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        JS.replace("  test('b'", f"{AGAIN}  test('b'"),
+        JS.replace("  test('b'", f"{ROWS}  test('b'"),
+        JS.replace("});\n  test('b'", "});\n  beforeEach(() => assert.ok(ready()));\n  test('b'"),
+    ],
+)
+def test_what_is_put_between_tests_takes_nothing_from_them(after: str) -> None:
+    assert told("a.test.js", JS, after) == []
+    assert (
+        told(
+            "a.test.js",
+            JS.replace("  test('b'", f"{ROWS}  test('b'"),
+            after.replace("test('b'", f"{AGAIN}{ROWS}test('b'"),
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize("lost", ["    expect(add(n)).toBe(n + 1);\n", "    expect(sub(1)).toBe(0);\n"])
+def test_tests_of_rows_and_of_one_name_are_looked_at_too(lost: str) -> None:
+    before = JS.replace("  test('b'", f"{ROWS}{AGAIN}  test('b'")
+
+    assert any("asserts less" in line for line in told("a.test.js", before, before.replace(lost, "")))
