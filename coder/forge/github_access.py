@@ -91,7 +91,7 @@ class GitHubAccess(GitHubConnection):
         missing = (
             () if role.get("permission") in _WRITING else (f"a role that may write; {login} has {role['role_name']}",)
         )
-        status, _, text = self._client(self._tokens.token(checked(repo))).requester.requestJson(
+        status, _, text = self._client(self._tokens.token(checked(repo))).requestJson(
             "GET", f"/repos/{repo.full_name}/hooks?per_page=100"
         )
         if status in _HIDDEN:
@@ -108,8 +108,7 @@ class GitHubAccess(GitHubConnection):
         return Access(login, branch, closed, missing, webhook=", ".join(shown) or "none", unheard=tuple(unheard))
 
     def _read(self, repo: RepoRef, path: str) -> Any:
-        _, data = self._client(self._tokens.token(checked(repo))).requester.requestJsonAndCheck("GET", path)
-        return data
+        return self._client(self._tokens.token(checked(repo))).read(path)
 
 
 def _lacking(wanted: Mapping[str, str], granted: Mapping[str, str]) -> tuple[str, ...]:

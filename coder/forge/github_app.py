@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -14,9 +15,11 @@ from coder.errors import ConfigError, ForgeError
 from coder.forge.config import GitHubSettings
 from coder.forge.github_client import (
     API_VERSION,
-    MEDIA_TYPE,
     MOVED,
     UNPROCESSABLE,
+    Answers,
+    Client,
+    NoAuth,
     SignedAuth,
     moved_to,
     repeated,
@@ -58,7 +61,7 @@ class PersonalToken:
     def __init__(
         self,
         settings: GitHubSettings,
-        connect: Callable[[str], github.Github],
+        connect: Callable[[str], Client],
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -86,8 +89,8 @@ class PersonalToken:
         return self._identity
 
     def _asked(self) -> Identity:
-        user = self._connect(self._token).get_user()
-        return Identity(user.login, user.id)
+        user = self._connect(self._token).read("/user")
+        return Identity(str(user["login"]), int(user["id"]))
 
 
 class AppTokens:
@@ -212,14 +215,5 @@ class AppTokens:
 
     def _get_public(self, path: str) -> JsonObject:
         """`/users/…` takes no JWT; some account of the App's own does, and so does nobody at all."""
-        with github.Github(
-            base_url=self._settings.api_url,
-            timeout=self._settings.timeout_s,
-            user_agent="coder",
-            verify=self._settings.ca_bundle or True,
-            retry=retry(self._settings),
-            seconds_between_requests=self._settings.seconds_between_requests,
-            api_version=API_VERSION,
-        ) as anonymous:
-            _, data = anonymous.requester.requestJsonAndCheck("GET", path, headers={"Accept": MEDIA_TYPE})
-            return dict(data)
+        with closing(Client(self._settings, NoAuth(), Answers())) as anonymous:
+            return dict(anonymous.read(path))

@@ -11,7 +11,7 @@ import requests
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import FORBIDDEN, NOT_FOUND, Reads, status_of
+from coder.forge.github_client import FORBIDDEN, NOT_FOUND, Client, status_of
 from coder.forge.protocol import CHECK_NAME, CheckReport, ChecksState, FailedJob
 from coder.types import JsonObject, RepoRef
 
@@ -40,8 +40,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class CommitChecks:
     """The checks of one repository's commits. PyGithub's failures pass through."""
 
-    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings, reads: Reads) -> None:
-        self._client, self._settings, self._reads = client, settings, reads
+    def __init__(self, client: Client, ref: RepoRef, settings: GitHubSettings) -> None:
+        self._client, self._settings = client, settings
         self._root = f"/repos/{ref.full_name}"
 
     def report(self, commit_sha: str, check: CheckReport) -> None:
@@ -173,10 +173,10 @@ class CommitChecks:
                 return
 
     def _get(self, path: str, **query: str) -> Any:
-        return self._reads.get(self._client, path, query)
+        return self._client.read(path, query)
 
     def _write(self, method: str, path: str, body: JsonObject) -> None:
-        self._client.requester.requestJsonAndCheck(method, path, input=body)
+        self._client.requestJsonAndCheck(method, path, input=body)
 
 
 def together(said: Sequence[str]) -> ChecksState:

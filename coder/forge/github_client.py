@@ -1,6 +1,7 @@
 """PyGithub as we need it: no repeated POSTs, bounded waits, errors of ours without secrets."""
 
 import base64
+import json
 import logging
 import re
 import threading
@@ -8,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, NamedTuple, Self, TypeVar, cast
+from urllib.parse import quote
 
 import github
 import requests
@@ -17,6 +19,8 @@ from github.GithubRetry import GithubRetry
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.NamedUser import NamedUser
+from github.Repository import Repository
+from github.Requester import Requester
 from typing_extensions import override
 from urllib3 import HTTPResponse, Retry
 from urllib3.connectionpool import ConnectionPool
@@ -38,8 +42,11 @@ UNKNOWN = 0
 REFUSALS = frozenset({FORBIDDEN, 410, 451})
 """Locked or not for us, gone, blocked by law. Not 404, which GitHub says for a moment of what was just made, nor 401: a key can be mended."""
 ATTEMPTS = 3
+OK = 200
+NOT_MODIFIED = 304
 MAX_KEPT = 256
-"""Answers that are remembered with their ETags; the one that was not asked for longest goes first."""
+"""Answers that are remembered with their ETags; the one that came first goes first."""
+MAX_KEPT_CHARS = 262_144
 MEDIA_TYPE = "application/vnd.github+json"
 MOVED = frozenset({301, 302, 303, 307, 308})
 T = TypeVar("T")
@@ -140,23 +147,6 @@ class CarefulRetry(GithubRetry):
         return wait_s
 
 
-def connect(settings: GitHubSettings, auth: Auth) -> github.Github:
-    """A client for `auth`, whose objects ask GitHub only for what is looked at; the caller closes it."""
-    return github.Github(
-        auth=auth,
-        base_url=settings.api_url,
-        timeout=settings.timeout_s,
-        user_agent="coder",
-        per_page=100,
-        verify=settings.ca_bundle or True,
-        retry=retry(settings),
-        seconds_between_requests=settings.seconds_between_requests,
-        seconds_between_writes=settings.seconds_between_writes,
-        api_version=API_VERSION,
-        lazy=True,
-    )
-
-
 def retry(settings: GitHubSettings) -> CarefulRetry:
     """How reads are repeated."""
     return CarefulRetry(
@@ -166,6 +156,100 @@ def retry(settings: GitHubSettings) -> CarefulRetry:
         backoff_max=settings.max_wait_s,
         secondary_rate_wait=min(60.0, settings.max_wait_s),
     )
+
+
+class Answers:
+    """Answers to GET by address, with their ETags: GitHub counts reads of what has not changed against no limit.
+
+    Safe for threads. They may be shared by credentials: whether one may read is GitHub's to check at each read.
+    https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Answer] = OrderedDict()
+
+    def of(self, address: str) -> "_Answer | None":
+        """What was read there last."""
+        with self._lock:
+            return self._kept.get(address)
+
+    def keep(self, address: str, headers: dict[str, Any], text: str) -> None:
+        """Remember an answer, if it has an ETag, is no giant, and came whole: one that did not would come back for ever."""
+        if "etag" not in headers or len(text) > MAX_KEPT_CHARS or not _is_json(text):
+            return
+        with self._lock:
+            self._kept[address] = _Answer(headers, text)
+            self._kept.move_to_end(address)
+            while len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+
+
+class _Answer(NamedTuple):
+    headers: dict[str, Any]
+    text: str
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Client(Requester):
+    """GitHub as one credential sees it; whatever is read, also by PyGithub's own objects, is read conditionally."""
+
+    def __init__(self, settings: GitHubSettings, auth: Auth, answers: Answers) -> None:
+        super().__init__(
+            auth=auth,
+            base_url=settings.api_url,
+            timeout=settings.timeout_s,
+            user_agent="coder",
+            per_page=100,
+            verify=settings.ca_bundle or True,
+            retry=retry(settings),
+            pool_size=None,
+            seconds_between_requests=settings.seconds_between_requests,
+            seconds_between_writes=settings.seconds_between_writes,
+            api_version=API_VERSION,
+            lazy=True,  # objects ask GitHub only for what is looked at
+        )
+        self._answers = answers
+
+    def repository(self, full_name: str) -> Repository:
+        """A repository, of which nothing was read yet."""
+        return Repository(self, url=f"/repos/{full_name}")
+
+    def user(self, login: str) -> NamedUser:
+        """An account, read now."""
+        return NamedUser(self, url=f"/users/{quote(login)}").complete()
+
+    def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """What is at `path` now, as parsed JSON."""
+        return self.requestJsonAndCheck("GET", path, parameters=dict(query or {}))[1]
+
+    @override
+    def requestJson(
+        self,
+        verb: str,
+        url: str,
+        parameters: dict[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
+        input: Any | None = None,  # PyGithub's name
+        *args: Any,
+        **kwargs: Any,
+    ) -> tuple[int, dict[str, Any], str]:
+        address = self.add_parameters_to_url(url, parameters or {})
+        known = self._answers.of(address) if verb == "GET" else None
+        given = (headers or {}) | ({"If-None-Match": known.headers["etag"]} if known else {})
+        status, said, text = super().requestJson(verb, url, parameters, given, input, *args, **kwargs)
+        if known is not None and status == NOT_MODIFIED:
+            return OK, known.headers | said, known.text
+        if verb == "GET" and status == OK:
+            self._answers.keep(address, said, text)
+        return status, said, text
 
 
 @contextmanager
@@ -253,32 +337,3 @@ def author(thing: Issue | IssueComment) -> NamedUser | None:
 def basic(token: str) -> str:
     """The one form of credential that GitHub's git endpoint takes; it refuses Bearer."""
     return "Basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
-
-
-class Reads:
-    """Answers to GET by address, with their ETags: GitHub counts reads of what has not changed against no limit.
-
-    Safe for threads. The credential is GitHub's to check at each read.
-    https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, frozenset[tuple[str, str]]], tuple[str, Any]] = OrderedDict()
-
-    def get(self, client: github.Github, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """What is at `path` now, as parsed JSON; not to be changed. PyGithub's failures pass through."""
-        key = (path, frozenset((query or {}).items()))
-        with self._lock:
-            etag, known = self._kept.get(key, ("", None))
-        given = {"If-None-Match": etag} if etag else {}
-        headers, data = client.requester.requestJsonAndCheck("GET", path, parameters=dict(query or {}), headers=given)
-        if etag and data is None:  # 304 has no body
-            headers, data = {"etag": etag}, known
-        with self._lock:
-            if new := str(headers.get("etag", "")):
-                self._kept[key] = (new, data)
-                self._kept.move_to_end(key)
-            while len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
-        return data

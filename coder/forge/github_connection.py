@@ -12,12 +12,14 @@ import github
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens, Identity, PersonalToken, Tokens
-from coder.forge.github_client import MOVED, UNAUTHORIZED, Reads, TokenAuth, connect, repeated, translated
+from coder.forge.github_client import MOVED, UNAUTHORIZED, Answers, Client, TokenAuth, repeated, translated
 from coder.forge.github_pace import Paces
 from coder.forge.github_repository import RepositoryAccess, checked, renamed
 from coder.types import RepoRef, Task
 
 T = TypeVar("T")
+MAX_CLIENTS = 64
+"""An App has a token for each repository and hour: those of old ones are let go of."""
 
 
 class GitHubConnection:
@@ -38,9 +40,9 @@ class GitHubConnection:
         self._settings = settings
         self.pause = sleep
         self._lock = threading.Lock()
-        self._clients: dict[str, github.Github] = {}
+        self._clients: dict[str, Client] = {}
         self._paces = Paces(settings.seconds_between_writes, folder=pace_folder, sleep=sleep)
-        self._reads = Reads()
+        self._answers = Answers()
         self._renamed: dict[str, RepoRef] = {}
         """Names as they stand in tasks to what the repositories are called now."""
         if tokens is None:
@@ -96,7 +98,7 @@ class GitHubConnection:
 
     def _open(self, task: Task) -> RepositoryAccess:
         client = self._client(self._tokens.token(checked(task.repo)))
-        return RepositoryAccess(client, self._ref(task), self._settings, self._reads)
+        return RepositoryAccess(client, self._ref(task), self._settings)
 
     def _ref(self, task: Task) -> RepoRef:
         return self._renamed.get(task.repo.full_name, task.repo)
@@ -113,9 +115,11 @@ class GitHubConnection:
             client, self._ref(task), self._settings.api_url, repository_id=int(wanted[1]) if wanted else None
         )
 
-    def _client(self, token: str) -> github.Github:
+    def _client(self, token: str) -> Client:
         """The client of a token: connections are kept, and GitHub's pace is kept, as long as the token is."""
         with self._lock:
             if token not in self._clients:
-                self._clients[token] = connect(self._settings, TokenAuth(token))
+                self._clients[token] = Client(self._settings, TokenAuth(token), self._answers)
+            while len(self._clients) > MAX_CLIENTS:
+                self._clients.pop(next(iter(self._clients))).close()
             return self._clients[token]

@@ -68,7 +68,7 @@ class GitHubLookup(GitHubConnection):
         what = f"make the label {name!r} in {repo.full_name}"
         body = {"name": name, "color": color, "description": description}
         with translated(what):
-            status, _, _ = self._client(self._tokens.token(checked(repo))).requester.requestJson(
+            status, _, _ = self._client(self._tokens.token(checked(repo))).requestJson(
                 "POST", f"/repos/{repo.full_name}/labels", input=body
             )
         if status == UNPROCESSABLE:  # as far as GitHub tells: it exists
@@ -79,7 +79,7 @@ class GitHubLookup(GitHubConnection):
 
     def _get(self, repo: RepoRef, path: str, query: Mapping[str, str] | None = None) -> Any:
         def read() -> Any:
-            return self._reads.get(self._client(self._tokens.token(checked(repo))), path, query)
+            return self._client(self._tokens.token(checked(repo))).read(path, query)
 
         with translated(f"read {path}"):
             return repeated(read, pause=self.pause, settings=self._settings)

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import github
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import author
+from coder.forge.github_client import Client, author
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Note, Problem, Task
 
@@ -47,7 +46,7 @@ class Snapshot:
     """
 
     def __init__(
-        self, client: github.Github, task: Task, settings: GitHubSettings, *, writes: Callable[[str], bool], own_id: int
+        self, client: Client, task: Task, settings: GitHubSettings, *, writes: Callable[[str], bool], own_id: int
     ) -> None:
         self._client = client
         self._task = task
@@ -98,7 +97,7 @@ class Snapshot:
 
     def _edits(self, number: int) -> dict[str, Any]:
         variables = {"owner": self._task.repo.owner, "name": self._task.repo.name, "number": number}
-        _, data = self._client.requester.graphql_query(EDITS, variables)
+        _, data = self._client.graphql_query(EDITS, variables)
         found = data["data"]["repository"]["issueOrPullRequest"]
         if not isinstance(found, dict):
             raise ForgeError(f"GitHub does not tell when #{number} was edited")
@@ -158,10 +157,10 @@ def prompted(task: Task) -> Problem:
 
 
 def read_problem(
-    client: github.Github, task: Task, settings: GitHubSettings, *, writes: Callable[[str], bool], own_id: int
+    client: Client, task: Task, settings: GitHubSettings, *, writes: Callable[[str], bool], own_id: int
 ) -> Problem:
     """The issue or pull request of `task`, which has a number, as it was asked for. PyGithub's failures pass through."""
-    issue = client.get_repo(task.repo.full_name).get_issue(int(task.number or 0))
+    issue = client.repository(task.repo.full_name).get_issue(int(task.number or 0))
     return Snapshot(client, task, settings, writes=writes, own_id=own_id).problem(issue)
 
 

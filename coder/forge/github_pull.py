@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from coder.forge.config import GitHubSettings
 from coder.forge.github_app import AppTokens
-from coder.forge.github_client import NoAuth, TokenAuth, basic, connect, translated
+from coder.forge.github_client import Answers, Client, NoAuth, TokenAuth, basic, translated
 from coder.forge.github_repository import checked
 from coder.types import Remote, RepoRef
 
@@ -30,10 +30,10 @@ def read_pull(settings: GitHubSettings, repo: RepoRef, number: int) -> ReadPull:
         ForgeError: It cannot be read: there is none, or this credential (or nobody without one) may not.
     """
     token = _token(settings, checked(repo))
-    client = connect(settings, TokenAuth(token) if token else NoAuth())
+    client = Client(settings, TokenAuth(token) if token else NoAuth(), Answers())
     try:
         with translated(f"read pull request {repo.full_name}#{number}"):
-            pull = client.get_repo(repo.full_name).get_pull(number).complete()
+            pull = client.repository(repo.full_name).get_pull(number).complete()
             url = f"{settings.git_url}/{repo.full_name}.git"
             return ReadPull(
                 body=pull.body or "",

@@ -19,7 +19,7 @@ from coder.forge.github_client import (
     MOVED,
     NOT_FOUND,
     UNPROCESSABLE,
-    Reads,
+    Client,
     author,
     moved_to,
     reason,
@@ -44,11 +44,11 @@ _LOGIN = re.compile(r"[A-Za-z0-9-]{1,60}(?:_[A-Za-z0-9]{1,20})?(?:\[bot\])?\Z")
 class RepositoryAccess:
     """What the forge does in one repository. Failures of PyGithub pass through; the forge translates them."""
 
-    def __init__(self, client: github.Github, ref: RepoRef, settings: GitHubSettings, reads: Reads) -> None:
+    def __init__(self, client: Client, ref: RepoRef, settings: GitHubSettings) -> None:
         self.ref = checked(ref)
         self._client = client
-        self._repo = client.get_repo(ref.full_name)
-        self._settings, self._reads = settings, reads
+        self._repo = client.repository(ref.full_name)
+        self._settings = settings
 
     def writes(self, login: str) -> bool:
         """Whether `login` may write, asked now; somebody whom GitHub does not know may not."""
@@ -56,21 +56,21 @@ class RepositoryAccess:
             return False
         try:
             if login.endswith("[bot]") and self._settings.allowed_bots:  # Apps are no collaborators: GitHub knows none
-                return self._client.get_user(login).id in self._settings.allowed_bots
+                return self._client.user(login).id in self._settings.allowed_bots
             return self._repo.get_collaborator_permission(login) in MAY_WRITE
         except github.UnknownObjectException:
             return False
 
     def people(self) -> People:
         """What people said to a run, and what is said to them."""
-        return People(self._client, self.ref, self._settings, self._reads, writes=self.writes)
+        return People(self._client, self.ref, self._settings, writes=self.writes)
 
     def co_author(self, login: str) -> str:
         """`NAME <ADDRESS>` as GitHub knows commits of `login` by; empty for an account that is gone."""
         if not _LOGIN.match(login):
             return ""
         try:
-            number = self._client.get_user(login).id
+            number = self._client.user(login).id
         except github.UnknownObjectException:
             return ""
         host = urlsplit(self._settings.git_url).hostname or "github.com"
@@ -158,13 +158,13 @@ class RepositoryAccess:
         # PyGithub sends a bare list, which GitHub does not describe.
         path = f"/repos/{self.ref.full_name}/issues/{number}/labels"
         try:
-            self._client.requester.requestJsonAndCheck("POST", path, input={"labels": list(labels)})
+            self._client.requestJsonAndCheck("POST", path, input={"labels": list(labels)})
         except FAILURES as exc:
             self._do_without("add", ", ".join(labels), exc)
 
     def checks(self) -> CommitChecks:
         """The checks of its commits."""
-        return CommitChecks(self._client, self.ref, self._settings, self._reads)
+        return CommitChecks(self._client, self.ref, self._settings)
 
     def _do_without(self, what: str, label: str, exc: Exception) -> None:
         """A label that we may not touch is not worth a failed run; what may pass is tried again."""
@@ -217,14 +217,14 @@ def _flip(pull: PullRequest, *, draft: bool) -> None:
         pull.mark_ready_for_review()
 
 
-def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id: int | None) -> RepoRef:
+def renamed(client: Client, ref: RepoRef, api_url: str, *, repository_id: int | None) -> RepoRef:
     """What the repository `ref` is called now, of which GitHub said that it moved.
 
     Raises:
         ForgeRefusedError: It has not moved, or is not the repository `repository_id`, or GitHub points elsewhere.
     """
     try:
-        client.requester.requestJsonAndCheck("GET", f"/repos/{ref.full_name}")
+        client.read(f"/repos/{ref.full_name}")
     except github.GithubException as exc:
         if exc.status not in MOVED:
             raise
@@ -233,7 +233,7 @@ def renamed(client: github.Github, ref: RepoRef, api_url: str, *, repository_id:
         raise ForgeRefusedError(f"what was asked for is in {ref.full_name} no more: it was moved to another repository")
     if found is None or found[1] or repository_id not in {None, found[0]}:
         raise ForgeRefusedError(f"{ref.full_name} is another repository now; ask again where the issue is")
-    _, data = client.requester.requestJsonAndCheck("GET", f"/repositories/{found[0]}")
+    data = client.read(f"/repositories/{found[0]}")
     owner, _, name = str(data["full_name"]).partition("/")
     logger.info("repository was renamed", extra={"repo": ref.full_name, "to": f"{owner}/{name}"})
     return checked(RepoRef(owner=owner, name=name))

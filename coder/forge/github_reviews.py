@@ -8,7 +8,7 @@ import github
 
 from coder.errors import ForgeError
 from coder.forge.config import GitHubSettings
-from coder.forge.github_client import NOT_FOUND, UNPROCESSABLE, Reads, reason
+from coder.forge.github_client import NOT_FOUND, UNPROCESSABLE, Client, reason
 from coder.forge.github_problem import GHOST
 from coder.forge.hidden import strip_hidden, strip_line
 from coder.types import Followup, JsonObject, Note, RepoRef, ReviewThread
@@ -40,15 +40,14 @@ class People:
 
     def __init__(
         self,
-        client: github.Github,
+        client: Client,
         ref: RepoRef,
         settings: GitHubSettings,
-        reads: Reads,
         *,
         writes: Callable[[str], bool],
     ) -> None:
-        self._client, self._ref, self._settings, self._reads = client, ref, settings, reads
-        self._repo = client.get_repo(ref.full_name)
+        self._client, self._ref, self._settings = client, ref, settings
+        self._repo = client.repository(ref.full_name)
         self._writes = writes
         self._known: dict[str, bool] = {}
 
@@ -62,7 +61,7 @@ class People:
 
     def review(self, pull: int, number: int) -> tuple[Note, ...]:
         """All that was said in one review, its comments on lines with their places."""
-        found = self._reads.get(self._client, f"/repos/{self._ref.full_name}/pulls/{pull}/reviews/{number}")
+        found = self._client.read(f"/repos/{self._ref.full_name}/pulls/{pull}/reviews/{number}")
         by = (found.get("user") or {}).get("login") or GHOST
         whole = Note(author=str(by), body=str(found.get("body") or ""), created_at=str(found.get("submitted_at") or ""))
         lines = (
@@ -101,7 +100,7 @@ class People:
     def open_pulls(self, number: int, *, own_id: int) -> list[int]:
         """Open pull requests of others who may write here that would close the issue: strangers keep nobody from working."""
         variables = {"owner": self._ref.owner, "name": self._ref.name, "number": number}
-        _, data = self._client.requester.graphql_query(_REFERENCES, variables)
+        _, data = self._client.graphql_query(_REFERENCES, variables)
         issue = data["data"]["repository"]["issue"]
         nodes = issue["timelineItems"]["nodes"] if isinstance(issue, dict) else []
         closing = [n for n in nodes if n and n.get("willCloseTarget") and not n.get("isCrossRepository")]
@@ -128,7 +127,7 @@ class People:
         """Comments on lines, oldest first. As they come: PyGithub asks again for each that lacks a line."""
         path = f"/repos/{self._ref.full_name}/pulls/{pull}/comments"
         for page in range(1, MAX_PAGES + 1):
-            listed = self._reads.get(self._client, path, {"per_page": str(PAGE), "page": str(page)})
+            listed = self._client.read(path, {"per_page": str(PAGE), "page": str(page)})
             yield from listed
             if len(listed) < PAGE:
                 return

@@ -33,11 +33,10 @@ NETWORK_TIMEOUT_S = 900.0
 MORE_TRIES = 2
 """How often a call to a remote that failed is made again at once: a job whose one call fails begins anew."""
 _UNAUTHORIZED = re.compile(r"could not read Username|Authentication failed|returned error: 401")
-_REFUSED = re.compile(
-    rf"{_UNAUTHORIZED.pattern}|returned error: (?:3\d\d|403|404|410|451)|[Rr]epository .*not found"
-    r"|\[(?:remote )?rejected\]|not appear to be a git repository"
-)
-"""What the far side says no to: credentials, rights, names, rules, hooks. Anything else may be the network's."""
+_REFUSED = re.compile(rf"{_UNAUTHORIZED.pattern}|returned error: (?:410|451)|\[(?:remote )?rejected\]")
+"""What the far side says no to for good: credentials, rules and hooks of a branch, what is gone or blocked by law."""
+_NOT_NOW = re.compile(r"returned error: (?:3\d\d|403|404)|[Rr]epository .*not found|not appear to be a git repository")
+"""No use to ask again at once; some seconds later it may be, as limits and what was just made look the same from here."""
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 # The far side of a local remote is somebody's checkout: what its configuration would run there is switched off.
@@ -173,7 +172,7 @@ class Git:
         """Run git against `remote`, with its credential for its URL and no other; a non-zero exit is a result.
 
         What fails over the network is done again: every call of ours that is done twice is done once. What the remote
-        refuses is not, but once with a new credential, where it takes the old one no more and there is another.
+        says no to is not, but once with a new credential, where it takes the old one no more and there is another.
 
         Raises:
             WorkspaceError: The remote is not one that we speak to, git is missing, or it did not end in time.
@@ -185,7 +184,7 @@ class Git:
         if old and renewed and finished.exit_code != 0 and _UNAUTHORIZED.search(finished.stderr):
             environment, secrets = self._abroad(git_dir, replace(remote, authorization=renewed()))
             finished = _execute(args, environment, None, limits=limits, secrets=secrets)
-        while finished.exit_code != 0 and tries > 0 and not _REFUSED.search(finished.stderr):
+        while finished.exit_code != 0 and tries > 0 and not _answered(finished.stderr):
             tries -= 1
             finished = _execute(args, environment, None, limits=limits, secrets=secrets)
         return finished
@@ -254,6 +253,11 @@ class Git:
         if git_dir is not None:
             environment["GIT_DIR"] = str(git_dir)
         return environment
+
+
+def _answered(stderr: str) -> bool:
+    """Whether the remote was reached and said no."""
+    return (_REFUSED.search(stderr) or _NOT_NOW.search(stderr)) is not None
 
 
 def checked_sha(value: str) -> str:

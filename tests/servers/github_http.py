@@ -262,6 +262,9 @@ class Handler(BaseHTTPRequestHandler):
             self.server.state.unchanged.append(self.path.partition("?")[0])
             self._raw(HTTPStatus.NOT_MODIFIED, limits | etag, b"")
             return
+        if etag and self.server.state.over_limit:  # which counts what has changed, and nothing else
+            self._raw(HTTPStatus.FORBIDDEN, extra | limits, b'{"message": "API rate limit exceeded for user ID 1."}')
+            return
         self._raw(status, extra | limits | etag | (headers or {}), body)
 
     def _raw(self, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -219,6 +219,8 @@ class State:
     """What a strict server would hold against the client: unknown routes, missing headers."""
     unchanged: list[str] = field(default_factory=list)
     """Paths that were answered with 304."""
+    over_limit: bool = False
+    """The hour's requests are used up: what is read is refused, unless it has not changed."""
     app_id: int = 4242
     app_slug: str = "coder-app"
     app_public_key: str | None = None
