@@ -266,7 +266,19 @@ def test_of_a_failed_check_that_could_not_be_looked_at_people_are_told(place: Pl
     place.desk.watch()
     place.work()
 
-    assert place.forge.statuses == {run: f"{run} the engine is away"}
+    told = "the engine is away; not answered: check failure by github-actions[bot], `/coder continue` does"
+    assert place.forge.statuses == {run: f"{run} {told}"}
+
+
+def test_of_a_review_that_was_given_up_people_are_told_that_it_has_no_answer(place: Place) -> None:
+    run = place.published()
+    place.deliver("pull_request_review", reviewed())
+    place.engine.end(f"{run}.review-900", state="failed", ok=False, error="given up", kind="poison")
+
+    place.desk.watch()
+    place.work()
+
+    assert place.forge.statuses == {run: f"{run} given up; not answered: review by mona, `/coder continue` does"}
 
 
 def test_a_failure_that_is_overtaken_is_not_told(place: Place) -> None:
