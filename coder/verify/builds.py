@@ -4,9 +4,11 @@ Each builds outside of the repository, where a later run goes on; a build is sho
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from coder.verify.runners import REPORT, TestCommand
+from coder.types import FileChange
+from coder.verify.runners import REPORT, Kind, TestCommand
 
 _PLACE: Final = 'd=${TMPDIR:-/tmp}/%s-$(pwd | cksum | tr " " -)'
 _QUIET: Final = '{ { %s; } > "$d.log" 2>&1 || { tail -n 80 "$d.log"; false; }; }'
@@ -26,6 +28,17 @@ _CHECKED: Final = (
 
 https://www.gnu.org/software/automake/manual/html_node/Log-files-generation-and-test-results-recording.html
 """
+
+
+def tests_named_in(kind: Kind, changes: Iterable[FileChange]) -> tuple[str, ...]:
+    """The files of a change in which a build is told what its tests are: with the tests of another commit they go along."""
+    if kind != "ctest":
+        return ()
+    return tuple(
+        change.path
+        for change in changes
+        if change.path.rpartition("/")[2] == "CMakeLists.txt" and change.status != "added"
+    )
 
 
 def ctest(lists: str = "") -> TestCommand:

@@ -30,6 +30,7 @@ _NO_TESTS = 5
 _SIGNAL: Final = 128
 """From here on a shell's exit code tells a signal: the process crashed, or was killed."""
 
+_LAST_WORDS_S: Final = 3.0
 _MAX_FILES = 2_000
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*[mK]")
 
@@ -79,7 +80,7 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
     root = _cleared(sandbox, path, command)
     output = ""
     try:
-        result = sandbox.exec(command.line(path), timeout_s=timeout_s, env=ENVIRONMENT)
+        result = _executed(sandbox, command, path, timeout_s)
         reading = (
             Reading(unreadable(f"killed after {timeout_s:g} s"))
             if result.exit_code is None
@@ -100,6 +101,18 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
         report=report,
         output_tail=output[-OUTPUT_TAIL_CHARS:].replace(path, "report.xml"),
     )
+
+
+def _executed(sandbox: Sandbox, command: TestCommand, path: str, timeout_s: float) -> ExecResult:
+    """The run itself. pytest is not killed at once: when it is aborted, it tells what each thread was doing.
+
+    Whatever a program makes of that, a run that came to its time limit was killed.
+    """
+    if command.kind != "pytest":
+        return sandbox.exec(command.line(path), timeout_s=timeout_s, env=ENVIRONMENT)
+    line = f"timeout -s ABRT {timeout_s:g} bash -c {shlex.quote(command.line(path))}"
+    result = sandbox.exec(line, timeout_s=timeout_s + _LAST_WORDS_S, env=ENVIRONMENT)
+    return result.model_copy(update={"exit_code": None}) if result.duration_s >= timeout_s else result
 
 
 def _cleared(sandbox: Sandbox, path: str, command: TestCommand) -> str:

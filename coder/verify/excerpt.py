@@ -37,6 +37,8 @@ _TELLING: Final = re.compile(
 _FOREIGN: Final = re.compile(
     r"(?:site-packages|dist-packages|node_modules|/usr/lib|/usr/share|/usr/local|/rustc/|node:internal|vendor/|gems/|\(internal/)"
 )
+_FRAME: Final = re.compile(rf'(?m)^  File "[^"\n]{{0,300}}{_FOREIGN.pattern}[^\n]{{0,300}}\n')
+"""Where the stack of a program that was aborted is in other people's code: https://docs.python.org/3/library/faulthandler.html"""
 
 _GREEN: Final = re.compile(r":PASS$|\bPASSED$|^\s*(?:ok \d+|--- PASS:|[\u2713\u2714] )|^\[ +(?:OK|RUN) +\]")
 """Tests that passed, in a program that runs several and is one test to ctest."""
@@ -52,7 +54,7 @@ def excerpt(output: str, names: Iterable[str] = (), *, max_chars: int = MAX_CHAR
     wanted = {_short(name) for name in names}
     chosen = [text for title, text in found if not wanted or _named(title, wanted)] or [text for _, text in found]
     if not chosen:
-        return _cut(output[_start(output) :].strip(), max_chars)
+        return _cut(_FRAME.sub("", output[_start(output) :]).strip(), max_chars)
     kept: list[str] = []
     left = max_chars
     for text in chosen:

@@ -154,6 +154,16 @@ class Runs:
             self._base[key] = cell
         return cell
 
+    def mixed(
+        self, name: CellName, tree_sha: str, source_tree: str, *, tests: Sequence[str], named: Sequence[str]
+    ) -> Cell | None:
+        """A run of one tree with the tests of another: where that builds, with what it says its tests are (`named`), too."""
+        for paths in filter(None, ([*tests, *named] if named else [], [*tests])):
+            cell = self.cell(name, self.trees.overlay(tree_sha, source_tree=source_tree, paths=paths))
+            if cell.report.by_id or paths == [*tests]:
+                return cell
+        return None
+
     def _made(self, name: CellName, tree_sha: str, tests: TestCommand) -> Cell:
         """A new run. Of one that is no clear answer (a crash, a lost report or sandbox) a second one stands, if it is."""
         self.progress(f"round {self.number}: testing {name}")

@@ -7,8 +7,8 @@ from coder.errors import WorkspaceError
 from coder.sandbox.protocol import Image, SandboxProvider
 from coder.types import Cell, Evidence, FlakyTest, Patch, Verdict
 from coder.verify.basis import Cells, Finding
+from coder.verify.builds import tests_named_in
 from coder.verify.canary import can_sing, sing
-from coder.verify.cells import CellName
 from coder.verify.expectations import changed_lines
 from coder.verify.integrity import inspected
 from coder.verify.launchers import Read, ends_with_success, launched
@@ -209,25 +209,13 @@ class CellVerifier:
         base = runs.cell("base", base_tree)
         head = runs.cell("head", patch.tree_sha)
         base_new = head_old = None
-        cmake = [c.path for c in patch.files if c.path.rpartition("/")[2] == "CMakeLists.txt" and c.status != "added"]
-        named = cmake if runs.tests.kind == "ctest" else []
+        named = tests_named_in(runs.tests.kind, patch.files)
         if touched.swapped:
-            base_new = self._mixed("base+new tests", base_tree, patch.tree_sha, (touched.swapped, named), runs)
+            base_new = runs.mixed("base+new tests", base_tree, patch.tree_sha, tests=touched.swapped, named=named)
         if touched.restored or named:
-            head_old = self._mixed("head+old tests", patch.tree_sha, base_tree, (touched.restored, named), runs)
+            head_old = runs.mixed("head+old tests", patch.tree_sha, base_tree, tests=touched.restored, named=named)
         changed = frozenset(touched.swapped)
         return Cells(base, head, base_new, head_old, exit_codes_only=runs.tests.kind == "exit_code", changed=changed)
-
-    def _mixed(
-        self, name: CellName, tree: str, source: str, paths: tuple[Sequence[str], Sequence[str]], runs: Runs
-    ) -> Cell | None:
-        """A run of one tree with the tests of another: with its word on what the tests are, too, where that builds."""
-        tests, named = paths
-        for taken in filter(None, ([*tests, *named] if named else [], tests)):
-            cell = runs.cell(name, self._trees.overlay(tree, source_tree=source, paths=taken))
-            if cell.report.by_id or taken is tests:
-                return cell
-        return None
 
     def _canary(self, found: "_Proof", patch: Patch, runs: Runs) -> "_Proof":
         """Whether the proving tests pass again and again on head, and a test that must fail does fail beside them."""

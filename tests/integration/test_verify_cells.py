@@ -167,6 +167,38 @@ def test_a_test_has_one_id_however_it_is_run(tmp_path: Path, local: LocalSandbox
     assert whole.passed == alone.passed == ("tests/test_x.py::test_y",)
 
 
+HANGS = "import threading\n\n\ndef waits():\n    threading.Event().wait()\n\n\ndef test_a():\n    waits()\n"
+LIES_ON = """import os
+import pathlib
+import signal
+import sys
+
+
+def ends(*_):
+    path = next(one.split("=", 1)[1] for one in sys.argv if one.startswith("--junitxml="))
+    pathlib.Path(path).write_text('<testsuite><testcase name="test_a" file="test_a.py"/></testsuite>')
+    os._exit(0)
+
+
+def test_a():
+    signal.signal(signal.SIGABRT, ends)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("text", "told"), [(HANGS, ["line 5 in waits", "line 9 in test_a"]), (LIES_ON, [])])
+def test_a_run_that_hangs_tells_where_and_counts_as_killed_whatever_it_does(
+    text: str, told: list[str], tmp_path: Path, local: LocalSandboxProvider
+) -> None:
+    pack = committed(tmp_path, {"test_a.py": text.encode()})
+
+    with local.open(IMAGE, pack, labels={}) as sandbox:
+        cell = run_cell(sandbox, "head", "", commands.given("python3 -m pytest -q"), 4)
+
+    assert (cell.exit_code, cell.report.by_id, cell.report.problem) == (None, False, "killed after 4 s")
+    assert [line for line in told if f'test_a.py", {line}' not in cell.output_tail] == []
+
+
 def test_colours_are_not_kept(tmp_path: Path, local: LocalSandboxProvider) -> None:
     stage = staged(HONEST[0], tmp_path)
     pack = stage.repository.pack(stage.patch.base_sha, depth=1)

@@ -1,17 +1,18 @@
 """Definitions of every language on a sample of its corner cases, and texts that nobody wrote."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coder.codemap.documents import outlined
+from coder.codemap.documents import outlined, postings
 from coder.codemap.extract import Extractor
 from coder.codemap.languages import LANGUAGES, TEXT, Language, language_of
 from coder.codemap.masks import readable
-from coder.codemap.parsed import MAX_DEFINITIONS, MAX_SIGNATURE
-from coder.codemap.words import words
+from coder.codemap.parsed import COUNT_BITS, MAX_COUNTED, MAX_DEFINITIONS, MAX_SIGNATURE, Parsed
+from coder.codemap.words import identifiers, words
 
 DATA = Path(__file__).parents[1] / "data" / "codemap"
 NAMES = [language.name for language in LANGUAGES]
@@ -23,6 +24,18 @@ def lines(source: bytes, language: str) -> list[str]:
         f"{'  ' * one.depth}{one.line}-{one.end_line} {one.kind} {one.name} | {one.signature}"
         for one in parsed.definitions
     ]
+
+
+def held(parsed: Parsed) -> list[dict[str, int]]:
+    """The words of each document, and how often they count."""
+    lengths, found, sizes, entries = parsed.postings
+    documents: list[dict[str, int]] = [{} for _ in lengths]
+    left = iter(entries)
+    for word, size in zip(found, sizes, strict=True):
+        for one in (next(left) for _ in range(size)):
+            documents[one >> COUNT_BITS][word] = one & MAX_COUNTED
+    assert [sum(words.values()) for words in documents] == list(lengths)
+    return documents
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,21 +73,38 @@ def test_a_suffix_belongs_to_one_language() -> None:
 def test_a_word_counts_for_the_innermost_definition() -> None:
     source = b"class Outer:\n    apple = 1\n    def inner(self):\n        banana()\ncherry()\n"
 
-    outside, outer, inner = Extractor().extract(source, "python").documents
+    outside, outer, inner = held(Extractor().extract(source, "python"))
 
-    assert words("cherry")[0] in outside.split()
-    assert words("apple")[0] in outer.split()
-    assert "banana" in inner.split()
-    assert "banana" not in outer.split()
-    assert "=inner" in inner.split()
+    assert words("cherry")[0] in outside
+    assert words("apple")[0] in outer
+    assert "banana" in inner
+    assert "banana" not in outer
+    assert "=inner" in inner
 
 
 def test_a_word_repeated_in_a_table_counts_three_times() -> None:
     source = b"def table():\n    return [" + b"apple, " * 500 + b"]\n"
 
-    document = Extractor().extract(source, "python").documents[1]
+    _, table = held(Extractor().extract(source, "python"))
 
-    assert document.split().count(words("apple")[0]) == 3
+    assert table[words("apple")[0]] == 3
+
+
+def test_a_definitions_name_counts_for_it_beside_its_body() -> None:
+    source = b"def cart_price():\n    return price\n"
+
+    _, price = held(Extractor().extract(source, "python"))
+
+    assert price == {"cart": 4, "pric": 5, "cart_price": 4, "=cart_price": 1}
+
+
+@given(source=st.binary(max_size=300))
+@settings(max_examples=200, deadline=None)
+def test_words_are_what_the_search_for_identifiers_finds(source: bytes) -> None:
+    (outside,) = held(Parsed.of("text", [], postings(source, [])))
+    counts = Counter(word for token in identifiers(source) for word in words(token))
+
+    assert outside == {word: min(count, 3) for word, count in counts.items()}
 
 
 def test_a_parse_that_takes_too_long_is_given_up() -> None:
@@ -95,7 +125,7 @@ def test_a_file_of_countless_definitions_keeps_the_first() -> None:
     parsed = Extractor().extract(source, "python")
 
     assert len(parsed.definitions) == MAX_DEFINITIONS
-    assert len(parsed.documents) == MAX_DEFINITIONS + 1
+    assert len(parsed.postings.lengths) == MAX_DEFINITIONS + 1
     assert all(len(one.signature) <= MAX_SIGNATURE for one in parsed.definitions)
 
 
@@ -139,7 +169,7 @@ def test_what_a_grammar_cannot_read_is_blanked_in_its_place(language: Language, 
 def test_any_bytes_give_definitions_that_fit_the_file(source: bytes, name: str) -> None:
     parsed = Extractor().extract(source, name)
 
-    assert len(parsed.documents) == len(parsed.definitions) + 1
+    assert len(parsed.postings.lengths) == len(parsed.definitions) + 1
     for one in parsed.definitions:
         assert 1 <= one.line <= one.end_line <= source.count(b"\n") + 1
 
@@ -149,5 +179,5 @@ def test_any_bytes_give_definitions_that_fit_the_file(source: bytes, name: str) 
 def test_any_bytes_can_be_outlined(source: bytes) -> None:
     parsed = outlined(source, "text", "x.md")
 
-    assert len(parsed.documents) == len(parsed.definitions) + 1
+    assert len(parsed.postings.lengths) == len(parsed.definitions) + 1
     assert all(1 <= one.line <= one.end_line for one in parsed.definitions)

@@ -137,3 +137,17 @@ def test_a_smaller_part_ends_between_two_failures() -> None:
     assert len(found) < 1_100
     assert found.endswith("[… 6 more failures]")
     assert "[…]" not in found
+
+
+def test_of_an_aborted_run_the_stack_of_our_own_files_is_left() -> None:
+    stack = "".join(f'  File "/opt/venv/lib/site-packages/_pytest/x.py", line {n} in call\n' for n in range(40))
+    output = (
+        "..Fatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n"
+        f'  File "/workspace/shop/cart.py", line 7 in total\n  File "/workspace/tests/test_cart.py", line 3 in test_a\n{stack}'
+    )
+
+    assert excerpt(output).splitlines()[2:] == [
+        "Current thread 0x1 (most recent call first):",
+        '  File "/workspace/shop/cart.py", line 7 in total',
+        '  File "/workspace/tests/test_cart.py", line 3 in test_a',
+    ]
