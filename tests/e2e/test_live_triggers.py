@@ -6,6 +6,7 @@ GitHub loses its first answer to every kind of write, after it was done.
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -205,6 +206,8 @@ def test_a_question_waits_for_an_answer(world: World) -> None:
     stranger = world.comment("@coder nine", on=issue, by="stranger")
     until(lambda: state_of(world, f"{run}.comment-{stranger.id}") == "done", what="the stranger's refusal")
     world.comment("@coder eight", on=issue)
+    world.kill()
+    world.start()
     done = world.finish(times=2, run_id=run)
 
     assert waits
@@ -213,17 +216,27 @@ def test_a_question_waits_for_an_answer(world: World) -> None:
     assert "coder:needs-info" not in issue.labels
 
 
-def test_a_word_reaches_a_run_at_work(world: World) -> None:
+def test_words_reach_a_run_at_work_whatever_becomes_of_its_worker_and_of_the_comments(world: World) -> None:
     issue = opened(world, "steered")
     run = str(world.label(on=issue).json()["run"])
     until(lambda: world.happened("answered", run_id=run), what="the first answer")
 
-    world.comment("@coder use whole cents", on=issue)
+    words = ("whole cents", "no floats", "short names")
+    with ThreadPoolExecutor(len(words)) as together:
+        comments = list(together.map(lambda word: world.comment(f"@coder use {word}", on=issue), words))
+    world.kill()
+    comments[1].body = "@coder use something else"  # what counts is what was said to us
+    issue.comments.remove(comments[2])
+    world.start()
     world.finish(run_id=run)
+    until(
+        lambda: [state_of(world, f"{run}.comment-{one.id}") for one in comments] == ["done"] * 3, what="the words' jobs"
+    )
 
     said = [json.dumps(r.messages) for r in world.model.requests if "case-steered" in json.dumps(r.messages)]
-    assert "whole cents" not in said[0]
-    assert "whole cents" in said[-1]
+    assert [said[0].count(word) for word in words] == [0, 0, 0]
+    assert [said[-1].count(word) for word in words] == [1, 1, 1]
+    assert "something else" not in said[-1]
 
 
 def test_a_run_that_broke_off_is_told_of_and_continued(world: World) -> None:
