@@ -2,7 +2,7 @@
 
 import sys
 
-from coder import __version__, logs
+from coder import __version__
 
 
 def main() -> None:
@@ -11,11 +11,11 @@ def main() -> None:
         case ["map", *arguments]:
             from coder.local_map import program
 
-            logs.for_people(str)  # there are no secrets in it
             sys.exit(program(arguments))
         case ["--version"]:
             sys.stdout.write(f"coder {__version__}\n")
         case _:
+            from coder import logs
             from coder.cli import main as cli
             from coder.redact import Redactor
 

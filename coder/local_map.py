@@ -81,8 +81,10 @@ class Watch:
 
     def build(self, tree: Tree, index: Index, missing: Mapping[Key, str]) -> None:
         """Read new blobs: mostly there are none, and the parsers need not be loaded."""
+        from coder import logs
         from coder.codemap.build import build
 
+        logs.for_people(str)  # there are no secrets in it
         build(tree, index, missing, watch=self)
 
 
@@ -100,8 +102,10 @@ def _answered(index: Path, tree: Tree, question: Question, watch: Watch) -> str:
     if question.is_plain:
         with Maps(index, watch.build, _say) as maps:
             return map_text(maps, tree, question)
+    from coder import logs
     from coder.codemap.map import CodeMap
 
+    logs.for_people(str)
     with CodeMap(index, watch=watch) as codemap:
         return answer(codemap, tree, question)
 

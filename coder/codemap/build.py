@@ -14,8 +14,8 @@ from coder.errors import CoderError
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 256
-_BATCH_BYTES = 4 << 20
+_BATCH = 512
+_BATCH_BYTES = 8 << 20
 _AHEAD = 256
 
 Watch = Callable[[int, int], bool]

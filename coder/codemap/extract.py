@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import tree_sitter
 
-from coder.codemap.documents import documents, outlined
+from coder.codemap.documents import outlined, postings
 from coder.codemap.languages import BY_NAME
 from coder.codemap.masks import readable
 from coder.codemap.parsed import MAX_DEFINITIONS, MAX_SIGNATURE, Definition, Parsed
@@ -174,4 +174,4 @@ def _assembled(source: bytes, spans: list[_Found]) -> Parsed:
         open_ends.append(end)
         before = start, end
     named = [(start, end, one.name) for start, end, one in spans]
-    return Parsed("parsed", tuple(definitions), documents(source, named))
+    return Parsed.of("parsed", definitions, postings(source, named))

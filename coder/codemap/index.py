@@ -4,17 +4,20 @@ import fcntl
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from struct import Struct
 from typing import Any, Final, NamedTuple, Self
 
-from coder.codemap.parsed import MAX_DEFINITIONS, Definition, Parsed
+from coder.codemap.parsed import COUNT_BITS, Definition, Numbers, Parsed
 from coder.errors import CodeMapError
 
 APPLICATION_ID: Final = 0x434D4150
 """`CMAP`, in SQLite's header: says that a file is ours."""
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 """Raised with every change of the schema, of what is extracted, of how words are folded or overviews made: an older file is
 made anew."""
 MAX_INDEX_BYTES: Final = 4 << 30
@@ -23,10 +26,21 @@ MAX_INDEX_BYTES: Final = 4 << 30
 _MAX_KEPT: Final = 300
 _BUSY_S: Final = 60.0
 _SHIFT: Final = 12  # a document's number is its blob's number and its place in the blob
-_MAX_LENGTH: Final = 0xFFFF
+_SEGMENT: Final = 256
+"""A segment of so many blobs is full. A word's runs in one segment are one row: so many blobs are found by one step."""
+_HEAD: Final = Struct("=HH")
+"""Before the entries of a run: the blob's number less the segment's first, and how many entries there are."""
 _WORTH_A_SCAN: Final = 5
 """Reading so many rows in a row costs what finding one does."""
 
+_NEW_ROW: Final = (
+    "INSERT OR IGNORE INTO blob (sha, language, status, words, lengths, definitions) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_NEW_RUNS: Final = """
+    INSERT INTO posting VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET runs = CAST(runs || excluded.runs AS BLOB)
+"""
+_RUNS: Final = "SELECT word, runs FROM posting WHERE segment = ? AND word IN (SELECT value FROM json_each(?))"
 _ALL_ROWS: Final = "SELECT sha, language, id, status, words, lengths FROM blob"
 _SOME_ROWS: Final = """
     SELECT sha, language, id, status, words, lengths FROM blob WHERE sha IN (SELECT value FROM json_each(?))
@@ -44,14 +58,17 @@ _SCHEMA: Final = f"""
         UNIQUE (sha, language)
     );
     CREATE TABLE kept (key TEXT PRIMARY KEY, text TEXT NOT NULL);
-    CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize="ascii tokenchars '_$='");
-    CREATE VIRTUAL TABLE places USING fts5vocab (words, instance);
+    CREATE TABLE segment (first INTEGER PRIMARY KEY);
+    CREATE TABLE posting (segment INTEGER, word TEXT, runs BLOB NOT NULL, PRIMARY KEY (segment, word)) WITHOUT ROWID;
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 Key = tuple[str, str]
 """A git blob id, and the language that it was read as."""
+
+Run = tuple[int, Numbers]
+"""A blob, and the entries of one word in it: see `coder.codemap.parsed.Postings`."""
 
 
 class BrokenIndexError(CodeMapError):
@@ -123,10 +140,10 @@ class Index:
         with self._guarded():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                for key, parsed in batch.items():
-                    self._add(key, parsed)
+                self._add(batch)
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk ends it before us
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
 
@@ -136,12 +153,26 @@ class Index:
             return [Definition(*one) for one in json.loads(text)]
         raise BrokenIndexError(f"the code map's index lost blob {blob}")
 
-    def places(self, word: str) -> list[int]:
-        """The documents that hold a word (as `coder.codemap.words` folds it), each as often as it counts there.
+    def runs(self, words: Collection[str], blobs: Collection[int]) -> dict[str, list[Run]]:
+        """Where each word (as `coder.codemap.words` folds it) stands in some blobs; words that stand nowhere are left out.
 
-        They are of all commits: `blob_of` and `place_of` say whose.
+        `blobs` must be quick to look into: a set, or the keys of a mapping.
         """
-        return [document for (document,) in self._all("SELECT doc FROM places WHERE term = ?", word)]
+        starts = [first for (first,) in self._all("SELECT first FROM segment ORDER BY first")]
+        asked = json.dumps(sorted(words))
+        found: dict[str, list[Run]] = {}
+        for first in sorted({starts[bisect_right(starts, blob) - 1] for blob in blobs}) if starts else ():
+            for word, packed in self._all(_RUNS, first, asked):
+                found.setdefault(word, []).extend(_unpacked(first, array("H", packed), blobs))
+        return {word: runs for word, runs in found.items() if runs}
+
+    def places(self, words: Collection[str], blobs: Collection[int]) -> dict[str, set[int]]:
+        """The documents of some blobs that hold each word; `blob_of` and `place_of` say whose. As `runs`, but for all `words`."""
+        held = self.runs(words, blobs)
+        return {
+            word: {document_of(blob, entry >> COUNT_BITS) for blob, entries in held.get(word, ()) for entry in entries}
+            for word in words
+        }
 
     def kept(self, key: str) -> str | None:
         """A text kept under a key that says all that it was made from."""
@@ -155,21 +186,24 @@ class Index:
             self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, text))
             self._connection.execute("DELETE FROM kept WHERE rowid <= (SELECT max(rowid) FROM kept) - ?", (_MAX_KEPT,))
 
-    def _add(self, key: Key, parsed: Parsed) -> None:
-        definitions = parsed.definitions[:MAX_DEFINITIONS]
-        documents = parsed.documents[: len(definitions) + 1]
-        lengths = array("H", (min(text.count(" ") + 1, _MAX_LENGTH) if text else 0 for text in documents))
-        stored = self._connection.execute(
-            "INSERT OR IGNORE INTO blob (sha, language, status, words, lengths, definitions) VALUES (?, ?, ?, ?, ?, ?)",
-            (*key, parsed.status, sum(lengths), lengths.tobytes(), json.dumps(definitions, separators=(",", ":"))),
-        )
-        if stored.rowcount < 1 or stored.lastrowid is None:
-            return
-        first = stored.lastrowid << _SHIFT
-        self._connection.executemany(
-            "INSERT INTO words (rowid, text) VALUES (?, ?)",
-            ((first + place, text) for place, text in enumerate(documents) if text),
-        )
+    def _add(self, batch: Mapping[Key, Parsed]) -> None:
+        """Blobs row by row; their words as one more segment, or at the end of the last one while that is small."""
+        ((last, segment),) = self._all("SELECT ifnull(max(id), 0), (SELECT max(first) FROM segment) FROM blob")
+        if segment is None or last - segment >= _SEGMENT:
+            segment = last + 1
+            self._connection.execute("INSERT INTO segment VALUES (?)", (segment,))
+        held: dict[str, list[bytes]] = defaultdict(list)
+        for key, parsed in batch.items():
+            lengths, words, sizes, entries = parsed.postings
+            row = (*key, parsed.status, sum(lengths), lengths.tobytes(), parsed.told)
+            stored = self._connection.execute(_NEW_ROW, row)
+            if stored.rowcount < 1 or stored.lastrowid is None:
+                continue
+            packed, at = entries.tobytes(), 0
+            for word, size in zip(words, sizes, strict=True):
+                held[word] += (_HEAD.pack(stored.lastrowid - segment, size), packed[at : at + 2 * size])
+                at += 2 * size
+        self._connection.executemany(_NEW_RUNS, ((segment, word, b"".join(held[word])) for word in sorted(held)))
 
     def _all(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._guarded():
@@ -185,6 +219,11 @@ class Index:
             raise CodeMapError(f"the code map's index cannot be used: {exc}") from exc
 
 
+def document_of(blob: int, place: int) -> int:
+    """The number of a document."""
+    return blob << _SHIFT | place
+
+
 def blob_of(document: int) -> int:
     """The blob that a document is part of."""
     return document >> _SHIFT
@@ -193,6 +232,16 @@ def blob_of(document: int) -> int:
 def place_of(document: int) -> int:
     """A document's place in its blob: 0 outside all definitions, `i + 1` the i-th definition."""
     return document & ((1 << _SHIFT) - 1)
+
+
+def _unpacked(first: int, packed: Numbers, blobs: Collection[int]) -> Iterator[Run]:
+    """The runs of a row that are of some blobs."""
+    at, end = 0, len(packed)
+    while at < end:
+        blob, start = first + packed[at], at + 2
+        at = start + packed[at + 1]
+        if blob in blobs:
+            yield blob, packed[start:at]
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Maps: which files and functions matter for a problem. Light to import, because `coder map` should answer at once."""
 
-import hashlib
 import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -95,7 +94,7 @@ class Maps:
         with self._lock:
             try:
                 return work()
-            except BrokenIndexError:
+            except (BrokenIndexError, IndexError):  # a document beyond its blob's last: bytes were flipped
                 self._index.close()
                 self._latest = None
                 self._index = self._opened(fresh=True)
@@ -110,6 +109,8 @@ class Maps:
 
 def _digest(state: Snapshot) -> str:
     """A name for what the files are, not for when or where they were indexed."""
+    import hashlib  # noqa: PLC0415 - a problem's map needs none, and should not wait for OpenSSL
+
     digest = hashlib.sha256()
     for file in state.files:
         digest.update(f"{file.path}\0{file.sha}\0".encode("utf-8", "surrogateescape"))

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from coder.codemap.index import Index, blob_of
+from coder.codemap.index import Index
 from coder.codemap.parsed import Definition
 from coder.codemap.paths import handicap, is_test
 from coder.codemap.render import Page, line_of, printable
@@ -55,11 +55,9 @@ def _central(state: Snapshot, index: Index) -> list[File]:
     ]
     judged.sort(key=lambda file: (-file.row.words, file.path))
     judged = judged[:_MAX_JUDGED]
-    blobs = state.by_blob()
-    used: dict[str, int] = {}
-    for name in {_name(file) for file in judged}:
-        used[name] = len({blob_of(document) for document in index.places(name)} & blobs.keys())
-    judged.sort(key=lambda file: (-used[_name(file)], -file.row.words, file.path))
+    held = index.runs({_name(file) for file in judged}, state.by_blob().keys())
+    used = {name: len(runs) for name, runs in held.items()}
+    judged.sort(key=lambda file: (-used.get(_name(file), 0), -file.row.words, file.path))
     return judged
 
 

@@ -7,12 +7,14 @@ import selectors
 import subprocess
 import sys
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any, Final, NamedTuple, Self
 
-from coder.codemap.parsed import Definition, Parsed
+from coder.codemap.parsed import MAX_DEFINITIONS, Parsed, Postings, Status, entry
 from coder.errors import CodeMapError
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ _MAX_ANSWER: Final = 64 << 20
 _AHEAD: Final = 256 << 10
 """Bytes of jobs that a worker has in hand: it never waits for us, and its death sends few jobs round again."""
 _ANSWERS: Final = ("parsed", "text", "unparsed")
+_HEAD: Final = [int, str, *[int] * len(Postings._fields), int]
 _COLUMNS: Final = [{kind} for kind in (str, str, int, int, int, str)]
 """The types of a definition's fields."""
 _FALSE_STARTS: Final = 2
@@ -50,23 +53,46 @@ class Job(NamedTuple):
         return head.encode() + b"\n" + self.source
 
 
-def decoded(line: bytes) -> tuple[int, Parsed]:
-    """A worker's answer.
+class Answer(NamedTuple):
+    """The head of a worker's answer: whose it is, and how long its parts are."""
 
-    Raises:
-        ValueError: It is not one: the worker's memory was trampled on.
-    """
-    try:
-        key, status, definitions, documents = json.loads(line)
-        parsed = Parsed(status, tuple(map(Definition._make, definitions)), tuple(documents))
-        number = int(key)
-    except (TypeError, ValueError) as exc:
-        raise ValueError(f"a parser's answer is not readable: {exc}") from exc
-    columns = [{*map(type, column)} for column in zip(*parsed.definitions, strict=True)]
-    is_sound = columns in ([], _COLUMNS) and {*map(type, documents)} == {str}
-    if status not in _ANSWERS or not is_sound or len(documents) != len(definitions) + 1:
-        raise ValueError("a parser's answer does not add up")
-    return number, parsed
+    key: int
+    status: Status
+    sizes: tuple[int, ...]
+    """Bytes of the definitions in JSON, the words, their documents' lengths, their entries' counts, the entries."""
+
+    @classmethod
+    def of(cls, line: bytes) -> "Answer":
+        """Read it.
+
+        Raises:
+            ValueError: It is none: the worker's memory was trampled on.
+        """
+        head = json.loads(line)
+        if not isinstance(head, list) or [type(one) for one in head] != _HEAD or head[1] not in _ANSWERS:
+            raise ValueError("a parser's answer does not start as one")
+        if min(head[2:]) < 0 or sum(head[2:]) > _MAX_ANSWER:
+            raise ValueError("a parser's answer says impossible sizes")
+        return cls(head[0], head[1], tuple(head[2:]))
+
+    def parsed(self, parts: bytes) -> Parsed:
+        """What came of the job.
+
+        Raises:
+            ValueError: It does not add up.
+        """
+        ends = list(accumulate(self.sizes))
+        told, said, *columns = (parts[end - size : end] for size, end in zip(self.sizes, ends, strict=True))
+        lengths, sizes, entries = (array("H", column) for column in columns)
+        words = tuple(said.decode().split(" ")) if said else ()
+        definitions = json.loads(told)
+        types = [{*map(type, column)} for column in zip(*definitions, strict=True)] if definitions else _COLUMNS
+        is_sound = types == _COLUMNS and len(lengths) == len(definitions) + 1 <= MAX_DEFINITIONS + 1
+        if not is_sound or len(words) != len(sizes) or sum(sizes) != len(entries):
+            raise ValueError("a parser's answer does not add up")
+        if entries and max(entries) >= entry(len(lengths), 0):
+            raise ValueError("a parser's answer speaks of documents that it does not have")
+        return Parsed(self.status, told.decode(), Postings(lengths, words, sizes, entries))
 
 
 def worker_command() -> list[str]:
@@ -223,6 +249,7 @@ class _Worker:
         )
         self._out = bytearray()
         self._in = bytearray()
+        self._head: Answer | None = None
         self._bytes = 0
         self._deadline = time.monotonic() + _START_TIMEOUT_S
         for stream in self._streams():
@@ -263,31 +290,35 @@ class _Worker:
         except BlockingIOError:
             return
         self._in += data
-        self.is_broken = not data or len(self._in) > _MAX_ANSWER
-        if b"\n" not in data:
-            return
-        *lines, rest = bytes(self._in).split(b"\n")
-        self._in = bytearray(rest)
-        for line in lines:
-            answered = self._answered(line)
-            if answered is not None:
-                yield answered
-
-    def _answered(self, line: bytes) -> tuple[Job, Parsed] | None:
-        """The job in hand with its answer; None for the greeting, and for nonsense, which ends the worker."""
-        self._deadline = time.monotonic() + self.file_timeout_s
-        if not self.is_ready:
-            self.is_ready = line == b"ready"
-            self.is_broken = not self.is_ready
-            return None
+        self.is_broken = not data or len(self._in) > _MAX_ANSWER + _READ
         try:
-            key, parsed = decoded(line)
-        except ValueError:
+            while not self.is_broken and (answered := self._answered()) is not None:
+                yield answered
+        except (TypeError, ValueError, RecursionError):  # nonsense ends the worker
             self.is_broken = True
+
+    def _answered(self) -> tuple[Job, Parsed] | None:
+        """The job in hand with its answer; None when that is not here as a whole."""
+        if self._head is None:
+            line, end, _ = self._in.partition(b"\n")
+            if not end:
+                return None
+            del self._in[: len(line) + 1]
+            self._deadline = time.monotonic() + self.file_timeout_s
+            if not self.is_ready:
+                self.is_ready = line == b"ready"
+                self.is_broken = not self.is_ready
+                return None if self.is_broken else self._answered()
+            self._head = Answer.of(bytes(line))
+        size = sum(self._head.sizes)
+        if len(self._in) < size:
             return None
-        if self.is_broken or not self.in_hand or self.in_hand[0].key != key:
-            self.is_broken = True
-            return None
+        parsed = self._head.parsed(bytes(self._in[:size]))
+        del self._in[:size]
+        if not self.in_hand or self.in_hand[0].key != self._head.key:
+            raise ValueError("a parser answered what it was not asked")
+        self._head = None
+        self._deadline = time.monotonic() + self.file_timeout_s
         job = self.in_hand.popleft()
         self._bytes -= len(job.source)
         return job, parsed

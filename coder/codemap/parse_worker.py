@@ -1,4 +1,4 @@
-"""A parser process: jobs on standard input, one line of JSON each on standard output.
+"""A parser process: jobs on standard input, an answer each on standard output.
 
 A first line says `ready`. A job is a line of JSON `[key, language, path, size]` and then `size` bytes of source. The process limits itself: hostile
 source makes tree-sitter take 20 GB (100 kB of `a<` named `.java`), so it must be able to die alone.
@@ -20,10 +20,14 @@ READY: Final = b"ready\n"
 
 
 def answer(key: int, parsed: Parsed) -> bytes:
-    """One line that `coder.codemap.parse.decoded` reads."""
-    return (
-        json.dumps([key, parsed.status, parsed.definitions, parsed.documents], separators=(",", ":")).encode() + b"\n"
+    """A line of JSON and the parts whose sizes in bytes it says: what `coder.codemap.parse.decoded` reads."""
+    found = parsed.postings
+    parts = (
+        parsed.told.encode(),
+        " ".join(found.words).encode(),
+        *(column.tobytes() for column in (found.lengths, found.sizes, found.entries)),
     )
+    return b"".join([json.dumps([key, parsed.status, *map(len, parts)]).encode(), b"\n", *parts])
 
 
 def serve(jobs: BinaryIO, answers: BinaryIO) -> None:

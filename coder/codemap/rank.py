@@ -4,12 +4,13 @@ BM25 (Robertson and Zaragoza 2009) over definitions finds functions, over files 
 PageRank on top changed nothing measurable, so there is none.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import log
 from typing import Final, NamedTuple
 
-from coder.codemap.index import Index, blob_of, place_of
+from coder.codemap.index import Index, blob_of, document_of, place_of
+from coder.codemap.parsed import COUNT_BITS, MAX_COUNTED
 from coder.codemap.past import Change, Familiar, familiar
 from coder.codemap.paths import handicap, is_test, words_in_paths
 from coder.codemap.query import Query
@@ -110,27 +111,27 @@ def rank(
 def _scored(index: Index, query: Query, blobs: dict[int, list[File]], *, explain: bool) -> _Scores:
     """BM25 of every word over the tree's documents and over its files."""
     rows = {blob: files[0].row for blob, files in blobs.items()}
-    lengths = {blob: row.lengths for blob, row in rows.items()}
     documents = sum(row.documents for row in rows.values())
     total = sum(row.words for row in rows.values()) or 1
     mean, mean_blob = total / max(1, documents), total / max(1, len(blobs))
     scores = _Scores()
-    for word in sorted(query.words):
-        held = Counter(index.places(word))
-        counts = {document: count for document, count in held.items() if blob_of(document) in blobs}
-        if not counts or (documents > _FEW_DOCUMENTS and len(counts) > _COMMON * documents):
+    held = index.runs(query.words, rows.keys())
+    for word in sorted(held):
+        runs = held[word]
+        count = sum(len(entries) for _, entries in runs)
+        if documents > _FEW_DOCUMENTS and count > _COMMON * documents:
             continue
-        rarity = query.words[word] * log(1 + (documents - len(counts) + 0.5) / (len(counts) + 0.5))
+        rarity = query.words[word] * log(1 + (documents - count + 0.5) / (count + 0.5))
         scores.rarity[word] = rarity
-        in_blob: dict[int, int] = defaultdict(int)
-        for document, count in counts.items():
-            blob = blob_of(document)
-            in_blob[blob] += count
-            length = lengths[blob][place_of(document)]
-            scores.document[document] += rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * length / mean))
-        rarity = query.words[word] * log(1 + (len(blobs) - len(in_blob) + 0.5) / (len(in_blob) + 0.5))
-        for blob, count in in_blob.items():
-            given = rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * rows[blob].words / mean_blob))
+        in_blobs = query.words[word] * log(1 + (len(blobs) - len(runs) + 0.5) / (len(runs) + 0.5))
+        for blob, entries in runs:
+            lengths, first, times = rows[blob].lengths, document_of(blob, 0), 0
+            for entry in entries:
+                place, count = entry >> COUNT_BITS, entry & MAX_COUNTED
+                times += count
+                fit = rarity * count * (_K1 + 1) / (count + _K1 * (1 - _B + _B * lengths[place] / mean))
+                scores.document[first + place] += fit
+            given = in_blobs * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * rows[blob].words / mean_blob))
             scores.blob[blob] += given
             if explain:
                 scores.words[blob].append((given, word))
@@ -140,8 +141,9 @@ def _scored(index: Index, query: Query, blobs: dict[int, list[File]], *, explain
 def _named(index: Index, query: Query, blobs: dict[int, list[File]]) -> dict[int, float]:
     """The definitions whose very name the problem says, the rarer the name the more."""
     found: dict[int, float] = {}
+    places = index.places({"=" + name.lower() for name in query.names}, blobs.keys()) if query.names else {}
     for name in query.names:
-        documents = sorted({document for document in index.places("=" + name.lower()) if blob_of(document) in blobs})
+        documents = sorted(places["=" + name.lower()])
         if len(documents) > _MANY_NAMED:
             continue
         exact = [

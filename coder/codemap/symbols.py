@@ -1,7 +1,6 @@
 """Where a name is defined, extended and used, by the index and the files' own lines: no graph to be wrong or stale."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from coder.codemap.docs import doc_line
 from coder.codemap.index import Index, blob_of, place_of
 from coder.codemap.languages import TEXT, language_of
 from coder.codemap.nesting import around, full_names
-from coder.codemap.parsed import Definition
+from coder.codemap.parsed import Definition, times
 from coder.codemap.paths import is_test
 from coder.codemap.render import printable
 from coder.codemap.snapshot import File, Snapshot
@@ -170,7 +169,8 @@ class Look:
     def defined(self, name: str) -> list[Place]:
         """The definitions of that very name: code before tests before prose, then by path and line."""
         found: list[Place] = []
-        for document in {one for one in self._index.places("=" + name.lower()) if blob_of(one) in self._blobs}:
+        word = "=" + name.lower()
+        for document in self._index.places([word], self._blobs.keys())[word]:
             definitions, names = self._definitions(blob_of(document))
             number = place_of(document) - 1
             if definitions[number].name.rsplit(".", 1)[-1] == name:
@@ -193,8 +193,9 @@ class Look:
 
         All files, for a name that is found by none: `get` is too common to be indexed.
         """
-        counts = [Counter(blob_of(document) for document in self._index.places(word)) for word in words(name)]
-        found = set.intersection(*(set(count) for count in counts)) & self._blobs.keys() if counts else self._blobs
+        held = self._index.runs(words(name), self._blobs.keys())
+        counts = [{blob: times(entries) for blob, entries in held.get(word, ())} for word in words(name)]
+        found = set.intersection(*(set(count) for count in counts)) if counts else self._blobs
         often = {blob: sum(count[blob] for count in counts) for blob in found}
         files = [file for blob in found for file in self._blobs[blob]]
         files.sort(key=lambda file: (file.language == TEXT, is_test(file.path), -often[file.row.id], file.path))
@@ -264,7 +265,7 @@ class Look:
     def near(self, name: str) -> tuple[str, ...]:
         """Defined names that are made of the same words, or of them and others."""
         parts = {word for word in words(name) if word != name.lower()} or set(words(name))
-        sets = [{one for one in self._index.places(word) if blob_of(one) in self._blobs} for word in sorted(parts)]
+        sets = self._index.places(parts, self._blobs.keys()).values()
         found: dict[str, int] = {}
         for document in sorted(set.intersection(*sets))[:_MAX_JUDGED] if sets else ():
             if place_of(document):

@@ -124,7 +124,7 @@ def _holding(index: Index, name: str, blobs: dict[int, list[File]]) -> set[int]:
     """The documents of tests that hold a name: as a whole where it has several parts, else its one word."""
     found = words(name)
     whole = [word for word in found if word == name.lower()] or list(found)
-    sets = [{one for one in index.places(word) if blob_of(one) in blobs} for word in whole]
+    sets = index.places(whole, blobs.keys()).values()
     return set.intersection(*sets) if sets else set()
 
 

@@ -6,7 +6,6 @@ files are read by ourselves, never through a link. Light to import: `coder map` 
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import stat
@@ -190,6 +189,8 @@ class Checkout:
                 data = os.fsencode(os.readlink(name, dir_fd=folder)) if link else _bytes_of(folder, name)
         except (OSError, ValueError):
             return None
+        import hashlib  # noqa: PLC0415 - most trees are as git saw them last: no map should wait for OpenSSL
+
         algorithm = hashlib.sha1 if len(self.head) == SHA1_DIGITS else hashlib.sha256
         return _Found(mode, algorithm(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coder.codemap.documents import postings
 from coder.codemap.index import Index
 from coder.codemap.map import CodeMap
 from coder.codemap.parsed import Parsed
@@ -21,15 +22,17 @@ def git(folder: Path, *args: str) -> None:
 def test_a_full_disk_is_a_clear_error_and_what_was_stored_stays(tmp_path: Path) -> None:
     index = Index.open(tmp_path / "index.db")
     stored, lost = ("a" * 40, "python"), ("b" * 40, "python")
-    index.add({stored: Parsed("parsed", (), ("cart price",))})
+    index.add({stored: Parsed.of("parsed", [], postings(b"cart price", []))})
     (pages,) = index._connection.execute("PRAGMA page_count").fetchone()
     index._connection.execute(f"PRAGMA max_page_count = {pages}")
 
+    many = " ".join(f"word{number}" for number in range(200_000)).encode()
     with pytest.raises(CodeMapError, match="full"):
-        index.add({lost: Parsed("parsed", (), (" ".join(f"word{number}" for number in range(200_000)),))})
+        index.add({lost: Parsed.of("parsed", [], postings(many, []))})
 
     assert set(index.rows([stored, lost])) == {stored}
-    assert len(index.places("cart")) == 1
+    blobs = {row.id for row in index.rows([stored]).values()}
+    assert len(index.places(["cart"], blobs)["cart"]) == 1
     index.close()
 
 
