@@ -15,6 +15,7 @@ from coder.repo_config import repo_config
 from coder.settings import Settings
 from coder.types import Remote, RepoRef, VerdictKind
 from coder.verify.recheck import recheck, table
+from coder.verify.touching import by_code_map
 from coder.workspace.contents import Contents
 from coder.workspace.git import Git
 from coder.workspace.repository import Repository
@@ -71,6 +72,7 @@ def verify(
             wants=config.wants,
             timeout_s=policy.test_timeout_s,
             progress=lambda station: echo(f"· {station}"),
+            touching=by_code_map(app.codemap, found.repository),
         )
         for line in table(verification):
             echo(_plain(app.redactor.full(line)))

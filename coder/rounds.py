@@ -25,6 +25,7 @@ from coder.trace.journal import Journal
 from coder.trace.recall import Recall
 from coder.trace.state import Round, RunState, last_turn, limits_now, limits_of_attempt, spent, state_of
 from coder.types import Base, Checkpoint, Evidence, Followup, Message, Note, Problem, Task, Verdict
+from coder.verify.touching import by_code_map
 from coder.verify.verifier import CellVerifier
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,7 @@ class Rounds:
     ) -> None:
         self._task, self._services, self._policy = task, services, services.policy
         self._journal, self._ground, self._show = journal, ground, show
-        self._recall = Recall(journal)
-        self._shelf = services.shelf(journal)
+        self._recall, self._shelf = Recall(journal), services.shelf(journal)
         self._verifier = CellVerifier(
             ground.repository,
             services.sandboxes,
@@ -49,6 +49,7 @@ class Rounds:
             rules=services.policy.proof,
             progress=services.progress,
             shelf=self._shelf,
+            touching=by_code_map(services.codemap, ground.repository),
         )
 
     @property

@@ -23,10 +23,11 @@ def recheck(
     wants: Wants = NOTHING,
     timeout_s: float = 900.0,
     progress: Callable[[str], None] = lambda _: None,
+    touching: Callable[[str, str], Sequence[str]] = lambda _commit, _path: (),
 ) -> Verification:
     """The verdict on what commit `head` changes of commit `base`; environment and test command are those of base.
 
-    `override`, `setup` and `wants` are what its own configuration says of these.
+    `override`, `setup` and `wants` are what its own configuration says of these; `touching` is the verifier's.
 
     Raises:
         InputError: The two have the same files. SandboxError: No sandbox can be had. WorkspaceError: A tree cannot be read.
@@ -45,6 +46,7 @@ def recheck(
         # Whether each part is needed is no part of what is published as proof.
         rules=ProofRules(max_hunks=0),
         progress=progress,
+        touching=touching,
     )
     return verifier.verify(patch, image=image, round=1)
 

@@ -3,18 +3,22 @@
 import posixpath
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from coder.verify.tests_of import is_test
 
 Read = Callable[[str], bytes | None]
+Touching = Callable[[str], Sequence[str]]
+"""The test files that speak of a file's functions."""
 
 MAX_RELATED: Final = 40
 """Test files that are named on one command line."""
 _MAX_FILES: Final = 6_000
 """Files whose imports are read; beyond them names decide."""
 _MAX_BYTES: Final = 300_000
+_MAX_ASKED: Final = 20
+"""Changed files that the code map is asked about."""
 _MAX_STEPS: Final = 3
 """From a test to the change over so many imports at most: further away everything has to do with everything."""
 
@@ -34,17 +38,20 @@ _TEST_NAME: Final = re.compile(r"^test|^Test[A-Z]|[._-](?:test|tests|spec|it)$|(
 _TEST_MARK: Final = re.compile(r"^(?:test_?|tests_?)|(?:[._-]?(?:test|tests|spec|testcase|it))$", re.IGNORECASE)
 
 
-def related_tests(changed: Iterable[str], files: Collection[str], read: Read) -> tuple[str, ...]:
+def related_tests(
+    changed: Iterable[str], files: Collection[str], read: Read, touching: Touching = lambda _: ()
+) -> tuple[str, ...]:
     """Test files among `files` that have to do with the `changed` paths, the closest first, at most `MAX_RELATED`.
 
-    First changed tests themselves, then those that import what was changed over the fewest steps, then those named after
-    it, then those in its folder (in Go that is the package).
+    First changed tests themselves, then those that import what was changed over the fewest steps, then those that speak of
+    it by the code map (`touching`) or are named after it, then those in its folder (in Go that is the package).
     """
     changes = set(changed)
     code = sorted(path for path in files if posixpath.splitext(path)[1] in _PATTERNS)[:_MAX_FILES]
     steps = _distances(changes, _importers(code, read))
     stems = {_stem(path) for path in changes if not is_test(path)} - {"__init__", "index", "mod", "main", "utils"}
     folders = {posixpath.dirname(path) for path in changes if not is_test(path)}
+    named = {test for path in sorted(changes)[:_MAX_ASKED] if not is_test(path) for test in touching(path)}
     ranked: list[tuple[int, str]] = []
     for path in files:
         if not is_test_file(path):
@@ -53,7 +60,7 @@ def related_tests(changed: Iterable[str], files: Collection[str], read: Read) ->
             rank = 0
         elif path in steps:
             rank = steps[path]
-        elif _stem(path) in stems:
+        elif path in named or _stem(path) in stems:
             rank = _MAX_STEPS + 1
         elif posixpath.dirname(path) in folders:
             rank = _MAX_STEPS + 2

@@ -7,7 +7,7 @@ from typing import Final
 from coder.errors import WorkspaceError
 from coder.types import Cell
 from coder.verify.basis import Cells
-from coder.verify.related import related_tests
+from coder.verify.related import Touching, related_tests
 from coder.verify.repeat import Look, second_look
 from coder.verify.runs import Runs
 
@@ -28,7 +28,7 @@ class Scope:
         """What people must know of it; empty when nothing was left out."""
         if not self.files:
             return ""
-        near = f"the {len(self.files)} files of tests near the change (by imports and names)"
+        near = f"the {len(self.files)} files of tests near the change (by imports, names and the code map)"
         if whole_head:
             return (
                 f"the whole suite {self.took}: it ran once on base and on the change, the rest of the proof took {near}"
@@ -36,7 +36,7 @@ class Scope:
         return f"the whole suite {self.took} and was not run on the change: only {near} were"
 
 
-def scope_of(base: Cell, paths: Sequence[str], head_tree: str, runs: Runs) -> Scope:
+def scope_of(base: Cell, paths: Sequence[str], head_tree: str, runs: Runs, touching: Touching) -> Scope:
     """What to run for a change of `paths`, by how long the whole suite took on base."""
     killed = base.exit_code is None and base.duration_s > 0
     died = base.exit_code is None and not killed
@@ -50,7 +50,7 @@ def scope_of(base: Cell, paths: Sequence[str], head_tree: str, runs: Runs) -> Sc
         except WorkspaceError:  # too large to be a text, or a submodule
             return None
 
-    related = related_tests(paths, tuple(files), read)
+    related = related_tests(paths, tuple(files), read, touching)
     if runs.tests.selecting(related) == runs.tests or not any(
         path in runs.trees.files(base.tree_sha) for path in related
     ):

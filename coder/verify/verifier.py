@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from coder.errors import WorkspaceError
 from coder.sandbox.protocol import Image, SandboxProvider
@@ -53,7 +54,8 @@ class Verification:
 class CellVerifier:
     """Runs cells, each in a sandbox of its own that is closed before the next opens; those on the `shelf` are taken from it.
 
-    `tests` None: no way to run tests is known. `timeout_s` is the cap of each cell in seconds.
+    `tests` None: no way to run tests is known. `timeout_s` is the cap of each cell in seconds. `touching` gives the test
+    files of a commit that speak of one of its files, by the code map.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class CellVerifier:
         rules: ProofRules | None = None,
         progress: Callable[[str], None] = lambda _: None,
         shelf: Shelf | None = None,
+        touching: Callable[[str, str], Sequence[str]] = lambda _commit, _path: (),
     ) -> None:
         self._trees = trees
         self._sandboxes = sandboxes
@@ -76,6 +79,7 @@ class CellVerifier:
         self._rules = rules or ProofRules()
         self._progress = progress
         self._shelf = shelf or Shelf()
+        self._touching = touching
 
     def verify(
         self,
@@ -140,7 +144,8 @@ class CellVerifier:
         """All runs that a verdict takes, in order; each step only where those before leave something to learn."""
         self._settle_command(patch, runs)
         base_tree = self._trees.tree_sha(patch.base_sha)
-        scope = scope_of(runs.cell("base", base_tree), paths, patch.tree_sha, runs)
+        touching = partial(self._touching, patch.base_sha)
+        scope = scope_of(runs.cell("base", base_tree), paths, patch.tree_sha, runs, touching)
         runs.files = scope.files
         before, after = self._reader(patch.base_sha), self._reader(patch.tree_sha)
         seen = inspected(paths, before, after)

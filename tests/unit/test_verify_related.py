@@ -65,3 +65,17 @@ def test_no_more_are_named_than_a_command_line_should_hold() -> None:
     files = {"m.py": ""} | {f"tests/test_{n}.py": "import m" for n in range(200)}
 
     assert len(near(["m.py"], files)) == MAX_RELATED
+
+
+def test_tests_that_speak_of_a_file_by_the_code_map_come_before_those_of_its_folder() -> None:
+    files = {"src/cart.go": "", "src/other_test.go": "", "tests/it_test.go": "", "tests/far_test.go": ""}
+    asked: list[str] = []
+
+    def touching(path: str) -> list[str]:
+        asked.append(path)
+        return ["tests/it_test.go", "tests/gone_test.go"]
+
+    found = related_tests(["src/cart.go", "tests/new_test.go"], files, lambda path: files[path].encode(), touching)
+
+    assert found == ("tests/it_test.go", "src/other_test.go")
+    assert asked == ["src/cart.go"]
