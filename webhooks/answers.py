@@ -1,5 +1,6 @@
 """What the service says by itself: short, plain, and without a stranger's live text in it."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,7 +14,7 @@ VERBS_TOLD: Final = (
     ("revise TEXT", "change the plan, or the pull request, as TEXT says"),
     ("continue [+$N]", "go on where a run ended, with N dollars more"),
     ("retry", "begin anew"),
-    ("rebase", "begin anew from today's base branch; the old branch stays as it is"),
+    ("rebase", "take today's base branch in, as a merge; before there is a pull request, begin anew from it"),
     ("stop", "end the run; what it has done so far is kept"),
     ("status", "how the run stands"),
     ("explain", "what the run did and why it ended as it did"),
@@ -22,6 +23,10 @@ VERBS_TOLD: Final = (
     ("help", "this"),
 )
 """Each verb, and what it does."""
+
+
+_ODD: Final = re.compile(r"[^A-Za-z0-9_\[\] -]")
+"""What neither our words nor a login hold."""
 
 
 def help_text(rules: Rules, problem: str = "") -> str:
@@ -52,6 +57,13 @@ def config_text(rules: Rules, full_name: str, *, autofix: bool | None) -> str:
     ]
     table = "\n".join(f"| {name} | `{value}` |" for name, value in rows)
     return f"| Setting | Value |\n| --- | --- |\n{table}"
+
+
+def enough_text(rules: Rules, limit: int, rounds: Sequence[str]) -> str:
+    """That a run had enough rounds, and what they were."""
+    text = f"{limit} rounds are enough for one run: a person should look. {mentioned(rules, ['retry'])} begins anew."
+    done = [f"- {re.sub(_ODD, '', one)}" for one in rounds]
+    return "\n".join([text, *(["", "Asked for so far:", "", *done] if done else [])])
 
 
 def mentioned(rules: Rules, verbs: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from coder.types import Followup, Note, RepoRef, Task
-from webhooks.answers import config_text, help_text, mentioned
+from webhooks.answers import config_text, enough_text, help_text
 from webhooks.request import STARTS, Request, What, as_json
 from webhooks.rules import Refusal, Rules
 from webhooks.work import Chore, Work
@@ -31,7 +31,8 @@ class Situation:
     own_pull: bool = False
     """The request stands on a pull request that the run opened."""
     has_pull: bool = False
-    followups: int = 0
+    rounds: tuple[str, ...] = ()
+    """What was added to the run, each in some words."""
     check_followups: int = 0
     check_runs: int = 0
     """Runs that failed checks of the pull request began."""
@@ -162,13 +163,15 @@ def run_id_of(request: Request) -> str:
 # --- what is added to a run -----------------------------------------------------------------------------------------------
 
 
-def _followed(request: Request, situation: Situation, rules: Rules, kind: "_Kind", text: str | None = None) -> Decision:
+def _followed(
+    request: Request, situation: Situation, rules: Rules, kind: "_Kind", *, add_cost_usd: float = 0.0
+) -> Decision:
     """The run goes on with what was said; once it has ended, or at once."""
     if situation.task is None:
         return _no_run(request)
-    if situation.followups >= rules.max_followups:
+    if len(situation.rounds) >= rules.max_followups:
         return _too_often(request, situation, rules, rules.max_followups)
-    followup = _followup(request, kind, text)
+    followup = _followup(request, kind, add_cost_usd)
     work = Work(task=situation.task, followup=followup)
     return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
 
@@ -176,8 +179,8 @@ def _followed(request: Request, situation: Situation, rules: Rules, kind: "_Kind
 _Kind = Literal["answer", "approve", "revise", "review", "check_failure", "continue", "rebase", "steer", "stop"]
 
 
-def _followup(request: Request, kind: _Kind, text: str | None = None, add_cost_usd: float = 0.0) -> Followup:
-    note = Note(author=request.sender, body=request.words if text is None else text, created_at=request.requested_at)
+def _followup(request: Request, kind: _Kind, add_cost_usd: float = 0.0) -> Followup:
+    note = Note(author=request.sender, body=request.words, created_at=request.requested_at)
     return Followup(id=request.followup, kind=kind, note=note, add_cost_usd=add_cost_usd, comment_id=request.comment_id)
 
 
@@ -207,11 +210,7 @@ def _continued(request: Request, situation: Situation, rules: Rules) -> Decision
     if request.options.add_cost_usd > left:
         text = f"This run has ${had:.2f}; the operator allows ${left:.2f} more."
         return _answer(request, text, "more dollars than the operator allows")
-    if situation.followups >= rules.max_followups:
-        return _too_often(request, situation, rules, rules.max_followups)
-    followup = _followup(request, "continue", add_cost_usd=request.options.add_cost_usd)
-    work = Work(task=situation.task, followup=followup)
-    return Decision(work=work, chores=(_seen(work),), run_id=work.task.run_id)
+    return _followed(request, situation, rules, "continue", add_cost_usd=request.options.add_cost_usd)
 
 
 def _said(request: Request, situation: Situation, rules: Rules) -> Decision:
@@ -332,11 +331,13 @@ def _no_run(request: Request) -> Decision:
 
 
 def _too_often(request: Request, situation: Situation, rules: Rules, limit: int) -> Decision:
-    text = f"{limit} rounds are enough for one run: a person should look. {mentioned(rules, ['retry'])} begins anew."
     if request.what == "checks" and situation.task is not None:
         # A program asked; told is whoever asked for the run.
         request = replace(request, sender=situation.task.requested_by)
-    return _answer(request, text, f"{limit} follow-ups are the limit", once="enough")
+    told = _answer(request, enough_text(rules, limit, situation.rounds), f"{limit} rounds are the limit", once="enough")
+    task = situation.task or told.chores[0].work.task
+    work = Work(task=task.model_copy(update={"requested_by": request.sender}))
+    return replace(told, chores=(*told.chores, Chore(id=f"hand:{told.chores[0].id}", kind="hand_over", work=work)))
 
 
 def _answer(request: Request, text: str, reason: str, *, once: str = "") -> Decision:

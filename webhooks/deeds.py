@@ -80,6 +80,7 @@ class Deeds:
             "steer": self._steer,
             "stop": self._stop_run,
             "finalise": self._finalise,
+            "hand_over": lambda one: self._outside.forge.mark(one.work.task, "needs-human"),
             "ready": self._ready,
             "look": self._look,
         }

@@ -66,7 +66,7 @@ class Ledger:
             task=task,
             own_pull=by_pull is not None,
             has_pull=by_pull is not None or self._has_pull(run_id),
-            followups=len(followups),
+            rounds=tuple(f"{one.kind.replace('_', ' ')} by {one.note.author}" for one in followups),
             check_runs=self._jobs.check_runs(thread),
             check_followups=len([one for one in followups if one.kind == "check_failure"]),
             added_cost_usd=sum(one.add_cost_usd for one in followups),

@@ -34,11 +34,12 @@ class Chore(Value):
     react: 👀 · answer: post `text` as the comment `marker` · describe: as answer, with how the run stands · steer: pass the
     follow-up on to the run that works · stop: end the run · switch: automatic fixes on or off (`text`), then answer ·
     finalise: a run died for good, say so on its status comment · ready: the draft `number` stops being one, if the checks of
-    its commit (`text`) are green · look: decide the request `text`, if its commit is the head of the pull request `number`.
+    its commit (`text`) are green · look: decide the request `text`, if its commit is the head of the pull request `number` ·
+    hand_over: a person has to go on with the run.
     """
 
     id: str
-    kind: Literal["react", "answer", "describe", "steer", "stop", "switch", "finalise", "ready", "look"]
+    kind: Literal["react", "answer", "describe", "steer", "stop", "switch", "finalise", "ready", "look", "hand_over"]
     work: Work
     """The task says where; who asked is `work.sender`."""
     text: str = ""
@@ -48,7 +49,7 @@ class Chore(Value):
     """What makes the answer one comment, however often it is said."""
 
 
-URGENCY: Final = ("stop", "steer", "react", "switch", "answer", "describe", "finalise", "ready", "look")
+URGENCY: Final = ("stop", "steer", "react", "switch", "answer", "describe", "finalise", "hand_over", "ready", "look")
 """Kinds of chores, the most urgent first: a person who says stop does not wait behind 300 reactions."""
 
 

@@ -178,6 +178,19 @@ def test_continue_adds_dollars(stage: Stage) -> None:
     assert "the operator allows $12.00 more" in stage.answers()[0]
 
 
+def test_after_ten_rounds_a_person_has_to_look_and_reads_what_was_asked_for(stage: Stage) -> None:
+    published(stage)
+
+    for number in range(12):
+        stage.comment(f"@coder revise {number}", on=stage.pull)
+        stage.settle()
+
+    (told,) = [one for one in stage.answers(stage.pull) if "rounds are enough" in one]
+    assert stage.ran() == ["run", *["revise"] * 10]
+    assert told.count("- revise by ann") == 10
+    assert [label for label in stage.issue.labels if label.startswith("coder")] == ["coder:needs-human"]
+
+
 def test_rebase_takes_the_base_branch_in_where_there_is_a_pull_request(stage: Stage) -> None:
     stage.endings.append({"ok": True, "verdict": "no_change", "outcome": "submitted"})
     stage.label()

@@ -110,11 +110,14 @@ def test_dollars_are_added_up_to_the_ceiling() -> None:
 
 
 def test_ten_follow_ups_are_enough() -> None:
-    often = Situation(now=NOW, state="over", task=TASK, own_pull=True, followups=10)
+    often = Situation(now=NOW, state="over", task=TASK, own_pull=True, rounds=(*["review by ann"] * 9, "steer by @eve"))
 
     for decision in (said("@coder again", often), said("/coder continue", often), said("/coder fix", often)):
-        assert summary(decision) == "answer"
+        assert summary(decision) == "answer hand_over"
         assert decision.chores[0].marker == "enough-gh42-12"
+        assert decision.chores[0].text.count("- review by ann") == 9
+        assert "@" not in decision.chores[0].text
+        assert (decision.chores[1].work.task.run_id, decision.chores[1].work.sender) == (TASK.run_id, "mona")
 
 
 def test_an_answer_on_a_pull_request_is_said_there() -> None:
@@ -235,7 +238,7 @@ def test_red_commits_of_somebodys_pull_request_are_looked_at_a_few_times() -> No
     decision = outcome("check_suite", check(), many)
 
     assert decision.work is None
-    assert [(one.kind, one.work.sender) for one in decision.chores] == [("answer", "mona")]
+    assert [(one.kind, one.work.sender) for one in decision.chores] == [("answer", "mona"), ("hand_over", "mona")]
     assert "rounds are enough" in decision.chores[0].text
 
 
@@ -282,12 +285,12 @@ def test_the_default_branch_is_fixed_only_where_the_operator_says_so() -> None:
 
 
 def test_after_five_rounds_of_checks_the_person_who_asked_is_told() -> None:
-    often = Situation(now=NOW, state="over", task=TASK, own_pull=True, followups=5, check_followups=5)
+    often = Situation(now=NOW, state="over", task=TASK, own_pull=True, check_followups=5)
 
     decision = outcome("check_suite", check(), often)
 
-    assert summary(decision) == "answer"
-    assert decision.chores[0].work.sender == TASK.requested_by
+    assert summary(decision) == "answer hand_over"
+    assert [one.work.sender for one in decision.chores] == [TASK.requested_by] * 2
     assert decision.chores[0].marker == "enough-gh42-30"
 
 
