@@ -1,6 +1,6 @@
 """Test commands of projects that are built first: CMake, Meson and the Autotools.
 
-Each builds outside of the repository, where a later run goes on; a build is shown only where it fails.
+Each builds outside of the repository, where a later run goes on; a build is shown only where it fails, or does not end.
 """
 
 import re
@@ -12,6 +12,7 @@ from coder.verify.runners import REPORT, Kind, TestCommand
 
 _PLACE: Final = 'd=${TMPDIR:-/tmp}/%s-$(pwd | cksum | tr " " -)'
 _QUIET: Final = '{ { %s; } > "$d.log" 2>&1 || { tail -n 80 "$d.log"; false; }; }'
+_BUILT: Final = f'{_PLACE}; tail -n 80 "$d.log"'
 _OFF: Final = re.compile(
     r"(?im)^[ \t]{0,40}option[ \t]{0,9}\([ \t]{0,9}((?!\w*(?:no|skip|disable)_)(?:\w{1,60}_)?(?:build|enable|with)_?(?:unit_?)?test(?:s|ing)?)\s"
     r'{1,40}(?:"[^"\n]{0,200}"\s{1,40})?OFF\s{0,9}\)'
@@ -47,7 +48,7 @@ def ctest(lists: str = "") -> TestCommand:
     build = _QUIET % f'cmake -S . -B "$d"{told} && cmake --build "$d" -j 2'
     run = f'ctest --test-dir "$d" --output-on-failure --output-junit "$PWD/{REPORT}"'
     shown = f"cmake -S . -B build{told} && cmake --build build && ctest --test-dir build --output-on-failure"
-    return TestCommand(f"{_PLACE % 'ctest'}; {build} && {run}", "ctest", plain=shown)
+    return TestCommand(f"{_PLACE % 'ctest'}; {build} && {run}", "ctest", plain=shown, progress=_BUILT % "ctest")
 
 
 def meson() -> TestCommand:
@@ -55,7 +56,7 @@ def meson() -> TestCommand:
     build = _QUIET % '{ [ -f "$d/build.ninja" ] || meson setup "$d"; } && meson compile -C "$d"'
     run = f'{{ meson test -C "$d" --print-errorlogs; code=$?; cp "$d/meson-logs/testlog.junit.xml" {REPORT}; (exit $code); }}'
     shown = "meson setup build && meson compile -C build && meson test -C build --print-errorlogs"
-    return TestCommand(f"{_PLACE % 'meson'}; {build} && {run}", "junit", plain=shown)
+    return TestCommand(f"{_PLACE % 'meson'}; {build} && {run}", "junit", plain=shown, progress=_BUILT % "meson")
 
 
 def autotools() -> TestCommand:
@@ -66,4 +67,5 @@ def autotools() -> TestCommand:
     build = _QUIET % f"{configured} && make -j 2"
     checked = f'find . -name "*.trs" -delete; make -k check; code=$?; {_CHECKED} > "$s/{REPORT}"; (exit $code)'
     shown = "{ [ -x configure ] || autoreconf -fi; } && ./configure && make && make check"
-    return TestCommand(f'{_PLACE % "make"}; s=$PWD; {build} && {{ cd "$d"; {checked}; }}', "tap", plain=shown)
+    full = f'{_PLACE % "make"}; s=$PWD; {build} && {{ cd "$d"; {checked}; }}'
+    return TestCommand(full, "tap", plain=shown, progress=_BUILT % "make")

@@ -87,6 +87,8 @@ def run_cell(sandbox: Sandbox, name: CellName, tree_sha: str, command: TestComma
             else _read(sandbox, path, command, result, root)
         )
         report, output = reading.report, _printed(result.output, reading.output)
+        if result.exit_code is None and command.progress:
+            output = f"{output}\n{sandbox.exec(command.progress, timeout_s=30).output}".strip()
         # The agent's own sandbox goes on after this: a report left behind would become part of the change.
         sandbox.exec(f"rm -rf -- {shlex.quote(path)}", timeout_s=30)
     except SandboxError as exc:

@@ -73,6 +73,9 @@ class TestCommand:
     spare: str = ""
     """The command without options that the environment may not know, or that disturb the tests; empty where there are none."""
 
+    progress: str = ""
+    """What tells how far a run came that was killed; empty where the output does."""
+
     @property
     def shown(self) -> str:
         """The command as a person would type it, without the report."""

@@ -1,13 +1,18 @@
 """Projects that are built before they are tested: which command is chosen, and what it tells."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from coder.sandbox.config import SandboxSettings
+from coder.sandbox.local import IMAGE, LocalSandboxProvider
 from coder.verify import commands
 from coder.verify.builds import autotools, ctest
+from coder.verify.cells import run_cell
 from coder.verify.lines import read_tap
+from tests.contract.sandbox_support import committed
 
 
 def found(files: dict[str, str]) -> commands.TestCommand | None:
@@ -91,3 +96,15 @@ def test_what_automake_recorded_is_told_test_by_test(tmp_path: Path) -> None:
     assert report.problem is None
     assert (report.passed, report.skipped) == (("t/good",), ("t/off",))
     assert report.failed == ("t/bad", "t/tap: 1 - odd 1")
+
+
+def test_a_build_that_does_not_end_tells_how_far_it_came(tmp_path: Path) -> None:
+    (tmp_path / "origin").mkdir()
+    slow = replace(ctest(), command=ctest().command.replace("cmake -S", "echo compiling cart.cpp; sleep 60; cmake -S"))
+    sandboxes = LocalSandboxProvider(SandboxSettings(), env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)})
+
+    with sandboxes.open(IMAGE, committed(tmp_path / "origin", {"a.cpp": b""}), labels={}) as sandbox:
+        cell = run_cell(sandbox, "head", "", slow, 3)
+
+    assert cell.report.problem == "killed after 3 s"
+    assert cell.output_tail == "compiling cart.cpp"
