@@ -22,7 +22,7 @@ from coder.trace.journal import JournalStore
 from coder.types import Followup, Message, Note, RepoRef, RunResult, Task
 from coder.workspace.workspace import Workspace
 from tests.contract.sandbox_support import settings as sandbox_settings
-from tests.integration.line_support import FILES, submits, writes
+from tests.integration.line_support import FILES, does, submits, writes
 from tests.servers.github import Fault, GitHubServer
 from tests.servers.github_git import git
 from tests.servers.github_state import CheckRun, Repo, ReviewComment
@@ -209,3 +209,15 @@ def test_the_whole_line_at_a_github_enterprise_server(tmp_path: Path) -> None:
         assert site.show(f"{pull.head}:shares.txt") == "1 1 3\n"
         assert site.repo.checks
         assert len([one for one in site.repo.issues[1].comments if one.user.type == "Bot"]) == 1
+
+
+@pytest.mark.parametrize("steps", [10, 40])
+def test_the_status_comment_is_edited_now_and_then_and_not_with_every_step(site: Site, steps: int) -> None:
+    turns = [does("run", command=f"echo {number} > seen.txt") for number in range(steps - 3)]
+
+    site.run([*turns, writes("1 1 2\\n"), *submits()])
+
+    edits = [made for made in site.server.requests if made.method == "PATCH" and "/issues/comments/" in made.path]
+    # The stations of a run, and one for 15 steps between them.
+    assert 2 <= len(edits) <= 6 + steps // 15
+    assert len(site.repo.issues[1].comments) == 1
