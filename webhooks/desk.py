@@ -15,7 +15,7 @@ from webhooks.ledger import Ledger
 from webhooks.outbox import Inbox, Outbox
 from webhooks.store import Store
 from webhooks.waits import Waits
-from webhooks.work import Chore, Work
+from webhooks.work import Chore, Work, is_stopped
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Desk:
         work = self._store.work(job.id)
         if work is None or job.state not in {"cancelled", "failed"}:
             return None
-        if any(said.kind == "stop" for said in self._inbox.of(work.task.run_id)):
+        if is_stopped(work, self._inbox.of(work.task.run_id)):
             return None
         reason = str((job.result or {}).get("error") or "its worker is gone")
         if (said := work.followup) is not None:

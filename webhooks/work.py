@@ -1,6 +1,7 @@
 """What is kept of a decision: jobs for the engine, and small chores that need GitHub but no run."""
 
 import re
+from collections.abc import Iterable
 from typing import Final, Literal
 
 from coder.types import Followup, Task, Value
@@ -56,6 +57,12 @@ URGENCY: Final = ("stop", "steer", "react", "switch", "answer", "describe", "fin
 def run_of(job_id: str) -> str:
     """The run that a job belongs to."""
     return job_id.partition(".")[0]
+
+
+def is_stopped(work: Work, told: Iterable[Followup]) -> bool:
+    """Whether, among what its run was told, a stop came after the job was asked for; it ends no job that is added later."""
+    since = work.task.requested_at if work.followup is None else work.followup.note.created_at
+    return any(said.kind == "stop" and (said.note.created_at or since) >= since for said in told)
 
 
 def thread_of(run_id: str) -> str:

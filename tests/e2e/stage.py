@@ -30,9 +30,9 @@ from webhooks.desk import Desk
 from webhooks.engine.memory import MemoryEngine
 from webhooks.intake import Intake
 from webhooks.outbox import Inbox
-from webhooks.service import TaskRunner, Underway, on_payload
 from webhooks.store import Store
 from webhooks.work import Work
+from webhooks.worker import TaskRunner, Underway, on_payload
 
 SECRET = "it-is-a-secret-of-the-hook"
 TOKEN = "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB"

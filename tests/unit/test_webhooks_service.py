@@ -13,10 +13,11 @@ from tests.unit.webhooks_situations import TASK
 from webhooks.config import ServiceConfig
 from webhooks.errors import EngineError, StoreError
 from webhooks.outbox import Inbox
-from webhooks.service import PAUSES_S, Underway, build, on_payload, serve_until_stopped
+from webhooks.service import build, serve_until_stopped
 from webhooks.starts import MAX_STARTS, Starts
 from webhooks.store import Store
 from webhooks.work import Work
+from webhooks.worker import PAUSES_S, Underway, on_payload
 
 VALUES: JsonObject = {"webhook_secret": "correct horse", "state_dir": "state", "model": "m"}
 
@@ -151,6 +152,21 @@ def test_what_was_stopped_or_is_anothers_is_not_tried_again(tmp_path: Path, what
 
     assert run(Work(task=TASK).model_dump(mode="json")) == GITHUB_IS_AWAY
     assert calls == (["work"] if when == "before the pause" else ["work", "pause"])
+    store.close()
+
+
+def test_a_stop_ends_no_job_that_is_added_later(tmp_path: Path) -> None:
+    store = Store(tmp_path / "deliveries.db")
+    notes = [Note(author="mona", body="x", created_at=f"2026-01-0{day}T00:00:00Z") for day in (3, 4)]
+    stop, more = (
+        Followup(id=f"comment-{n}", kind=k, note=note)
+        for n, k, note in zip((1, 2), ("stop", "continue"), notes, strict=True)
+    )
+    Inbox(store.database).put(TASK.run_id, stop, created_at="2026")
+    left = [GITHUB_IS_AWAY, {"ok": True}]
+    run = on_payload(lambda *_: left.pop(0), store, Underway(), pause=lambda _: None)
+
+    assert run(Work(task=TASK, followup=more).model_dump(mode="json")) == {"ok": True}
     store.close()
 
 
