@@ -10,34 +10,13 @@ import typer
 
 from coder.app import Application
 from coder.errors import InputError
+from coder.forge.config import GitHubSettings
+from coder.forge.github_access import EVENTS
 from coder.forge.github_lookup import GitHubLookup
 from coder.settings import load
 from coder.types import RepoRef
 from webhooks.rules import Labels
 
-EVENTS: Final = (
-    "check_run",
-    "check_suite",
-    "issue_comment",
-    "issues",
-    "pull_request",
-    "pull_request_review",
-    "pull_request_review_comment",
-    "repository_dispatch",
-    "status",
-    "workflow_run",
-)
-"""What the App is told of; docs/events.md says what for."""
-PERMISSIONS: Final = {
-    "actions": "read",
-    "checks": "write",
-    "contents": "write",
-    "issues": "write",
-    "metadata": "read",
-    "pull_requests": "write",
-    "statuses": "read",
-}
-"""Never `workflows`: agent-written code could change CI."""
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}", re.ASCII)
 _COLORS: Final = ("1f6feb", "8957e5", "238636", "bf8700")
 _SAYS: Final = (
@@ -62,11 +41,10 @@ def init(
     else:
         written(config, secrets.token_urlsafe(32), ref)
         typer.echo(f"wrote {config} with a fresh webhook secret")
-    site = settings.github.git_url
-    typer.echo("\nRegister the App, then put its id and private key into [github]:\n")
-    typer.echo(f"  {app_url(site, url, organization, mention=settings.service.mention)}\n")
-    typer.echo("  Its webhook secret is service.webhook_secret of the file.")
     github = settings.github
+    typer.echo("\nRegister the App, then put its id and private key into [github]:\n")
+    typer.echo(f"  {app_url(github, url, organization, mention=settings.service.mention)}\n")
+    typer.echo("  Its webhook secret is service.webhook_secret of the file.")
     if ref is not None and github.token is None and github.app_id is None:
         typer.echo(f"\nThen call `coder init {ref.full_name}` again: it makes the labels.")
     elif ref is not None:
@@ -103,7 +81,7 @@ def written(config: Path, secret: str, ref: RepoRef | None) -> None:
         raise InputError(f"cannot write {config}: {exc}; name another file with --config") from exc
 
 
-def app_url(site: str, url: str, organization: str | None, *, mention: str) -> str:
+def app_url(github: GitHubSettings, url: str, organization: str | None, *, mention: str) -> str:
     """The page that registers the App with everything filled in.
 
     https://docs.github.com/apps/sharing-github-apps/registering-a-github-app-using-url-parameters
@@ -121,10 +99,11 @@ def app_url(site: str, url: str, organization: str | None, *, mention: str) -> s
         ("public", "false"),
         ("webhook_active", "true"),
         ("webhook_url", f"{url.rstrip('/')}/webhooks/github"),
-        *PERMISSIONS.items(),
-        *(("events[]", event) for event in EVENTS),
+        *github.permissions.items(),
+        *github.more_permissions.items(),
+        *(("events[]", event) for event in (*EVENTS, "repository_dispatch")),  # the last one is for Apps alone
     ]
-    return f"{site}{where}/settings/apps/new?{urlencode(query)}"
+    return f"{github.git_url}{where}/settings/apps/new?{urlencode(query)}"
 
 
 def named(repository: str) -> RepoRef:

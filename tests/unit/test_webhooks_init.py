@@ -7,9 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from coder.errors import InputError
+from coder.forge.config import GitHubSettings
+from coder.forge.github_access import EVENTS
 from coder.settings import load
 from coder.types import RepoRef
-from webhooks.init import EVENTS, app_url, named, written
+from webhooks.init import app_url, named, written
 
 
 def test_the_file_is_private_and_can_be_loaded(tmp_path: Path) -> None:
@@ -42,16 +44,16 @@ def test_what_is_no_repository_is_said(given: str) -> None:
 
 
 def test_the_page_of_the_app_is_filled_in() -> None:
-    shown = urlsplit(app_url("https://github.com", "https://coder.acme.io/", "acme", mention="coder"))
+    shown = urlsplit(app_url(GitHubSettings(), "https://coder.acme.io/", "acme", mention="coder"))
 
     query = parse_qs(shown.query)
     assert shown.path == "/organizations/acme/settings/apps/new"
     assert query["webhook_url"] == ["https://coder.acme.io/webhooks/github"]
-    assert tuple(query["events[]"]) == EVENTS
-    assert query["contents"] == ["write"]
+    assert tuple(query["events[]"]) == (*EVENTS, "repository_dispatch")
+    assert (query["contents"], query["checks"], query["actions"]) == (["write"], ["write"], ["read"])
     assert "workflows" not in query
 
 
 def test_deliveries_in_the_clear_are_refused() -> None:
     with pytest.raises(InputError, match="https"):
-        app_url("https://github.com", "http://coder.acme.io", None, mention="coder")
+        app_url(GitHubSettings(), "http://coder.acme.io", None, mention="coder")
