@@ -29,4 +29,5 @@ echo "setup: installing into $venv (a minute or two the first time)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+"$venv/bin/python" -m compileall -q coder webhooks # a command should not wait for this each time where nothing may be written later
 echo "$wanted" >"$stamp"

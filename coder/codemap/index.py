@@ -4,7 +4,7 @@ import fcntl
 import json
 import sqlite3
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +26,7 @@ MAX_INDEX_BYTES: Final = 4 << 30
 _MAX_KEPT: Final = 300
 _BUSY_S: Final = 60.0
 _SHIFT: Final = 12  # a document's number is its blob's number and its place in the blob
+_BEYOND: Final = 1 << 62
 _SEGMENT: Final = 256
 """A segment of so many blobs is full. A word's runs in one segment are one row: so many blobs are found by one step."""
 _HEAD: Final = Struct("=HH")
@@ -158,10 +159,12 @@ class Index:
 
         `blobs` must be quick to look into: a set, or the keys of a mapping.
         """
+        asked, ids = json.dumps(sorted(words)), sorted(blobs)
         starts = [first for (first,) in self._all("SELECT first FROM segment ORDER BY first")]
-        asked = json.dumps(sorted(words))
         found: dict[str, list[Run]] = {}
-        for first in sorted({starts[bisect_right(starts, blob) - 1] for blob in blobs}) if starts else ():
+        for first, after in zip(starts, [*starts[1:], _BEYOND], strict=True):
+            if bisect_left(ids, first) == bisect_left(ids, after):
+                continue
             for word, packed in self._all(_RUNS, first, asked):
                 found.setdefault(word, []).extend(_unpacked(first, array("H", packed), blobs))
         return {word: runs for word, runs in found.items() if runs}

@@ -55,7 +55,7 @@ def _central(state: Snapshot, index: Index) -> list[File]:
     ]
     judged.sort(key=lambda file: (-file.row.words, file.path))
     judged = judged[:_MAX_JUDGED]
-    held = index.runs({_name(file) for file in judged}, state.by_blob().keys())
+    held = index.runs({_name(file) for file in judged}, state.by_blob.keys())
     used = {name: len(runs) for name, runs in held.items()}
     judged.sort(key=lambda file: (-used.get(_name(file), 0), -file.row.words, file.path))
     return judged

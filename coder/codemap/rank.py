@@ -5,7 +5,8 @@ PageRank on top changed nothing measurable, so there is none.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
 from math import log
 from typing import Final, NamedTuple
 
@@ -76,7 +77,7 @@ def rank(
     snapshot: Snapshot, index: Index, query: Query, *, changes: Sequence[Change] = (), explain: bool = False
 ) -> list[Ranked]:
     """The files that fit, best first; ties by path. `explain` also says why each is there, and by which words."""
-    blobs = snapshot.by_blob()
+    blobs = snapshot.by_blob
     scores = _scored(index, query, blobs, explain=explain)
     top = max(scores.document.values(), default=0.0)
     named = _named(index, query, blobs)
@@ -89,8 +90,10 @@ def rank(
     top_blob = max(scores.blob.values(), default=0.0) or 1.0
     path_shares = _path_shares(snapshot, scores.rarity)
     for number, file in enumerate(snapshot.files):
-        hits = best.get(file.row.id, [])
-        known = past.get(file.path, _UNKNOWN)
+        is_held = file.row.id in best or file.row.id in scores.blob
+        if not (is_held or number in path_shares or file.path in past or file.path in mentioned):
+            continue  # as most files of a large tree
+        hits, known = best.get(file.row.id, ()), past.get(file.path, _UNKNOWN)
         parts = (
             _DEFINITION_SHARE * _definition_share(hits) / (top or 1.0),
             _FILE_SHARE * scores.blob.get(file.row.id, 0.0) / top_blob,
@@ -108,7 +111,7 @@ def rank(
     return ranked
 
 
-def _scored(index: Index, query: Query, blobs: dict[int, list[File]], *, explain: bool) -> _Scores:
+def _scored(index: Index, query: Query, blobs: Mapping[int, Sequence[File]], *, explain: bool) -> _Scores:
     """BM25 of every word over the tree's documents and over its files."""
     rows = {blob: files[0].row for blob, files in blobs.items()}
     documents = sum(row.documents for row in rows.values())
@@ -138,7 +141,7 @@ def _scored(index: Index, query: Query, blobs: dict[int, list[File]], *, explain
     return scores
 
 
-def _named(index: Index, query: Query, blobs: dict[int, list[File]]) -> dict[int, float]:
+def _named(index: Index, query: Query, blobs: Mapping[int, Sequence[File]]) -> dict[int, float]:
     """The definitions whose very name the problem says, the rarer the name the more."""
     found: dict[int, float] = {}
     places = index.places({"=" + name.lower() for name in query.names}, blobs.keys()) if query.names else {}
@@ -158,21 +161,20 @@ def _named(index: Index, query: Query, blobs: dict[int, list[File]]) -> dict[int
 
 def _by_blob(scores: dict[int, float]) -> dict[int, list[tuple[int, float]]]:
     """Each blob's documents by score, best first, those among the best of all."""
-    kept = sorted(scores.items(), key=lambda item: -item[1])
-    if len(kept) > _TOP:
-        least = kept[_TOP - 1][1]  # all that tie with the last one too: which is first depends on the index's history
-        kept = [item for item in kept if item[1] >= least]
+    # All that tie with the last one too: which is first depends on the index's history.
+    least = nlargest(_TOP, scores.values())[-1] if len(scores) > _TOP else 0.0
     found: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for document, score in kept:
-        found[blob_of(document)].append((document, score))
+    for document, score in scores.items():
+        if score >= least:
+            found[blob_of(document)].append((document, score))
     for hits in found.values():
         hits.sort(key=lambda hit: (-round(hit[1], 9), hit[0]))
     return found
 
 
-def _definition_share(hits: Iterable[tuple[int, float]]) -> float:
+def _definition_share(hits: Sequence[tuple[int, float]]) -> float:
     """A file is worth its best definition, and a little its next two."""
-    return sum(score * factor for (_, score), factor in zip(hits, (1.0, 0.5, 0.25), strict=False))
+    return sum([score * factor for (_, score), factor in zip(hits, (1.0, 0.5, 0.25), strict=False)]) if hits else 0.0
 
 
 def _path_shares(snapshot: Snapshot, rarity: dict[str, float]) -> dict[int, float]:

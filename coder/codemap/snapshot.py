@@ -1,6 +1,6 @@
 """A tree as the index knows it: which of its files are read, and what is known of them."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from coder.codemap.attributes import FILE, MAX_FILES, Rule, linguist_lines, said
@@ -34,17 +34,12 @@ class Snapshot(NamedTuple):
     """The files of a tree in order of their paths, and their rows in the index."""
 
     files: tuple[File, ...]
+    by_blob: Mapping[int, Sequence[File]]
+    """The files of each blob; several when a file was copied."""
     left_out: int = 0
     """Files that were not looked into, by their path or by what the repository says of them."""
     unread: int = 0
     """Files that the reading did not come to before it was ended."""
-
-    def by_blob(self) -> dict[int, list[File]]:
-        """The files of each blob; several when a file was copied."""
-        found: dict[int, list[File]] = {}
-        for file in self.files:
-            found.setdefault(file.row.id, []).append(file)
-        return found
 
 
 def snapshot(tree: Tree, index: Index, build: Build, words: Collection[str] = ()) -> Snapshot:
@@ -60,13 +55,16 @@ def snapshot(tree: Tree, index: Index, build: Build, words: Collection[str] = ()
         build(tree, index, _promising_first(missing, words) if len(missing) > _LARGE else missing)
         rows.update(index.rows(missing))
     aside = {path for path, values in sayings.items() if values.get("documentation")}
-    found = (
+    found = [
         File(path, *key, rows[key], path in aside)
         for path, key in files
         if key in rows and rows[key].status != "skipped"
-    )
+    ]
+    by_blob: dict[int, list[File]] = {}
+    for file in found:
+        by_blob.setdefault(file.row.id, []).append(file)
     unread = sum(1 for key in missing if key not in rows)
-    return Snapshot(tuple(found), len(listed) - len(files), unread)
+    return Snapshot(tuple(found), by_blob, len(listed) - len(files), unread)
 
 
 def _is_chosen(path: str, values: Mapping[str, bool] | None) -> bool:

@@ -163,7 +163,7 @@ class Look:
 
     def __init__(self, tree: Tree, state: Snapshot, index: Index) -> None:
         self._tree, self._index = tree, index
-        self._blobs = state.by_blob()
+        self._blobs = state.by_blob
         self._known: dict[int, tuple[list[Definition], list[str]]] = {}
 
     def defined(self, name: str) -> list[Place]:
