@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import docker
 import pytest
 
 from coder.forge.protocol import CHECK_NAME
+from coder.sandbox.docker_pool import name_prefix
 from coder.trace.events import Attributed, Continued
 from coder.types import JsonObject, RunResult
 from tests.e2e.world import World, until
@@ -112,6 +114,14 @@ def state_of(world: World, run: str) -> str:
     return str(shown.json()["state"])
 
 
+def containers(run: str) -> list[str]:
+    client = docker.from_env()
+    try:
+        return [str(one.id) for one in client.containers.list(filters={"name": name_prefix(run)})]
+    finally:
+        client.close()
+
+
 def heard(world: World, run: str) -> list[str]:
     return [e.followup.kind for e in world.events(run) if isinstance(e, Continued)]
 
@@ -202,6 +212,7 @@ def test_a_question_waits_for_an_answer(world: World) -> None:
     world.finish(run_id=run)
     until(lambda: state_of(world, run) == "done", what="the job's end")
     waits = "coder:needs-info" in issue.labels
+    until(lambda: not containers(run), what="the container to be freed")
 
     stranger = world.comment("@coder nine", on=issue, by="stranger")
     until(lambda: state_of(world, f"{run}.comment-{stranger.id}") == "done", what="the stranger's refusal")
