@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 from typing import Any, Final, NamedTuple, Self
@@ -162,7 +163,7 @@ class Index:
         asked, ids = json.dumps(sorted(words)), sorted(blobs)
         starts = [first for (first,) in self._all("SELECT first FROM segment ORDER BY first")]
         found: dict[str, list[Run]] = {}
-        for first, after in zip(starts, [*starts[1:], _BEYOND], strict=True):
+        for first, after in pairwise([*starts, _BEYOND]):
             if bisect_left(ids, first) == bisect_left(ids, after):
                 continue
             for word, packed in self._all(_RUNS, first, asked):
