@@ -309,7 +309,9 @@ def test_tests_of_the_patch_run_also_where_the_command_names_another_folder() ->
     )
 
     runs = [
-        command.rstrip("'").rpartition("--junitxml")[2].split()[1:] for command in sandboxes.commands if "--junitxml" in command
+        command.rstrip("'").rpartition("--junitxml")[2].split()[1:]
+        for command in sandboxes.commands
+        if "--junitxml" in command
     ]
     assert made.verdict.kind == "proven"
     assert runs[:4] == [["unit"], ["unit", "more/test_b.py"], ["unit", "more/test_b.py"], ["unit"]]
