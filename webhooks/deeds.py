@@ -151,6 +151,12 @@ class Deeds:
             offer(work, self._engine, self._store)
 
     def _finalise(self, chore: Chore) -> None:
+        said = chore.work.followup
+        if said is not None and said.kind != "check_failure":
+            # In a comment of its own: the status comment is the next one's who says something.
+            text = f"The {said.kind} by `{said.note.author}` has no answer: its job failed. `/coder continue` goes on, or say it again."
+            at = chore.work.task.model_copy(update={"run_id": f"lost-{chore.work.job_id}"})
+            self._outside.forge.status(at, text)
         if self._ledger.is_overtaken(chore.work.job_id):
             return  # it goes on, and tells so itself
         task = chore.work.task

@@ -100,8 +100,6 @@ class Desk:
         if is_stopped(work, self._inbox.of(work.task.run_id)):
             return None
         reason = str((job.result or {}).get("error") or "its worker is gone")
-        if (said := work.followup) is not None:
-            reason += f"; not answered: {said.kind.replace('_', ' ')} by {said.note.author}, `/coder continue` does"
         return Chore(id=f"finalise:{job.id}", kind="finalise", work=work, text=reason)
 
     def _look_at_checks(self) -> None:

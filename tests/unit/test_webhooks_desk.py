@@ -266,36 +266,7 @@ def test_of_a_failed_check_that_could_not_be_looked_at_people_are_told(place: Pl
     place.desk.watch()
     place.work()
 
-    told = "the engine is away; not answered: check failure by github-actions[bot], `/coder continue` does"
-    assert place.forge.statuses == {run: f"{run} {told}"}
-
-
-def test_of_a_review_that_was_given_up_people_are_told_that_it_has_no_answer(place: Place) -> None:
-    run = place.published()
-    place.deliver("pull_request_review", reviewed())
-    place.engine.end(f"{run}.review-900", state="failed", ok=False, error="given up", kind="poison")
-
-    place.desk.watch()
-    place.work()
-
-    assert place.forge.statuses == {run: f"{run} given up; not answered: review by mona, `/coder continue` does"}
-
-
-def test_of_a_job_that_dies_after_a_stop_that_came_before_it_people_are_told(place: Place) -> None:
-    run = place.started()
-    place.say("/coder stop")
-    place.work()
-    for job in (run, f"{run}.comment-101"):
-        place.engine.end(job, state="cancelled" if job == run else "done", ok=True, outcome="stopped")
-    place.desk.watch()
-    later = commented("/coder continue", comment_id=102, number=12)
-    later["comment"]["created_at"] = "2026-01-02T05:00:00Z"
-    place.deliver("issue_comment", later)
-    place.engine.end(f"{run}.comment-102", state="failed", ok=False, error="given up", kind="poison")
-
-    told = place.desk.watch()
-
-    assert told == 1
+    assert place.forge.statuses == {run: f"{run} the engine is away"}
 
 
 def test_a_failure_that_is_overtaken_is_not_told(place: Place) -> None:
