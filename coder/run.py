@@ -64,6 +64,7 @@ class _Run:
         self._task, self._services = task, services
         listeners = (*services.listeners, self._report)
         self._journal = services.journals.open(task.run_id, redact=services.redact, listeners=listeners)
+        self._before = services.journals.before(task.run_id)
 
     @property
     def _state(self) -> RunState:
@@ -245,6 +246,7 @@ class _Run:
             result=result,
             redact=self._services.redact_fully,
             events=self._journal.events,
+            before=self._before,
             trace_url=self._services.policy.trace_of(self._task.run_id),
         )
         with politely(self._task):

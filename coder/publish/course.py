@@ -23,7 +23,7 @@ def checklist(texts: Texts, events: Sequence[Event]) -> str:
 
 
 def earlier(texts: Texts, events: Sequence[Event]) -> str:
-    """What the run was asked for before, and how each of it ended; empty in its first round."""
+    """What was asked for before, in this run and others, and how each of it ended; empty in the first round of the first run."""
     lines: list[str] = []
     asked = ""
     for event in events:

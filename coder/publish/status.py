@@ -29,11 +29,12 @@ def status_body(
     result: RunResult | None,
     redact: Callable[[str], str],
     events: Sequence[Event] = (),
+    before: Sequence[Event] = (),
     trace_url: str = "",
 ) -> str:
     """Where the run stands: outcome, who asked, elapsed, dollars and steps of their limits, station or result, links.
 
-    By the run's `events` it shows the plan and earlier rounds, and of a run that did not get there what was tried. `station` is
+    By the run's `events` it shows the plan and earlier rounds, by those `before` them earlier runs of the same issue, and of a run that did not get there what was tried. `station` is
     shown while `result` is None. No text in it is live, except the links to the pull request and the trace.
     """
     texts = Texts(redact)
@@ -54,7 +55,7 @@ def status_body(
         headline=_headline(result, station),
         facts=" · ".join(facts),
         plan=checklist(texts, events),
-        earlier=earlier(texts, events),
+        earlier=earlier(texts, (*before, *events)),
         station="" if result is not None else texts.line(station, 500),
         question=_question(texts, result),
         reasons=_reasons(texts, result),

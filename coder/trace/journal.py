@@ -5,7 +5,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS journal (
     hash TEXT NOT NULL, PRIMARY KEY (run_id, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS blob (sha256 TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 """
+
+
+_ONE = "SELECT event FROM journal WHERE run_id = ? AND seq = ?"
 
 
 class RunLine(Value):
@@ -167,6 +170,27 @@ class JournalStore:
         with self._errors("list the runs of"):
             rows = self._db.execute(query).fetchall()
         return tuple(RunLine(run_id=r[0], started=r[1], last=r[2], events=r[3], first=r[4], newest=r[5]) for r in rows)
+
+    def before(self, run_id: str) -> tuple[Event, ...]:
+        """First and newest event of each run of the same issue that began before this one, the oldest first.
+
+        Such ids are alike up to their last hyphen. Runs that another version wrote may be left out.
+        """
+        thread = run_id.rpartition("-")[0]
+        began = "ifnull((SELECT min(ts) FROM journal WHERE run_id = ?), '9')"
+        query = (
+            f"SELECT run_id, min(seq), max(seq) FROM journal WHERE run_id > ? AND run_id < ? AND run_id <> ? "  # noqa: S608 - no input in it
+            f"GROUP BY run_id HAVING min(ts) <= {began} ORDER BY min(ts), run_id"
+        )
+        found: list[Event] = []
+        with self._errors("read"):
+            runs = self._db.execute(query, (f"{thread}-", f"{thread}.", run_id, run_id)).fetchall() if thread else []
+            ends = [(one, seq) for one, first, last in runs for seq in (first, last)]
+            texts = [self._db.execute(_ONE, end).fetchone()[0] for end in ends]
+        for text in texts:
+            with suppress(ValidationError):
+                found.append(EVENT.validate_json(text))
+        return tuple(found)
 
     def lines(self, run_id: str) -> Iterator[str]:
         """The journal as JSON lines, for export: `{ts, seq, run_id, prev, event, hash}`, `event` as its stored text."""

@@ -165,6 +165,17 @@ def test_the_status_shows_the_last_plan_as_a_checklist_and_what_was_before_folde
     assert TOKEN not in text
 
 
+def test_the_status_folds_earlier_runs_of_the_issue_too() -> None:
+    before = (RunStarted(task=task(requested_by="zoe"), version="1"), ended("unverified"))
+    events = (RunStarted(task=task(), version="1"),)
+
+    text = status_body(
+        task=task(), station="at work", spent=Spent(), result=None, redact=hide, events=events, before=before
+    )
+
+    assert "<details><summary>Earlier: 1</summary>\n\n- asked for by `zoe`: " in text
+
+
 def test_a_first_round_without_a_plan_shows_neither() -> None:
     events = (RunStarted(task=task(), version="1"),)
 

@@ -255,3 +255,27 @@ def test_the_best_round_is_handed_out_and_the_latest_of_equals() -> None:
     assert (state.best.outcome.reason, state.best.verified.round) == ("2", 2)
     with pytest.raises(JournalError, match="no verdict"):
         _ = state_of(events[:1]).best
+
+
+def test_runs_of_the_same_issue_before_are_told_by_their_first_and_newest_event(path: Path) -> None:
+    store = JournalStore(path)
+    started = {run: RunStarted(task=TASK.model_copy(update={"run_id": run}), version="1") for run in ISSUES}
+    ended = Resumed(version="2")
+    for run in ISSUES:
+        journal = store.open(run)
+        journal.append(started[run])
+        if run == "gh1-7-b":
+            journal.append(answer(1))
+            journal.append(ended)
+    store._db.execute("UPDATE journal SET ts = '2026-01-02' WHERE run_id = 'gh1-7-c'")
+    store._db.execute("UPDATE journal SET ts = '2026-01-01' WHERE run_id IN ('gh1-7-a', 'gh1-7-b')")
+
+    assert store.before("gh1-7-c") == (started["gh1-7-a"], started["gh1-7-a"], started["gh1-7-b"], ended)
+    assert store.before("gh1-7-new")[:4] == store.before("gh1-7-c")
+    assert store.before("gh1-8-new") == ()
+    assert store.before("plain") == ()
+    store._db.execute("UPDATE journal SET event = '{}' WHERE run_id = 'gh1-7-a'")
+    assert store.before("gh1-7-c") == (started["gh1-7-b"], ended)
+
+
+ISSUES = ("gh1-7-a", "gh1-7-b", "gh1-7-c", "gh1-70-a", "gh11-7-a", "gh1-7")
