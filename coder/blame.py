@@ -6,7 +6,7 @@ from typing import Final
 
 from coder.attribution import Attribution, Kind, experiment
 from coder.delivery import politely
-from coder.errors import JournalError
+from coder.errors import ForgeRefusedError, JournalError
 from coder.forge.protocol import CheckReport, FailedJob
 from coder.publish.texts import Texts
 from coder.services import Ground, Services
@@ -128,6 +128,6 @@ def tell_blame(task: Task, services: Services, state: RunState, found: Attribute
         f"**A check of {head} is red. {BLAME_WORDS[found.kind]}** Nothing was changed.\n\n{lines}"
         f"\n\nThe failing tests were run on base and on this commit, in fresh containers.{log if found.log else ''}"
     )
-    services.forge.status(
-        task.model_copy(update={"run_id": f"{task.run_id}.{found.followup}", "number": pull.number}), text
-    )
+    told = task.model_copy(update={"run_id": f"{task.run_id}.{found.followup}", "number": pull.number})
+    with politely(task, ForgeRefusedError):  # on a locked pull request; what may pass is tried again
+        services.forge.status(told, text)

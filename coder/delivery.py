@@ -307,11 +307,11 @@ def expects_checks(task: Task, services: Services, ground: Ground, base_sha: str
 
 
 @contextmanager
-def politely(task: Task) -> Iterator[None]:
+def politely(task: Task, failure: type[ForgeError] = ForgeError) -> Iterator[None]:
     """For what is only said and not done: work that was paid for does not end because a comment cannot be edited."""
     try:
         yield
-    except ForgeError as exc:
+    except failure as exc:
         logger.warning("cannot tell how the run goes", extra={"run": task.run_id, "why": str(exc)})
 
 

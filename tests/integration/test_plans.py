@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
+from coder.errors import ForgeRefusedError
 from coder.forge.memory import MemoryChecks
 from coder.forge.protocol import FailedJob
 from coder.trace.events import Attributed, Continued, Told
@@ -173,6 +175,27 @@ def test_a_check_that_was_red_before_is_told_and_costs_nothing(line: Line) -> No
     assert result.pull_request is not None
     assert len(line.log()) == 1
     assert "was there before" in line.forge.statuses["run-1.checks-1"]
+
+
+class Locked(dict[str, str]):
+    """Comments of an issue that is open, and of a pull request that is locked."""
+
+    @override
+    def __setitem__(self, run_id: str, text: str) -> None:
+        if "." in run_id:
+            raise ForgeRefusedError("cannot say how it stands: GitHub says 403 the conversation is locked")
+        super().__setitem__(run_id, text)
+
+
+def test_what_cannot_be_told_on_a_locked_pull_request_fails_no_run(line: Line) -> None:
+    line.run([EDIT, *submits()])
+    red(line)
+    line.forge.statuses = Locked(line.forge.statuses)
+
+    result = line.run([], said("check_failure", key="checks-1"))
+
+    assert result.verdict.reasons[0] == "The failure cannot be reproduced here."
+    assert list(line.forge.statuses) == ["run-1"]
 
 
 def test_a_check_that_is_green_here_is_told_too(line: Line) -> None:
