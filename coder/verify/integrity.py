@@ -13,7 +13,7 @@ from coder.verify.ruses import equal_to_anything, reads_source, replaced_modules
 from coder.verify.shape import Shape, compared, fresh
 from coder.verify.shape_lines import known, line_shapes, skips_outside
 from coder.verify.shape_python import elsewhere, shapes, skips
-from coder.verify.stand_ins import changed_functions, stand_ins
+from coder.verify.stand_ins import changed_functions, module_stand_ins, stand_ins
 from coder.verify.tests_of import is_test, shadows_runner, tests_of
 
 Read = Callable[[str], bytes | None]
@@ -99,14 +99,29 @@ def inspected(paths: Iterable[str], before: Read, after: Read) -> Inspection:
         found.extend(turned_outcomes(path, old.get(path), new.get(path)))
         found.extend(replaced_modules(path, old.get(path), new.get(path)))
         found.extend(_left_out(path, old.get(path), new.get(path)))
-    changed = frozenset[str]().union(*(changed_functions(*pair) for pair in sources.values()))
-    found.extend(finding for path, pair in tests.items() for finding in stand_ins(path, *pair, changed))
+    found.extend(_replaced(touched, tests, sources, (old, new)))
     was, now, pool = _shapes(touched, tests, old, new)
     comparison = compared(was, now, pool)
     found.extend(comparison.findings)
     found.extend(_mirrored(touched, sources, (old, new), fresh(was, now)))
     ordered = tuple(sorted(found, key=lambda finding: (finding.path, finding.line, finding.what)))
     return Inspection(ordered, comparison.accounted)
+
+
+def _replaced(
+    touched: Iterable[str],
+    tests: Mapping[str, Pair],
+    sources: Mapping[str, Pair],
+    sides: tuple[Mapping[str, bytes], Mapping[str, bytes]],
+) -> Iterator[Finding]:
+    """Stand-ins in tests for what the patch changes: functions in Python, modules in JavaScript."""
+    changed = frozenset[str]().union(*(changed_functions(*pair) for pair in sources.values()))
+    for path, pair in tests.items():
+        yield from stand_ins(path, *pair, changed)
+    ours, (old, new) = [path for path in touched if not is_test(path)], sides
+    for path in touched:
+        if is_test(path):
+            yield from module_stand_ins(path, old.get(path), new.get(path), ours)
 
 
 def _mirrored(

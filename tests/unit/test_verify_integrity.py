@@ -253,6 +253,33 @@ def test_a_stand_in_for_what_the_patch_changes_is_listed(added: str, name: str |
     assert all(finding.line > BASE.count("\n") for finding in listed)
 
 
+@pytest.mark.parametrize(
+    ("added", "name"),
+    [
+        ("jest.mock('../src/cart')", "src/cart.ts"),
+        ("vi.mock(import('../src/cart.js'), () => ({ total: () => 3 }))", "src/cart.ts"),
+        ("mock.module('@/cart', { namedExports: { total: () => 3 } })", "src/cart.ts"),
+        ('jest.doMock(\n  "../src/shop", () => 3)', "src/shop/index.js"),
+        ("jest.mock('../src/mail')", None),
+        ("jest.mock('axios')", None),
+        ("vi.mock('../src/cart', async (load) => ({ ...(await vi.importActual('../src/cart')), now: () => 0 }))", None),
+        ("it('says', () => expect(cart.mock('../src/cart')).toBe(1))", None),
+    ],
+)
+def test_a_module_in_the_place_of_what_the_patch_changes_is_listed(added: str, name: str | None) -> None:
+    test = "it('adds', () => {\n  expect(total([1])).toBe(1)\n})\n"
+    before = {"src/cart.ts": "one\n", "src/shop/index.js": "one\n", "src/mail.ts": "one\n", "test/cart.test.ts": test}
+    after = {"src/cart.ts": "two\n", "src/shop/index.js": "two\n", "test/cart.test.ts": f"{test}{added}\n"}
+
+    listed = found(before, after)
+
+    assert [finding.what for finding in listed] == (
+        [f"replaces {name}, which the patch changes, by a stand-in"] if name else []
+    )
+    assert all(finding.line == 4 for finding in listed)
+    assert not found({**before, "test/cart.test.ts": after["test/cart.test.ts"]}, after)
+
+
 CONFTEST = "import pytest\n\n\n@pytest.fixture\ndef cart():\n    return [1]\n"
 
 
