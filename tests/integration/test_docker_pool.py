@@ -1,7 +1,7 @@
 """Containers started in advance: taken once, swept like all others, never left."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -42,12 +42,16 @@ def there(engine: docker.APIClient) -> set[str]:
     return {entry["Id"] for entry in found}
 
 
-def becomes(engine: docker.APIClient, count: int) -> set[str]:
+def settled(engine: docker.APIClient, fits: Callable[[set[str]], bool]) -> set[str]:
     deadline = time.monotonic() + DEADLINE_S
-    while len(found := there(engine)) != count:
+    while not fits(found := there(engine)):
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
     return found
+
+
+def becomes(engine: docker.APIClient, count: int) -> set[str]:
+    return settled(engine, lambda found: len(found) == count)
 
 
 @pytest.fixture
@@ -109,17 +113,19 @@ def test_those_wanted_last_are_kept_ready_in_turn_and_no_others(
     # What is set up alike is started alike: other repositories' images without building any.
     other, third = replace(image, setup_log="other"), replace(image, setup_log="third")
     with DockerSandboxProvider(settings(prewarm=2, installation=INSTALLATION)) as provider:
+        used = set[str]()
         for wanted in (image, other):
-            provider.open(wanted, pack, labels={"run": "first"}).close()
-        ready = becomes(engine, 2)
+            with provider.open(wanted, pack, labels={"run": "first"}) as sandbox:
+                used.add(sandbox.container)
+        ready = settled(engine, lambda found: len(found) == 2 and not found & used)
         for wanted in (image, other):
             with provider.open(wanted, pack, labels={"run": "again"}) as sandbox:
                 assert sandbox.container in ready
-        ready = becomes(engine, 2)
+        used |= ready
+        ready = settled(engine, lambda found: len(found) == 2 and not found & used)
         with provider.open(third, pack, labels={"run": "third"}) as sandbox:
             assert sandbox.container not in ready
-            kept = becomes(engine, 3) - {sandbox.container}
-        assert len(kept & ready) == 1
+            kept = settled(engine, lambda found: len(found) == 3 and len(found & ready) == 1)
         with provider.open(other, pack, labels={"run": "last"}) as sandbox:
             assert sandbox.container in kept & ready
 
