@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 import docker
@@ -37,8 +36,8 @@ def engine() -> Iterator[docker.APIClient]:
     client.close()
 
 
-def there(engine: docker.APIClient) -> set[str]:
-    found = engine.containers(all=True, filters={"label": f"coder.installation={INSTALLATION}"})
+def there(engine: docker.APIClient, *, running: bool = False) -> set[str]:
+    found = engine.containers(all=not running, filters={"label": f"coder.installation={INSTALLATION}"})
     return {entry["Id"] for entry in found}
 
 
@@ -82,9 +81,8 @@ def test_a_sandbox_that_died_in_the_pool_is_not_given_out(
 ) -> None:
     with provider.open(image, pack, labels={"run": "first"}) as first:
         (waiting,) = becomes(engine, 2) - {first.container}
-        # One that is being started yet is taken away by the pool as well, perhaps first.
-        with suppress(docker.errors.NotFound):
-            engine.remove_container(waiting, force=True)
+        settled(engine, lambda _: waiting in there(engine, running=True))  # before that, Docker may not know it yet
+        engine.remove_container(waiting, force=True)
 
         with provider.open(image, pack, labels={"run": "second"}) as second:
             assert second.container != waiting
