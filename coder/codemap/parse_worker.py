@@ -20,7 +20,7 @@ READY: Final = b"ready\n"
 
 
 def answer(key: int, parsed: Parsed) -> bytes:
-    """A line of JSON and the parts whose sizes in bytes it says: what `coder.codemap.parse.decoded` reads."""
+    """A line of JSON and the parts whose sizes in bytes it says: what `coder.codemap.parse.Answer` reads."""
     found = parsed.postings
     parts = (
         parsed.told.encode(),

@@ -174,7 +174,7 @@ def _by_blob(scores: dict[int, float]) -> dict[int, list[tuple[int, float]]]:
 
 def _definition_share(hits: Sequence[tuple[int, float]]) -> float:
     """A file is worth its best definition, and a little its next two."""
-    return sum([score * factor for (_, score), factor in zip(hits, (1.0, 0.5, 0.25), strict=False)]) if hits else 0.0
+    return sum([score * factor for (_, score), factor in zip(hits, (1.0, 0.5, 0.25), strict=False)])
 
 
 def _path_shares(snapshot: Snapshot, rarity: dict[str, float]) -> dict[int, float]:

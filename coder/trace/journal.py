@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS blob (sha256 TEXT PRIMARY KEY, data BLOB NOT NULL) WI
 """
 
 
+_BEFORE = """
+SELECT run_id, min(seq), max(seq) FROM journal WHERE run_id > ? AND run_id < ? AND run_id <> ?
+GROUP BY run_id HAVING min(ts) <= ifnull((SELECT min(ts) FROM journal WHERE run_id = ?), '9') ORDER BY min(ts), run_id
+"""
 _ONE = "SELECT event FROM journal WHERE run_id = ? AND seq = ?"
 
 
@@ -177,14 +181,9 @@ class JournalStore:
         Such ids are alike up to their last hyphen. Runs that another version wrote may be left out.
         """
         thread = run_id.rpartition("-")[0]
-        began = "ifnull((SELECT min(ts) FROM journal WHERE run_id = ?), '9')"
-        query = (
-            f"SELECT run_id, min(seq), max(seq) FROM journal WHERE run_id > ? AND run_id < ? AND run_id <> ? "  # noqa: S608 - no input in it
-            f"GROUP BY run_id HAVING min(ts) <= {began} ORDER BY min(ts), run_id"
-        )
         found: list[Event] = []
         with self._errors("read"):
-            runs = self._db.execute(query, (f"{thread}-", f"{thread}.", run_id, run_id)).fetchall() if thread else []
+            runs = self._db.execute(_BEFORE, (f"{thread}-", f"{thread}.", run_id, run_id)).fetchall() if thread else []
             ends = [(one, seq) for one, first, last in runs for seq in (first, last)]
             texts = [self._db.execute(_ONE, end).fetchone()[0] for end in ends]
         for text in texts:
