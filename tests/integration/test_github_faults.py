@@ -1,6 +1,6 @@
 """What GitHub and the way to it do wrong, write by write: nothing is doubled, nothing is said to another host."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,23 +8,11 @@ import pytest
 from coder.errors import ForgeError
 from coder.forge.github import GitHubForge
 from tests.contract.test_forge import result
-from tests.integration.github_support import PROPOSAL, issue_of, repo_of, running, settings, task, work
+from tests.integration.github_support import PROPOSAL, issue_of, repo_of, running, task, work
 from tests.integration.test_github_app import app_settings
 from tests.servers.github import Fault, GitHubServer
 
 LIMIT = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitHubServer]:
-    with running(tmp_path / "github") as server:
-        yield server
-
-
-@pytest.fixture
-def forge(server: GitHubServer) -> Iterator[GitHubForge]:
-    with GitHubForge(settings(server), sleep=lambda _: None) as made:
-        yield made
 
 
 def whole_line(server: GitHubServer, forge: GitHubForge) -> None:

@@ -8,22 +8,10 @@ import pytest
 from coder.forge.github import GitHubForge
 from coder.trace.events import ProblemRead
 from coder.types import Base, RunResult
-from tests.integration.github_support import repo_of, running, settings, task
+from tests.integration.github_support import repo_of, task
 from tests.integration.line_support import Line, does, lined_up, submits, writes
 from tests.servers.github import GitHubServer
 from tests.servers.github_state import Pull
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitHubServer]:
-    with running(tmp_path / "github") as server:
-        yield server
-
-
-@pytest.fixture
-def forge(server: GitHubServer) -> Iterator[GitHubForge]:
-    with GitHubForge(settings(server), sleep=lambda _: None) as forge:
-        yield forge
 
 
 def opened(server: GitHubServer, *, fork: bool) -> tuple[Pull, str]:

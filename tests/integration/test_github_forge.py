@@ -1,6 +1,4 @@
 import logging
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -14,25 +12,11 @@ from tests.integration.github_support import (
     PROPOSAL,
     issue_of,
     repo_of,
-    running,
     settings,
     task,
     work,
 )
 from tests.servers.github import Fault, GitHubServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitHubServer]:
-    with running(tmp_path / "github") as server:
-        yield server
-
-
-@pytest.fixture
-def forge(server: GitHubServer) -> Iterator[GitHubForge]:
-    with GitHubForge(settings(server), sleep=lambda _: None) as made:
-        yield made
-
 
 # --- what is lost on the way, is not done twice -------------------------------------------------------------------------
 

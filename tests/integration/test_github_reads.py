@@ -1,27 +1,12 @@
 """What is read again and again is read conditionally, whoever asks for it, and GitHub counts that against no limit."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from coder.errors import ForgeError
 from coder.forge.github import GitHubForge
 from coder.forge.github_client import MAX_KEPT, Answers
-from tests.integration.github_support import issue_of, repo_of, running, settings, task
+from tests.integration.github_support import issue_of, repo_of, settings, task
 from tests.servers.github import Fault, GitHubServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitHubServer]:
-    with running(tmp_path / "github") as server:
-        yield server
-
-
-@pytest.fixture
-def forge(server: GitHubServer) -> Iterator[GitHubForge]:
-    with GitHubForge(settings(server), sleep=lambda _: None) as forge:
-        yield forge
 
 
 def looks(forge: GitHubForge, server: GitHubServer) -> list[object]:

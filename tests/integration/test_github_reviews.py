@@ -3,7 +3,6 @@
 import io
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -13,21 +12,9 @@ from coder.forge.github import GitHubForge
 from coder.forge.protocol import Annotation, CheckReport
 from coder.types import Followup, Note, RunResult, Spent, Verdict
 from coder.types import Outcome as Ended
-from tests.integration.github_support import LATER, PROPOSAL, issue_of, repo_of, running, settings, task, work
+from tests.integration.github_support import LATER, PROPOSAL, issue_of, repo_of, settings, task, work
 from tests.servers.github import Fault, GitHubServer
 from tests.servers.github_state import CheckRun, Pull, ReviewComment
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitHubServer]:
-    with running(tmp_path / "github") as server:
-        yield server
-
-
-@pytest.fixture
-def forge(server: GitHubServer) -> Iterator[GitHubForge]:
-    with GitHubForge(settings(server), sleep=lambda _: None) as forge:
-        yield forge
 
 
 @pytest.fixture
